@@ -1,0 +1,58 @@
+/**
+ * Where things lie in the data folder. Every path is made here from hashes and fixed names; nothing that a visitor
+ * sends ever becomes part of one.
+ */
+
+import { join } from 'node:path'
+import type { Coding } from './compiled.ts'
+import type { BlobHash } from './names.ts'
+
+/** The paths of one data folder. */
+export interface Layout {
+  readonly root: string
+  /** The store's database. */
+  readonly database: string
+  /** Contents by hash: `blobs/ab/abcd…`. */
+  readonly blobs: string
+  /** Encoded copies by the hash of the original: `variants/ab/abcd….br`. Derived. */
+  readonly variants: string
+  /** Compiled versions by their own hash. Derived. */
+  readonly compiled: string
+  /** Files being written; emptied when control starts. */
+  readonly temporary: string
+  readonly certs: string
+  /** The control socket, mode 0600. */
+  readonly controlSocket: string
+  /** Where fronts reach control, mode 0600. */
+  readonly frontSocket: string
+}
+
+/** The layout of a data folder. Makes nothing. */
+export function layoutOf(root: string): Layout {
+  return {
+    root,
+    database: join(root, 'store.db'),
+    blobs: join(root, 'blobs'),
+    variants: join(root, 'variants'),
+    compiled: join(root, 'compiled'),
+    temporary: join(root, 'tmp'),
+    certs: join(root, 'certs'),
+    controlSocket: join(root, 'control.sock'),
+    frontSocket: join(root, 'fronts.sock'),
+  }
+}
+
+/** The file of a blob. */
+export function blobFile(layout: Layout, hash: BlobHash): string {
+  return join(layout.blobs, hash.slice(0, 2), hash)
+}
+
+/** The file of a blob's copy in another coding. Empty when the copy is not worth having. */
+export function variantFile(layout: Layout, hash: BlobHash, coding: Coding): string {
+  return join(layout.variants, hash.slice(0, 2), `${hash}.${coding}`)
+}
+
+/** The file of a compiled version, named by the SHA-256 of its bytes. */
+export function compiledFile(layout: Layout, hash: BlobHash): string {
+  return join(layout.compiled, hash)
+}

@@ -1,0 +1,57 @@
+/**
+ * Every bound of Grove in one table, with its unit in its name. A number that limits something stands here or in the
+ * config, nowhere else.
+ */
+
+/** The bounds that are not configurable, grouped by what they bound. */
+export const limits = {
+  /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
+  http: {
+    headerBytes: 16_384,
+    headerCount: 100,
+    methodBytes: 32,
+    targetBytes: 8_192,
+    headersTimeoutMs: 10_000,
+    bodyIdleMs: 30_000,
+    writeIdleMs: 30_000,
+    keepAliveMs: 60_000,
+    requestsPerConnection: 1_000,
+    concurrentStreams: 100,
+    connectionsPerFront: 20_000,
+    handshakeTimeoutMs: 10_000,
+    ranges: 16,
+  },
+  /** Upstreams: what a site's own server may take. */
+  upstream: {
+    connectTimeoutMs: 3_000,
+    /** Below Node's server default of 5 s, so that no request meets a connection that is being closed. */
+    keepAliveMs: 4_000,
+    connections: 256,
+    headerBytes: 65_536,
+  },
+  /** A published tree. */
+  tree: {
+    files: 100_000,
+    fileBytes: 1_073_741_824,
+    totalBytes: 17_179_869_184,
+    pathBytes: 1024,
+    segmentBytes: 255,
+    messageChars: 1_000,
+  },
+  /** Copies of a file in other content codings. */
+  variant: { minBytes: 256, maxBytes: 16_777_216, parallel: 2 },
+  /** What one front keeps in memory. */
+  front: { bodyCacheBytes: 67_108_864, bodyBytes: 1_048_576, certificates: 10_000, revocations: 100_000 },
+  /** Frames between processes, and calls under way on one channel. */
+  channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
+  /** The control socket. */
+  admin: { jsonBytes: 67_108_864, connections: 256 },
+  /** Sites and logs. */
+  store: { entryBytes: 67_108_864, pathBytes: 4_096, grantDepth: 16, transactionLogs: 64 },
+  /** Plugins. */
+  plugin: { startTimeoutMs: 10_000, routeTimeoutMs: 30_000, routeBodyBytes: 65_536, publishedTimeoutMs: 60_000 },
+  /** Time that a stopping process gives to what is under way. */
+  drainMs: 30_000,
+  /** Restarts of a crashed process: the first wait and the longest. */
+  restart: { firstMs: 100, longestMs: 10_000, healthyAfterMs: 10_000 },
+} as const

@@ -1,0 +1,211 @@
+/**
+ * Every message between Grove's processes, one schema each; both ends of a channel check against it.
+ *
+ * Three conversations: control with each front (over `<data>/fronts.sock`), the parent with control, and the parent
+ * with each front (both over Node's own channel to a child, which can carry listening sockets).
+ */
+
+import { z } from 'zod'
+
+const siteName = z.string()
+const hash = z.string().regex(/^[0-9a-f]{64}$/)
+
+/** What a front must know of one site. */
+export const siteStateSchema = z.object({
+  name: siteName,
+  /** Every name that leads to the site, `<name>.<domain>` first. */
+  authorities: z.array(z.string()),
+  /** The live version and the compiled form of it; absent before the first publish. */
+  live: z.object({ version: z.int().positive(), compiled: hash }).optional(),
+  upstreams: z.array(z.string()),
+  timeoutMs: z.int(),
+  bodyBytes: z.int(),
+})
+/** What a front must know of one site. */
+export type SiteState = z.output<typeof siteStateSchema>
+
+const revocationSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('session'), id: z.string(), untilMs: z.number() }),
+  z.object({ kind: z.literal('user'), userId: z.string(), issuedUptoMs: z.number(), untilMs: z.number() }),
+])
+
+/** Keys that fronts hold: those of session cookies and tickets, and the one that signs `Grove-Identity`. */
+export const keysSchema = z.object({
+  session: z.array(z.object({ kid: z.string(), secret: z.string() })).min(1),
+  /** 48 bytes, base64: TLS session tickets, the same in every front. */
+  ticket: z.string(),
+  /** Ed25519 private key as a JWK; its `kid` names it in `/.grove/jwks.json`. */
+  identity: z.object({ kid: z.string(), jwk: z.record(z.string(), z.string()) }),
+  /** Public JWKs of all identity keys that may still be in use. */
+  identityPublic: z.array(z.record(z.string(), z.string())),
+})
+/** Keys that fronts hold. */
+export type FrontKeys = z.output<typeof keysSchema>
+
+/** Settings of a front that come from the config. */
+export const frontSettingsSchema = z.object({
+  /** Counts reloads; the same number is in {@link controlToFrontSchema} `prepare`. */
+  generation: z.int(),
+  domain: z.string(),
+  /** The port that redirects lead to. */
+  httpsPort: z.int(),
+  trustedProxies: z.array(z.string()),
+  logLevel: z.enum(['silent', 'error', 'warn', 'info', 'debug']),
+  accessLog: z.boolean(),
+  /** Plugins that have routes, by name: `/.grove/<name>/` goes to control. */
+  routed: z.array(z.string()),
+  /** The config file to import for plugins with `request` middleware; absent when there are none. */
+  middlewareFrom: z.string().optional(),
+})
+/** Settings of a front that come from the config. */
+export type FrontSettings = z.output<typeof frontSettingsSchema>
+
+/** Control to front. */
+export const controlToFrontSchema = z.discriminatedUnion('kind', [
+  /** Call: import the plugins of a new config; nothing changes until `state`. Answer `{}` or an error. */
+  z.object({ kind: z.literal('prepare'), settings: frontSettingsSchema }),
+  /** Call: everything, in place of what was known. Answer `{}` once it is in force. */
+  z.object({
+    kind: z.literal('state'),
+    settings: frontSettingsSchema,
+    keys: keysSchema,
+    sites: z.array(siteStateSchema),
+    revocations: z.array(revocationSchema),
+  }),
+  /** Call: one site, in place of what was known of it. Answer `{}` once new requests see it. */
+  z.object({ kind: z.literal('site'), site: siteStateSchema }),
+  /** Call: a site is gone. */
+  z.object({ kind: z.literal('gone'), name: siteName }),
+  /** Call: resolves when no answer from an earlier version of the site is under way any more (or 10 s passed). */
+  z.object({ kind: z.literal('settle'), name: siteName }),
+  /** Call: sessions that ended before their time. */
+  z.object({ kind: z.literal('revoke'), revocations: z.array(revocationSchema) }),
+  /** Call: rotated keys. */
+  z.object({ kind: z.literal('keys'), keys: keysSchema }),
+  /** Call: forget the certificate of these names, the next handshake asks for a new one. */
+  z.object({ kind: z.literal('forget-certificates'), names: z.array(z.string()) }),
+  /** Call: answers {@link frontStatsSchema}. */
+  z.object({ kind: z.literal('stats') }),
+])
+/** Control to front. */
+export type ControlToFront = z.output<typeof controlToFrontSchema>
+
+/** Counters of one front. */
+export const frontStatsSchema = z.object({
+  pid: z.int(),
+  connections: z.int(),
+  requests: z.int(),
+  webSockets: z.int(),
+  cacheBytes: z.int(),
+  memoryBytes: z.int(),
+  uptimeSeconds: z.number(),
+})
+/** Counters of one front. */
+export type FrontStats = z.output<typeof frontStatsSchema>
+
+/** Front to control. */
+export const frontToControlSchema = z.discriminatedUnion('kind', [
+  /** First message of a front; control answers with a `state` call. */
+  z.object({ kind: z.literal('hello'), pid: z.int(), index: z.int() }),
+  /** Call: a certificate for a name that a client asked for. Answer {@link leafSchema} or an error. */
+  z.object({ kind: z.literal('certificate'), name: z.string() }),
+])
+/** Front to control. */
+export type FrontToControl = z.output<typeof frontToControlSchema>
+
+/** A certificate with its key, as a front gets it. */
+export const leafSchema = z.object({
+  name: z.string(),
+  /** PEM, the leaf first. */
+  chain: z.string(),
+  /** PEM, PKCS#8. */
+  key: z.string(),
+  notAfterMs: z.number(),
+  /** When to ask for the next one. */
+  renewAtMs: z.number(),
+})
+/** A certificate with its key, as a front gets it. */
+export type Leaf = z.output<typeof leafSchema>
+
+/** The kinds of listener: TLS, the redirect to it, and plain HTTP for a proxy in front. */
+export const listenerNames = ['https', 'http', 'plain'] as const
+/** One kind of listener. */
+export type ListenerName = (typeof listenerNames)[number]
+
+/** One kind of listener at one port on some addresses. */
+export const listenSpecSchema = z.object({
+  name: z.enum(listenerNames),
+  port: z.int(),
+  addresses: z.array(z.string()),
+})
+/** One kind of listener at one port on some addresses. */
+export type ListenSpec = z.output<typeof listenSpecSchema>
+
+/** Control to parent. */
+export const controlToParentSchema = z.discriminatedUnion('kind', [
+  /**
+   * Listen here with so many fronts. Sent at start and at each reload that changes it. The parent answers `applied`
+   * with the same id; on an error everything is as it was.
+   */
+  z.object({ kind: z.literal('apply'), id: z.int(), listen: z.array(listenSpecSchema), fronts: z.int() }),
+  /** Control serves its sockets; the parent may tell people. */
+  z.object({ kind: z.literal('ready'), banner: z.array(z.string()) }),
+  /** Control cannot start: the parent prints this and ends with 1. */
+  z.object({ kind: z.literal('failed'), code: z.string(), message: z.string(), hint: z.string().optional() }),
+  /** Somebody asked over the control socket to stop everything. */
+  z.object({ kind: z.literal('stop') }),
+])
+/** Control to parent. */
+export type ControlToParent = z.output<typeof controlToParentSchema>
+
+/** A process, as the parent sees it. */
+export const processInfoSchema = z.object({
+  kind: z.enum(['serve', 'control', 'front']),
+  index: z.int(),
+  pid: z.int(),
+  startedAtMs: z.number(),
+  restarts: z.int(),
+})
+/** A process, as the parent sees it. */
+export type ProcessInfo = z.output<typeof processInfoSchema>
+
+/** Parent to control. */
+export const parentToControlSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('applied'),
+    id: z.int(),
+    /** The real port of each listener, where 0 was asked for. */
+    ports: z.partialRecord(z.enum(listenerNames), z.int()).optional(),
+    error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).optional(),
+  }),
+  /** Read the config again (SIGHUP). */
+  z.object({ kind: z.literal('reload') }),
+  /** The processes, sent at each change. */
+  z.object({ kind: z.literal('processes'), processes: z.array(processInfoSchema) }),
+  /** Finish what is under way and exit 0. */
+  z.object({ kind: z.literal('stop') }),
+])
+/** Parent to control. */
+export type ParentToControl = z.output<typeof parentToControlSchema>
+
+/** Parent to front. `listen` comes with the listening socket as the handle. */
+export const parentToFrontSchema = z.discriminatedUnion('kind', [
+  /** Accept connections from the handle that comes with this message. `key` names this one socket. */
+  z.object({ kind: z.literal('listen'), name: z.enum(listenerNames), key: z.string() }),
+  /** Accept no more from a socket; connections that are open go on. */
+  z.object({ kind: z.literal('unlisten'), key: z.string() }),
+  /** Accept nothing more, finish what is under way within `withinMs`, exit 0. */
+  z.object({ kind: z.literal('drain'), withinMs: z.int() }),
+])
+/** Parent to front. */
+export type ParentToFront = z.output<typeof parentToFrontSchema>
+
+/** Front to parent. */
+export const frontToParentSchema = z.discriminatedUnion('kind', [
+  /** It has its state from control and can be given sockets. */
+  z.object({ kind: z.literal('ready') }),
+  /** It accepts connections from the socket of this key. */
+  z.object({ kind: z.literal('listening'), key: z.string() }),
+])
+/** Front to parent. */
+export type FrontToParent = z.output<typeof frontToParentSchema>
