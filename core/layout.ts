@@ -25,6 +25,10 @@ export interface Layout {
   readonly controlSocket: string
   /** Where fronts reach control, mode 0600. */
   readonly frontSocket: string
+  /** Where fronts hand requests for plugin routes to control: HTTP, mode 0600. */
+  readonly pluginSocket: string
+  /** Keys of sessions, tickets and identity, mode 0600. */
+  readonly keys: string
 }
 
 /** The layout of a data folder. Makes nothing. */
@@ -39,6 +43,8 @@ export function layoutOf(root: string): Layout {
     certs: join(root, 'certs'),
     controlSocket: join(root, 'control.sock'),
     frontSocket: join(root, 'fronts.sock'),
+    pluginSocket: join(root, 'plugins.sock'),
+    keys: join(root, 'keys.json'),
   }
 }
 

@@ -147,7 +147,14 @@ export const controlToParentSchema = z.discriminatedUnion('kind', [
    * Listen here with so many fronts. Sent at start and at each reload that changes it. The parent answers `applied`
    * with the same id; on an error everything is as it was.
    */
-  z.object({ kind: z.literal('apply'), id: z.int(), listen: z.array(listenSpecSchema), fronts: z.int() }),
+  z.object({
+    kind: z.literal('apply'),
+    id: z.int(),
+    /** The data folder, absolute: fronts are told it when they start. */
+    data: z.string(),
+    listen: z.array(listenSpecSchema),
+    fronts: z.int(),
+  }),
   /** Control serves its sockets; the parent may tell people. */
   z.object({ kind: z.literal('ready'), banner: z.array(z.string()) }),
   /** Control cannot start: the parent prints this and ends with 1. */

@@ -1,0 +1,85 @@
+/** Finding, reading and checking the operator's config file. Binds no port and writes nothing. */
+
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { type Config, parseConfig } from './config.ts'
+import { GroveError } from './errors.ts'
+
+/** The names under which a config is looked for, in this order. */
+export const configFileNames: readonly string[] = ['grove.config.ts', 'grove.config.js', 'grove.config.json']
+
+/** Where a config comes from, and what the command line puts over it. */
+export interface ConfigSource {
+  /** The folder from which relative paths of the command line count, and in which a config is looked for. */
+  readonly cwd: string
+  /** The config file; without it the first of {@link configFileNames} in `cwd`, or none. */
+  readonly file?: string | undefined
+  readonly data?: string | undefined
+  readonly httpsPort?: number | undefined
+  readonly httpPort?: number | undefined
+}
+
+/** A checked config and where it was read. */
+export interface LoadedConfig {
+  /** `data` is absolute. */
+  readonly config: Config
+  /** Absolute; undefined when there is no file and all is default. */
+  readonly file: string | undefined
+}
+
+let loads = 0
+
+/**
+ * Reads and checks the config. Every call runs the file anew (modules that it imports are kept). Throws
+ * `ERR_CONFIG_LOAD` when the file cannot be read or run, `ERR_CONFIG_INVALID` when it has faults.
+ */
+export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
+  const file = source.file === undefined ? findConfig(source.cwd) : resolve(source.cwd, source.file)
+  const input = file === undefined ? {} : await readConfig(file)
+  const config = parseConfig(applyOverrides(input, source), file ?? 'the default config')
+  const base = source.data !== undefined || file === undefined ? source.cwd : dirname(file)
+  return { config: { ...config, data: resolve(base, config.data) }, file }
+}
+
+function findConfig(folder: string): string | undefined {
+  return configFileNames.map((name) => resolve(folder, name)).find((file) => existsSync(file))
+}
+
+async function readConfig(file: string): Promise<unknown> {
+  try {
+    if (extname(file) === '.json') return JSON.parse(await readFile(file, 'utf8'))
+    loads += 1
+    // The query makes it a new module each time; Node has no other way to read a changed module again.
+    const module: { default?: unknown } = await import(`${pathToFileURL(file).href}?load=${loads}`)
+    if (module.default === undefined)
+      throw new GroveError(
+        'ERR_CONFIG_LOAD',
+        `${file} has no default export: expected "export default defineConfig({ … })"`,
+      )
+    return module.default
+  } catch (error) {
+    if (error instanceof GroveError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new GroveError('ERR_CONFIG_LOAD', `cannot load ${file}: ${reason}`, { cause: error })
+  }
+}
+
+/** The command line's values over the file's, before the check, so that both are checked alike. */
+function applyOverrides(input: unknown, source: ConfigSource): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input
+  const { listen, ...rest } = input as { listen?: unknown }
+  const ports = {
+    ...(source.httpsPort !== undefined && { https: source.httpsPort }),
+    ...(source.httpPort !== undefined && { http: source.httpPort }),
+  }
+  const mayMerge = listen === undefined || (typeof listen === 'object' && listen !== null && !Array.isArray(listen))
+  return {
+    ...rest,
+    ...(listen !== undefined || Object.keys(ports).length > 0
+      ? { listen: mayMerge ? { ...(listen as object | undefined), ...ports } : listen }
+      : {}),
+    ...(source.data !== undefined && { data: source.data }),
+  }
+}
