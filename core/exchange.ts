@@ -19,6 +19,18 @@ export interface FileSlice {
 /** What an answer's body may be: nothing, bytes, a part of a file, or a stream that is piped with back-pressure. */
 export type Body = undefined | Uint8Array | FileSlice | Readable
 
+/** What a front notes about a request for its access line, while it decides. */
+export interface ExchangeNote {
+  readonly startedMs: number
+  site: string | undefined
+  version: number | undefined
+  /** Who answered. */
+  how: 'static' | 'upstream' | 'plugin' | 'error'
+  userId: string | undefined
+  /** Why it went wrong, for the operator; never sent to the visitor. */
+  error: string | undefined
+}
+
 /** One request and the way to answer it once. Made by an adapter after its strict checks have passed. */
 export interface Exchange {
   /** Unique id of the request, 8 to 40 characters of `0-9a-z-`; in the access log and in every error page. */
@@ -43,6 +55,8 @@ export interface Exchange {
   readonly httpVersion: '1.0' | '1.1' | '2.0'
   /** Aborts when the client goes away before the answer has been sent. Made at first use. */
   readonly signal: AbortSignal
+  /** Belongs to the front that handles the exchange; adapters set it to undefined and leave it alone. */
+  note: ExchangeNote | undefined
   /** Whether {@link respond} was called. */
   readonly responded: boolean
   /**
