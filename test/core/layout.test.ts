@@ -1,0 +1,12 @@
+import t from 'tap'
+import { blobFile, compiledFile, layoutOf, variantFile } from '../../core/layout.ts'
+
+t.test('every path of the data folder is made from hashes and fixed names', (t) => {
+  const layout = layoutOf('/data')
+  const hash = `ab${'0'.repeat(62)}`
+  t.equal(layout.database, '/data/store.db')
+  t.equal(blobFile(layout, hash), `/data/blobs/ab/${hash}`)
+  t.equal(variantFile(layout, hash, 'br'), `/data/variants/ab/${hash}.br`)
+  t.equal(compiledFile(layout, hash), `/data/compiled/${hash}`)
+  t.end()
+})
