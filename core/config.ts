@@ -90,9 +90,8 @@ const listenSchema = z
 /** The schema of the config file. Input is what an operator writes, output has every default filled in. */
 export const configSchema = z.strictObject({
   domain: authority
-    .default('localhost')
+    .prefault('localhost')
     .describe('Sites are served at `<name>.<domain>`. `localhost` needs no DNS: browsers resolve it by themselves.'),
-  email: z.email().optional().describe('Contact for certificate authorities.'),
   data: z
     .string()
     .min(1)
