@@ -10,6 +10,7 @@
  * The exit code of the CLI follows from the status: 4xx and 5xx alike end a command with 1.
  */
 export const errorStatus = {
+  ERR_AFTER_NOT_VISIBLE: 409,
   ERR_BAD_REQUEST: 400,
   ERR_BLOB_CORRUPT: 500,
   ERR_BLOB_MISMATCH: 400,
@@ -22,6 +23,7 @@ export const errorStatus = {
   ERR_CONFIG_LOAD: 400,
   ERR_CONFLICT: 409,
   ERR_DATA_FORMAT: 500,
+  ERR_DATA_IO: 500,
   ERR_DATA_LOCKED: 409,
   ERR_DENIED: 403,
   ERR_EXISTS: 409,

@@ -36,20 +36,89 @@ export const limits = {
     totalBytes: 17_179_869_184,
     pathBytes: 1024,
     segmentBytes: 255,
+    /** Of all paths of one tree together: a log entry that lists them all has to fit. */
+    allPathsBytes: 16_777_216,
     messageChars: 1_000,
   },
   /** Copies of a file in other content codings. */
-  variant: { minBytes: 256, maxBytes: 16_777_216, parallel: 2 },
+  variant: { minBytes: 256, maxBytes: 16_777_216, parallel: 2, lookups: 32 },
   /** What one front keeps in memory. */
-  front: { bodyCacheBytes: 67_108_864, bodyBytes: 1_048_576, certificates: 10_000, revocations: 100_000 },
+  front: {
+    bodyCacheBytes: 67_108_864,
+    bodyBytes: 1_048_576,
+    certificates: 10_000,
+    revocations: 100_000,
+    /** Files being read into the cache at one time; more are streamed. */
+    loads: 64,
+    /** Values of Accept-Encoding that are remembered as parsed, and the longest of them. */
+    acceptEncodings: 256,
+    acceptEncodingChars: 256,
+  },
   /** Frames between processes, and calls under way on one channel. */
   channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
   /** The control socket. */
-  admin: { jsonBytes: 67_108_864, connections: 256 },
+  admin: {
+    jsonBytes: 67_108_864,
+    connections: 256,
+    headersTimeoutMs: 10_000,
+    requestTimeoutMs: 3_600_000,
+    waitMs: 30_000,
+    history: 1_000,
+  },
+  /** Control: sites, turns that wait for one of them, and how long fronts may take to answer. */
+  control: {
+    sites: 10_000,
+    turns: 1_000,
+    compileParallel: 4,
+    sizeParallel: 16,
+    helloMs: 5_000,
+    frontConnections: 1_024,
+    frontAnswerMs: 10_000,
+    stateAnswerMs: 30_000,
+    settleAnswerMs: 15_000,
+    revokeAnswerMs: 2_000,
+    statsAnswerMs: 1_000,
+    parentAnswerMs: 30_000,
+    /** How often a version may be passed over for a newer one before one is put live anyway. */
+    passedOver: 5,
+  },
+  /** Deliveries of publishes to plugins: retried with growing waits, without end. */
+  outbox: {
+    firstRetryMs: 100,
+    longestRetryMs: 60_000,
+    changesPerEvent: 1_000,
+    parallel: 16,
+    stopMs: 5_000,
+    errorChars: 500,
+    receiptBytes: 4_096,
+  },
   /** Sites and logs. */
-  store: { entryBytes: 67_108_864, pathBytes: 4_096, grantDepth: 16, transactionLogs: 64 },
+  store: {
+    entryBytes: 67_108_864,
+    pathBytes: 4_096,
+    grantDepth: 16,
+    labelChars: 200,
+    transactionLogs: 64,
+    opIdMinChars: 8,
+    opIdMaxChars: 64,
+    /** What one step of a read or a watch takes from the disk: so many entries, and no further one past the bytes. */
+    pageEntries: 256,
+    pageBytes: 1_048_576,
+    watchers: 10_000,
+    /** Changes of one site that wait for each other. */
+    waitingChanges: 256,
+    /** How often a change of a site is built anew because another writer of its log came first. */
+    conflictRetries: 16,
+  },
   /** Plugins. */
-  plugin: { startTimeoutMs: 10_000, routeTimeoutMs: 30_000, routeBodyBytes: 65_536, publishedTimeoutMs: 60_000 },
+  plugin: {
+    startTimeoutMs: 10_000,
+    routeTimeoutMs: 30_000,
+    routeBodyBytes: 65_536,
+    publishedTimeoutMs: 60_000,
+    /** Names and values that plugins add to one static file. */
+    fileHeaderBytes: 8_192,
+  },
   /** Time that a stopping process gives to what is under way. */
   drainMs: 30_000,
   /** Restarts of a crashed process: the first wait and the longest. */
