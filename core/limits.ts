@@ -27,8 +27,14 @@ export const limits = {
     /** Below Node's server default of 5 s, so that no request meets a connection that is being closed. */
     keepAliveMs: 4_000,
     connections: 256,
+    /** Requests to one upstream, waiting ones and unfinished answers included; the next one gets 503. */
+    underWay: 2_048,
     headerBytes: 65_536,
+    /** Longest pause inside an answer's body, while the visitor takes it. */
+    bodyIdleMs: 300_000,
   },
+  /** WebSockets that are open or being opened. */
+  webSocket: { perFront: 10_000, perSite: 4_000 },
   /** A published tree. */
   tree: {
     files: 100_000,
@@ -53,6 +59,15 @@ export const limits = {
     /** Values of Accept-Encoding that are remembered as parsed, and the longest of them. */
     acceptEncodings: 256,
     acceptEncodingChars: 256,
+  },
+  /** Certificates. `unknownNames` and `asking` bound what a flood of made-up names costs a front; `issuing` control. */
+  cert: {
+    leaves: 10_000,
+    issuing: 1_000,
+    asking: 1_000,
+    unknownNames: 4_096,
+    unknownNameMs: 1_000,
+    retryMs: 10_000,
   },
   /** Frames between processes, and calls under way on one channel. */
   channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
@@ -121,6 +136,17 @@ export const limits = {
   },
   /** Time that a stopping process gives to what is under way. */
   drainMs: 30_000,
+  /** Stopping: what a front gets above {@link drainMs} before it is killed, and what control gets for its own end. */
+  stop: { graceMs: 2_000, controlMs: 15_000 },
+  /** The command line: open files and requests at a time, and how long it waits for control to come back or for receipts. */
+  cli: {
+    parallelFiles: 8,
+    parallelSends: 8,
+    reconnectMs: 30_000,
+    receiptMs: 30_000,
+    passwordBytes: 4_096,
+    namesShown: 100,
+  },
   /** Restarts of a crashed process: the first wait and the longest. */
   restart: { firstMs: 100, longestMs: 10_000, healthyAfterMs: 10_000 },
 } as const
