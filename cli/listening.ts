@@ -2,7 +2,8 @@
  * The listening sockets: bound by the parent, which keeps a copy of each, so that they outlive every front.
  *
  * The parent never accepts from them. It hands each to all fronts, and the fronts share the kernel's one queue: when a
- * front dies, connections that wait in the queue are taken by the others or by its replacement.
+ * front dies, connections that wait in the queue are taken by the others or by its replacement. A port is surely ours
+ * once the first front listens; somebody who takes it between the bind and that moment makes that front fail loudly.
  */
 
 import net from 'node:net'

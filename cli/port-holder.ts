@@ -77,7 +77,10 @@ function holdsSocket(folder: string, inodes: ReadonlySet<string>): boolean {
 }
 
 function commandOf(folder: string): string {
-  const line = read(join(folder, 'cmdline')).replaceAll('\0', ' ').trim()
+  // Arguments end in NUL, and can have in them what a terminal would obey.
+  const line = read(join(folder, 'cmdline'))
+    .replace(/\p{Cc}+/gu, ' ')
+    .trim()
   return (line || read(join(folder, 'comm')).trim()).slice(0, 200)
 }
 
