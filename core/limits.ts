@@ -45,9 +45,13 @@ export const limits = {
     /** Of all paths of one tree together: a log entry that lists them all has to fit. */
     allPathsBytes: 16_777_216,
     messageChars: 1_000,
+    /** Refused paths that an error names; it counts the others. */
+    refusedListed: 100,
   },
   /** Copies of a file in other content codings. */
   variant: { minBytes: 256, maxBytes: 16_777_216, parallel: 2, lookups: 32 },
+  /** One file's line in a compiled version. */
+  compiled: { lineBytes: 65_536 },
   /** What one front keeps in memory. */
   front: {
     bodyCacheBytes: 67_108_864,
@@ -120,6 +124,8 @@ export const limits = {
     pageEntries: 256,
     pageBytes: 1_048_576,
     watchers: 10_000,
+    /** Blobs that are looked for at one time. */
+    blobLookups: 64,
     /** Changes of one site that wait for each other. */
     waitingChanges: 256,
     /** How often a change of a site is built anew because another writer of its log came first. */

@@ -7,7 +7,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 const leftoverPattern = /\.[0-9a-f]{16}\.tmp$/
@@ -17,6 +17,11 @@ const leftoverAgeMs = 60_000
 export async function makePrivateFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
+}
+
+/** The text of a file, or undefined when there is no such file. */
+export async function readIfThere(file: string): Promise<string | undefined> {
+  return await readFile(file, 'utf8').catch(ignoreMissing)
 }
 
 /** Puts `content` in the place of whatever the file was, durable when it resolves. `mode` is 0600 by default. */

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { createFile, makePrivateFolder, removeLeftovers, replaceFile } from '../../core/private-file.ts'
+import { createFile, makePrivateFolder, readIfThere, removeLeftovers, replaceFile } from '../../core/private-file.ts'
 
 const modeOf = async (path: string) => (await stat(path)).mode & 0o777
 
@@ -21,6 +21,13 @@ t.test('a file is replaced whole, with mode 0600 or the one asked for, and nothi
   t.equal(await modeOf(join(root, 'keys')), 0o600)
   t.equal(await modeOf(join(root, 'public')), 0o644)
   t.strictSame((await readdir(root)).sort(), ['keys', 'public'])
+})
+
+t.test('reading tells a file that is not there from one that cannot be read', async (t) => {
+  const root = t.testdir({ file: 'text', folder: {} })
+  t.equal(await readIfThere(join(root, 'file')), 'text')
+  t.equal(await readIfThere(join(root, 'missing')), undefined)
+  await t.rejects(readIfThere(join(root, 'folder')), { code: 'EISDIR' })
 })
 
 t.test('a replacement that cannot happen leaves nothing behind', async (t) => {

@@ -1,0 +1,157 @@
+/**
+ * A front's certificates, ready for handshakes: one TLS context per name that clients ask for by SNI.
+ *
+ * Names come from strangers. What is not a host name is refused without asking anybody; a name that nobody serves is
+ * asked for at most once a second; the number of names being asked for, remembered as unknown, and kept is bounded. So a
+ * flood of made-up names costs a look-up each and at most {@link limits}.cert.asking questions at a time.
+ */
+
+import { isIP } from 'node:net'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import type { Logger } from 'pino'
+import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { Leaf } from '../core/messages.ts'
+import { isAuthority } from '../core/names.ts'
+
+/** What contexts are made with. */
+export interface ContextsOptions {
+  /** Asks for the certificate of a name. A rejection refuses the handshakes that wait for it. */
+  readonly request: (name: string) => Promise<Leaf>
+  readonly log: Logger
+  readonly now?: () => number
+}
+
+/** The TLS contexts of one front. */
+export interface Contexts extends Disposable {
+  /**
+   * The context for a name as a client sent it, any case. Undefined refuses the handshake; never rejects. One that is
+   * due for renewal is still answered while the next is asked for in the background, until its very end.
+   */
+  get(name: string): Promise<SecureContext | undefined>
+  /** Drops what is known of these names, certificates and refusals alike; the next handshake asks anew. */
+  forget(names: readonly string[]): void
+  /** Contexts that are kept. */
+  readonly size: number
+}
+
+interface Entry {
+  readonly context: SecureContext
+  readonly notAfterMs: number
+  /** When to ask for the next one; pushed on when asking fails. */
+  renewAtMs: number
+}
+
+/** Makes an empty cache of contexts. Nothing is asked for until a client does. */
+export function createContexts(options: ContextsOptions): Contexts {
+  const now = options.now ?? Date.now
+  /** Keyed by name, least recently used first. */
+  const entries = new Map<string, Entry>()
+  /** Names that were refused, with the moment until which that stands; oldest first. */
+  const refusedUntilMs = new Map<string, number>()
+  /** Keyed by name. */
+  const pending = new Map<string, Promise<Entry>>()
+
+  function ask(name: string): Promise<Entry> {
+    const running = pending.get(name)
+    if (running) return running
+    if (pending.size >= limits.cert.asking)
+      return Promise.reject(new GroveError('ERR_TOO_MANY', `more than ${limits.cert.asking} names are being asked for`))
+    const started: Promise<Entry> = Promise.try(options.request, name)
+      .then((leaf) => {
+        const entry = toEntry(leaf, now())
+        // A name that was forgotten meanwhile may have got the old certificate: it serves who waited, nobody after.
+        if (pending.get(name) === started) keep(name, entry)
+        return entry
+      })
+      .finally(() => {
+        if (pending.get(name) === started) pending.delete(name)
+      })
+    pending.set(name, started)
+    return started
+  }
+
+  function keep(name: string, entry: Entry): void {
+    entries.delete(name)
+    entries.set(name, entry)
+    dropOldest(entries, limits.front.certificates)
+  }
+
+  function refuse(name: string, error: unknown): undefined {
+    const code = error instanceof GroveError ? error.code : undefined
+    // A name of nobody is a client's matter and may come by the thousand; anything else is ours.
+    if (code !== 'ERR_CERT_NAME' && code !== 'ERR_TOO_MANY')
+      options.log.warn({ err: error, name }, 'no certificate: the handshake is refused')
+    if (code === 'ERR_TOO_MANY') return
+    refusedUntilMs.delete(name)
+    refusedUntilMs.set(name, now() + limits.cert.unknownNameMs)
+    dropOldest(refusedUntilMs, limits.cert.unknownNames)
+  }
+
+  function renewIfDue(name: string, entry: Entry): void {
+    if (now() < entry.renewAtMs) return
+    entry.renewAtMs = now() + limits.cert.retryMs
+    ask(name).catch((error) =>
+      options.log.warn({ err: error, name }, 'certificate cannot be renewed yet; the old one is still valid'),
+    )
+  }
+
+  return {
+    async get(sent) {
+      const name = toName(sent)
+      if (name === undefined) return undefined
+      const entry = entries.get(name)
+      if (entry && now() < entry.notAfterMs) {
+        keep(name, entry)
+        renewIfDue(name, entry)
+        return entry.context
+      }
+      if ((refusedUntilMs.get(name) ?? 0) > now()) return undefined
+      try {
+        return (await ask(name)).context
+      } catch (error) {
+        return refuse(name, error)
+      }
+    },
+    forget(names) {
+      for (const name of names) {
+        entries.delete(name)
+        refusedUntilMs.delete(name)
+        pending.delete(name)
+      }
+    },
+    get size() {
+      return entries.size
+    },
+    [Symbol.dispose]() {
+      entries.clear()
+      refusedUntilMs.clear()
+      pending.clear()
+    },
+  }
+}
+
+/**
+ * A name from SNI in our spelling, or undefined for what is none: an address, a trailing dot (both against RFC 6066
+ * section 3), NUL, spaces, other scripts, too long. Only ASCII is lower-cased: Unicode has letters, such as the Kelvin
+ * sign, whose lower case is ASCII, and they must not turn into another name.
+ */
+function toName(sent: string): string | undefined {
+  if (sent.length > 253) return undefined
+  const name = sent.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+  return isAuthority(name) && !name.startsWith('[') && isIP(name) === 0 ? name : undefined
+}
+
+function toEntry(leaf: Leaf, nowMs: number): Entry {
+  const context = createSecureContext({ cert: leaf.chain, key: leaf.key, minVersion: 'TLSv1.2' })
+  // Control may answer a leaf that is due, when it cannot renew: then it is not to be asked at every handshake.
+  const renewAtMs = Math.max(leaf.renewAtMs, nowMs + limits.cert.retryMs)
+  return { context, notAfterMs: leaf.notAfterMs, renewAtMs }
+}
+
+function dropOldest<T>(map: Map<string, T>, most: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= most) return
+    map.delete(key)
+  }
+}
