@@ -14,8 +14,26 @@ export const limits = {
     headersTimeoutMs: 10_000,
     bodyIdleMs: 30_000,
     writeIdleMs: 30_000,
+    /** Slowest pace of a client that sends a body or takes an answer, beyond the idle time above. */
+    minBytesPerSecond: 500,
     keepAliveMs: 60_000,
     requestsPerConnection: 1_000,
+    connectionAgeMs: 3_600_000,
+    /** Requests of one HTTP/1.1 connection that wait for the answer before them. */
+    pipelined: 32,
+    /** A request body that nobody wants is taken and thrown away up to this size; beyond it the connection ends. */
+    discardBytes: 65_536,
+    /** How long an ending connection still takes what its client sends, so that the client can read the answer. */
+    lingerMs: 2_000,
+    /** What a draining front gives to connections that have not sent their first request yet. */
+    freshGraceMs: 1_000,
+    /** HTTP/2 streams of one connection that ended with an error: so many at once, then so many per second. */
+    resets: { burst: 200, perSecond: 33 },
+    /** HTTP/2 PING and SETTINGS frames of one connection: so many at once, then so many per second. */
+    controlFrames: { burst: 100, perSecond: 10 },
+    /** Entries of X-Forwarded-For that are read, from the right. */
+    forwardedHops: 32,
+    tlsSessionSeconds: 7_200,
     concurrentStreams: 100,
     connectionsPerFront: 20_000,
     handshakeTimeoutMs: 10_000,
@@ -64,6 +82,8 @@ export const limits = {
     acceptEncodings: 256,
     acceptEncodingChars: 256,
   },
+  /** Sessions that ended before their time and have not expired. */
+  session: { revocations: 250_000 },
   /** Certificates. `unknownNames` and `asking` bound what a flood of made-up names costs a front; `issuing` control. */
   cert: {
     leaves: 10_000,
@@ -134,6 +154,12 @@ export const limits = {
   /** Plugins. */
   plugin: {
     startTimeoutMs: 10_000,
+    stopTimeoutMs: 5_000,
+    /** Logs and commands that one plugin opens. */
+    logs: 100,
+    commands: 100,
+    /** Requests for routes that control takes from fronts at one time. */
+    connections: 1_000,
     routeTimeoutMs: 30_000,
     routeBodyBytes: 65_536,
     publishedTimeoutMs: 60_000,
@@ -144,14 +170,15 @@ export const limits = {
   drainMs: 30_000,
   /** Stopping: what a front gets above {@link drainMs} before it is killed, and what control gets for its own end. */
   stop: { graceMs: 2_000, controlMs: 15_000 },
-  /** The command line: open files and requests at a time, and how long it waits for control to come back or for receipts. */
+  /** The command line: open files and requests at a time, how long it waits for an answer and for control to come back. */
   cli: {
     parallelFiles: 8,
     parallelSends: 8,
+    answerMs: 120_000,
     reconnectMs: 30_000,
-    receiptMs: 30_000,
     passwordBytes: 4_096,
     namesShown: 100,
+    publishRounds: 10,
   },
   /** Restarts of a crashed process: the first wait and the longest. */
   restart: { firstMs: 100, longestMs: 10_000, healthyAfterMs: 10_000 },

@@ -1,0 +1,196 @@
+/**
+ * The client of the control socket: what core/admin-api.ts says, with every answer checked.
+ *
+ * Control may be started again at any moment while the fronts go on. A client that has once been answered waits for it
+ * to come back, so that a publish outlives it; one that never was says at once that Grove is not running.
+ */
+
+import { Agent, type IncomingMessage, request as sendRequest } from 'node:http'
+import { dirname } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from 'zod'
+import {
+  type PublishRequest,
+  type PublishResult,
+  publishResultSchema,
+  type SiteDetail,
+  type SiteSummary,
+  type Status,
+  siteDetailSchema,
+  siteSummarySchema,
+  statusSchema,
+  type VersionStatus,
+  versionStatusSchema,
+} from '../core/admin-api.ts'
+import { fromPlainError, GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
+
+/** Talks to a running Grove. Every call rejects with control's own error, or `ERR_NOT_RUNNING`, `ERR_TIMEOUT`. */
+export interface AdminClient extends Disposable {
+  /** Where it connects. */
+  readonly socket: string
+  status(): Promise<Status>
+  reload(): Promise<{ changed: boolean; generation: number }>
+  stop(): Promise<void>
+  sites(): Promise<SiteSummary[]>
+  createSite(name: SiteName): Promise<SiteSummary>
+  site(name: SiteName): Promise<SiteDetail>
+  deleteSite(name: SiteName): Promise<void>
+  /** Makes a version live: by default the one before the live one. */
+  rollback(name: SiteName, version?: VersionNumber): Promise<PublishResult>
+  /** Sends a content of `bytes` bytes. `open` is called again when the sending has to start anew. */
+  putBlob(hash: BlobHash, bytes: number, open: () => Promise<Readable>): Promise<void>
+  publish(name: SiteName, request: PublishRequest): Promise<PublishResult>
+  /** A version's state; `wait` holds the answer until all receipts are there, 30 s at most. */
+  version(name: SiteName, version: VersionNumber, options: { readonly wait: boolean }): Promise<VersionStatus>
+  /** Runs a plugin's command; `answer` is the schema of what it says. */
+  plugin<T>(plugin: string, command: string, input: unknown, answer: z.ZodType<T>): Promise<T>
+}
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly json?: unknown
+  readonly body?: { readonly bytes: number; readonly open: () => Promise<Readable> }
+}
+
+const errorSchema = z.object({
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    details: z.record(z.string(), z.unknown()).optional(),
+    hint: z.string().optional(),
+  }),
+})
+
+const nothing = z.object({})
+const segment = encodeURIComponent
+
+/** A client of the control socket at `socket`. Connects when it is first used. */
+export function createAdminClient(socket: string): AdminClient {
+  const agent = new Agent({ keepAlive: true, maxSockets: limits.cli.parallelSends })
+  const call = createCaller(socket, agent)
+  const site = (name: SiteName) => `/sites/${segment(name)}`
+  return {
+    socket,
+    status: () => call({ method: 'GET', path: '/status' }, statusSchema),
+    reload: () =>
+      call({ method: 'POST', path: '/reload', json: {} }, z.object({ changed: z.boolean(), generation: z.int() })),
+    stop: async () => void (await call({ method: 'POST', path: '/stop', json: {} }, nothing)),
+    sites: async () =>
+      (await call({ method: 'GET', path: '/sites' }, z.object({ sites: z.array(siteSummarySchema) }))).sites,
+    createSite: (name) => call({ method: 'POST', path: '/sites', json: { name } }, siteSummarySchema),
+    site: (name) => call({ method: 'GET', path: site(name) }, siteDetailSchema),
+    deleteSite: async (name) => void (await call({ method: 'DELETE', path: site(name) }, nothing)),
+    rollback: (name, version) =>
+      call(
+        { method: 'POST', path: `${site(name)}/rollback`, json: version === undefined ? {} : { version } },
+        publishResultSchema,
+      ),
+    putBlob: async (hash, bytes, open) =>
+      void (await call({ method: 'PUT', path: `/blobs/${hash}`, body: { bytes, open } }, nothing)),
+    publish: (name, request) =>
+      call({ method: 'POST', path: `${site(name)}/versions`, json: request }, publishResultSchema),
+    version: (name, version, { wait }) =>
+      call(
+        { method: 'GET', path: `${site(name)}/versions/${version}${wait ? '?wait=purged' : ''}` },
+        versionStatusSchema,
+      ),
+    plugin: (plugin, command, input, answer) =>
+      call({ method: 'POST', path: `/plugins/${segment(plugin)}/${segment(command)}`, json: input }, answer),
+    [Symbol.dispose]: () => agent.destroy(),
+  }
+}
+
+function createCaller(socket: string, agent: Agent): <T>(call: Call, answer: z.ZodType<T>) => Promise<T> {
+  let wasAnswered = false
+  return async (call, answer) => {
+    const giveUpAtMs = () => performance.now() + limits.cli.reconnectMs
+    let untilMs: number | undefined
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 1_000)) {
+      try {
+        const value = await callOnce(socket, agent, call)
+        wasAnswered = true
+        return checkAnswer(value, answer)
+      } catch (error) {
+        untilMs ??= giveUpAtMs()
+        if (!wasAnswered || !isAway(error) || performance.now() > untilMs) throw explain(error, socket)
+        await pause(waitMs)
+      }
+    }
+  }
+}
+
+function checkAnswer<T>(value: unknown, answer: z.ZodType<T>): T {
+  const parsed = answer.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new GroveError('ERR_CHANNEL', 'control answered what this command does not understand', {
+    cause: parsed.error,
+    hint: 'is the grove that runs of another version? stop it and start it again',
+  })
+}
+
+async function callOnce(socket: string, agent: Agent, { method, path, json, body }: Call): Promise<unknown> {
+  const payload = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
+  const source = await body?.open()
+  const headers = {
+    ...(payload && { 'content-type': 'application/json', 'content-length': payload.length }),
+    ...(body && { 'content-type': 'application/octet-stream', 'content-length': body.bytes }),
+  }
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const request = sendRequest({ socketPath: socket, agent, method, path, headers, timeout: limits.cli.answerMs })
+    request.on('response', resolve)
+    request.on('error', reject)
+    request.on('timeout', () =>
+      request.destroy(new GroveError('ERR_TIMEOUT', `control did not answer within ${limits.cli.answerMs / 1_000} s`)),
+    )
+    request.on('close', () => source?.destroy())
+    if (!source) return request.end(payload)
+    source.on('error', (error) => request.destroy(error))
+    return source.pipe(request)
+  })
+  const value = await readJson(response)
+  if ((response.statusCode ?? 500) < 400) return value
+  const failure = errorSchema.safeParse(value)
+  if (failure.success) throw fromPlainError(failure.data.error)
+  throw new GroveError('ERR_CHANNEL', `control answered ${response.statusCode} without saying why`)
+}
+
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > limits.admin.jsonBytes)
+      throw new GroveError('ERR_TOO_LARGE', `answer of more than ${limits.admin.jsonBytes} bytes`)
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (error) {
+    throw new GroveError('ERR_CHANNEL', 'control answered something else than JSON', { cause: error })
+  }
+}
+
+const awayCodes = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ERR_CLOSED', 'ERR_STREAM_PREMATURE_CLOSE'])
+
+/** Whether control was not there, or went before it had answered. */
+function isAway(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && awayCodes.has(String(error.code))
+}
+
+function explain(error: unknown, socket: string): unknown {
+  if (error instanceof GroveError || !(error instanceof Error) || !('code' in error)) return error
+  if (error.code === 'EACCES')
+    return new GroveError('ERR_DENIED', `this user may not use ${socket}`, {
+      cause: error,
+      hint: 'run the command as the user who runs grove serve',
+    })
+  if (!isAway(error)) return error
+  return new GroveError('ERR_NOT_RUNNING', `no grove answers at ${socket}`, {
+    cause: error,
+    hint: `start it with: grove serve --data ${dirname(socket)} (or name its data folder with --data)`,
+  })
+}

@@ -1,0 +1,46 @@
+/** One line that shows how far a publish is, on a terminal only: a pipe or a log gets nothing. */
+
+import { formatBytes } from './human-text.ts'
+import type { Terminal } from './terminal.ts'
+
+/** A progress line. Disposing takes it away. */
+export interface Progress extends Disposable {
+  /** Begins a phase that has `totalBytes` to do. */
+  begin(label: string, totalBytes: number): void
+  /** Tells that so many bytes more are done. */
+  add(bytes: number): void
+}
+
+const redrawMs = 100
+const barChars = 24
+
+/** A progress line on the terminal's error stream. */
+export function createProgress({ stderr }: Terminal): Progress {
+  if (stderr.isTTY !== true) return { begin() {}, add() {}, [Symbol.dispose]() {} }
+  let label = ''
+  let totalBytes = 0
+  let doneBytes = 0
+  let drawnAtMs = Number.NEGATIVE_INFINITY
+  const draw = () => {
+    const share = totalBytes === 0 ? 1 : Math.min(doneBytes / totalBytes, 1)
+    const bar = '='.repeat(Math.round(share * barChars)).padEnd(barChars)
+    const line = `${label} [${bar}] ${Math.floor(share * 100)} % of ${formatBytes(totalBytes)}`
+    stderr.write(`\r\x1b[K${line.slice(0, (stderr.columns ?? 80) - 1)}`)
+    drawnAtMs = performance.now()
+  }
+  return {
+    begin(nextLabel, nextTotalBytes) {
+      label = nextLabel
+      totalBytes = nextTotalBytes
+      doneBytes = 0
+      draw()
+    },
+    add(bytes) {
+      doneBytes += bytes
+      if (performance.now() - drawnAtMs >= redrawMs) draw()
+    },
+    [Symbol.dispose]() {
+      stderr.write('\r\x1b[K')
+    },
+  }
+}

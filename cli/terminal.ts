@@ -1,0 +1,32 @@
+/** Where a command reads and writes: the process's own streams, or those of a test. */
+
+import type { Readable, Writable } from 'node:stream'
+
+/** A stream that may be a terminal. */
+interface MaybeTerminal {
+  readonly isTTY?: boolean
+}
+
+/** What a command runs in. */
+export interface Terminal {
+  /** The folder from which relative paths count. */
+  readonly cwd: string
+  readonly stdin: Readable & MaybeTerminal & { setRawMode?(raw: boolean): unknown }
+  readonly stdout: Writable & MaybeTerminal
+  readonly stderr: Writable & MaybeTerminal & { readonly columns?: number }
+}
+
+/** The streams of this process. */
+export function processTerminal(): Terminal {
+  return { cwd: process.cwd(), stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }
+}
+
+/** Writes lines for people. What a terminal would obey is shown, not sent: names and messages come from others. */
+export function printLines(stream: Writable, lines: readonly string[]): void {
+  for (const line of lines) stream.write(`${line.replace(/[^\P{Cc}\n]/gu, '\ufffd')}\n`)
+}
+
+/** Writes one JSON text for machines. */
+export function printJson(stream: Writable, value: unknown): void {
+  stream.write(`${JSON.stringify(value, undefined, 2)}\n`)
+}
