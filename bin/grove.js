@@ -1,2 +1,24 @@
 #!/usr/bin/env node
-console.log("local grove", process.version)
+// The command. Plain JavaScript, so that a Node.js that is too old can still say so.
+
+import { existsSync } from 'node:fs'
+
+const oldest = 24
+if (Number(process.versions.node.split('.')[0]) < oldest) {
+  process.stderr.write(
+    `error: grove needs Node.js ${oldest} or newer, and this is ${process.versions.node}\n` +
+      'hint: in a clone, "npx grove" uses the Node.js that "npm ci" put there\n',
+  )
+  process.exitCode = 1
+} else {
+  // A reader that went away, such as "| head", is no failure of ours.
+  process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  // A clone runs from its sources; the package has only the compiled form.
+  const folder = existsSync(new URL('../cli/main.ts', import.meta.url)) ? '../cli' : '../dist/cli'
+  const extension = folder === '../cli' ? 'ts' : 'js'
+  const [{ main }, { processTerminal }] = await Promise.all([
+    import(`${folder}/main.${extension}`),
+    import(`${folder}/terminal.${extension}`),
+  ])
+  process.exitCode = await main(process.argv.slice(2), processTerminal())
+}

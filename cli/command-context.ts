@@ -27,7 +27,12 @@ export function withCommon(command: Command, example: string): Command {
     .option('--data <folder>', 'the data folder (default: that of the config, or ./data)')
     .option('--config <file>', 'the config file (default: grove.config.ts, .js or .json here)')
     .option('--json', 'print JSON for machines')
-    .addHelpText('after', `\nExample:\n${example.replace(/^/gm, '  ')}`)
+    .addHelpText('after', exampleText(example))
+}
+
+/** An example as the help shows it. */
+export function exampleText(example: string): string {
+  return `\nExample:\n${example.replace(/^/gm, '  ')}`
 }
 
 /** The data folder that the options lead to, absolute. Throws the config's faults when it has to be read. */

@@ -1,0 +1,29 @@
+/**
+ * The public API, `import { … } from 'grove'`: what a config and a plugin need. What is not here is not for others and
+ * may change at any time.
+ */
+
+export type { Config, ConfigInput, SiteConfig } from '../core/config.ts'
+export { defineConfig } from '../core/config.ts'
+export type { ErrorCode, ErrorDetails, GroveErrorOptions } from '../core/errors.ts'
+export { GroveError } from '../core/errors.ts'
+export type { HeaderList } from '../core/headers.ts'
+export type { Authority, BlobHash, SiteName, VersionNumber } from '../core/names.ts'
+export type {
+  Awaitable,
+  Command,
+  FileInfo,
+  Handler,
+  Middleware,
+  MiddlewareContext,
+  Plugin,
+  PluginHost,
+  PluginLog,
+  PublishEvent,
+  Receipt,
+  RouteContext,
+  SiteInfo,
+} from '../core/plugin.ts'
+export type { Session } from '../core/session.ts'
+export { type CdnVarnishOptions, cdnVarnish } from '../plugins/cdn-varnish/cdn-varnish.ts'
+export { type LoginPasswordOptions, loginPassword } from '../plugins/login-password/login-password.ts'

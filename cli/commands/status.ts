@@ -1,0 +1,62 @@
+/** `grove status`: what a running Grove does. */
+
+import type { Command } from 'commander'
+import type { Status } from '../../core/admin-api.ts'
+import { type CommandContext, type CommonOptions, connectAdmin, printResult, withCommon } from '../command-context.ts'
+import { formatBytes, formatCount, formatDuration, formatTable } from '../human-text.ts'
+import { siteTable } from './site.ts'
+
+/** Adds the command. */
+export function addStatus(program: Command, context: CommandContext): void {
+  const command = program.command('status').description('show processes, sites, connections and the outbox')
+  withCommon(command, 'grove status --json').action(async (options: CommonOptions) => {
+    using client = await connectAdmin(options, context)
+    const status = await client.status()
+    printResult(options, context, status, statusLines(status, Date.now()))
+  })
+}
+
+function statusLines(status: Status, nowMs: number): string[] {
+  const { data, config, generation, startedAtMs, processes, fronts, sites, plugins, outbox, listen } = status
+  const frontOf = new Map(fronts.map((front) => [front.pid, front]))
+  const lines = [
+    `data     ${data}`,
+    `config   ${config ?? 'none: all is default'} (generation ${generation})`,
+    `listen   ${listen.map(({ name, port }) => `${name} ${port}`).join(', ')}`,
+    `plugins  ${plugins.join(', ') || 'none'}`,
+    `up       ${formatDuration(nowMs - startedAtMs)}`,
+    '',
+    ...formatTable(
+      ['PROCESS', 'PID', 'UP', 'RESTARTS', 'CONNECTIONS', 'REQUESTS', 'WEBSOCKETS', 'CACHE', 'MEMORY'],
+      processes.map(({ kind, index, pid, startedAtMs, restarts }) => {
+        const front = frontOf.get(pid)
+        return [
+          kind === 'front' ? `front ${index}` : kind,
+          String(pid),
+          formatDuration(nowMs - startedAtMs),
+          String(restarts),
+          ...(front
+            ? [
+                String(front.connections),
+                String(front.requests),
+                String(front.webSockets),
+                formatBytes(front.cacheBytes),
+                formatBytes(front.memoryBytes),
+              ]
+            : ['', '', '', '', '']),
+        ]
+      }),
+    ),
+    '',
+    ...(sites.length === 0 ? ['no sites yet'] : siteTable(sites)),
+    '',
+  ]
+  if (outbox.length === 0) lines.push('outbox   empty')
+  for (const { plugin, site, versions, attempts, error } of outbox) {
+    const which = versions.map((version) => `${site}@${version}`).join(', ') || site
+    lines.push(
+      `outbox   ${plugin}: ${which}, ${formatCount(attempts, 'attempt')}${error === undefined ? '' : `, last: ${error}`}`,
+    )
+  }
+  return lines
+}
