@@ -2,7 +2,9 @@
  * A compiled version: what control makes of a tree once, and fronts read. Every rule about a file (type, headers,
  * codings) is decided here, so that a static hit decides nothing.
  *
- * It is derived data: it lies in `<data>/compiled/` and can be made again from the version at any time.
+ * It is derived data: it lies in `<data>/compiled/` and can be made again from the version at any time. On disk it is
+ * one JSON text per line, a {@link compiledHeadSchema} and then a {@link compiledFileSchema} for each file: a front
+ * reads the version of a large site in small steps between requests, where one large text would stop it for long.
  */
 
 import { z } from 'zod'
@@ -13,7 +15,16 @@ export type Coding = 'br' | 'zstd' | 'gzip'
 /** All codings, best first: the order in which equal q-values are settled. */
 export const codings: readonly Coding[] = ['br', 'zstd', 'gzip']
 
-const fileSchema = z.object({
+/** The first line on disk. `files` counts the lines that follow. */
+export const compiledHeadSchema = z.strictObject({
+  format: z.literal('grove-compiled-1'),
+  site: z.string(),
+  version: z.int().positive(),
+  files: z.int().nonnegative(),
+})
+
+/** Every further line on disk: one file. */
+export const compiledFileSchema: z.ZodType<CompiledFile> = z.strictObject({
   path: z.string(),
   hash: z.string().regex(/^[0-9a-f]{64}$/),
   bytes: z.int().nonnegative(),
@@ -21,14 +32,7 @@ const fileSchema = z.object({
   personal: z.boolean(),
   compressible: z.boolean(),
   headers: z.array(z.string()),
-  variants: z.array(z.object({ coding: z.enum(['br', 'zstd', 'gzip']), bytes: z.int().positive() })),
-})
-
-/** A whole compiled version, as it lies on disk. */
-export const compiledSchema: z.ZodType<CompiledVersion> = z.object({
-  site: z.string(),
-  version: z.int().positive(),
-  files: z.array(fileSchema),
+  variants: z.array(z.strictObject({ coding: z.enum(['br', 'zstd', 'gzip']), bytes: z.int().positive() })),
 })
 
 /** One file with all that is decided about it. */
@@ -42,7 +46,7 @@ export interface CompiledFile {
   readonly personal: boolean
   /** Whether copies in other codings exist or may come: the answer varies by Accept-Encoding. */
   readonly compressible: boolean
-  /** Further headers (Cache-Control, those of plugins): flat, lower-case names. */
+  /** Further headers (Cache-Control, Vary, those of plugins): flat, lower-case names. */
   readonly headers: readonly string[]
   /** Copies that exist, in the order of {@link codings}. */
   readonly variants: readonly { readonly coding: Coding; readonly bytes: number }[]

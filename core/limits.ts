@@ -76,6 +76,10 @@ export const limits = {
     bodyBytes: 1_048_576,
     certificates: 10_000,
     revocations: 100_000,
+    /** Signed identities that are used again for a while. */
+    identities: 10_000,
+    /** Characters of a failure in an access line. */
+    noteChars: 500,
     /** Files being read into the cache at one time; more are streamed. */
     loads: 64,
     /** Values of Accept-Encoding that are remembered as parsed, and the longest of them. */
