@@ -1,0 +1,43 @@
+/**
+ * The access line: one per request, for operators. Cookies, authorization and queries never stand in it, since all
+ * three carry secrets.
+ */
+
+import type { Logger } from 'pino'
+import type { Exchange, ExchangeNote, Outcome } from '../core/exchange.ts'
+
+/** A note for an exchange that begins now. */
+export function beginNote(): ExchangeNote {
+  return {
+    startedMs: performance.now(),
+    site: undefined,
+    version: undefined,
+    how: 'error',
+    userId: undefined,
+    error: undefined,
+  }
+}
+
+/** Writes the access line of an exchange that has ended. 5xx are errors, the rest is information. */
+export function logAccess(log: Logger, exchange: Exchange, outcome: Outcome): void {
+  const { note } = exchange
+  const line = {
+    request: exchange.id,
+    site: note?.site,
+    version: note?.version,
+    method: exchange.method,
+    authority: exchange.authority,
+    path: exchange.target.slice(0, exchange.target.length - exchange.query.length),
+    status: outcome.status,
+    bytes: outcome.bodyBytes,
+    durationMs: note ? Math.round((performance.now() - note.startedMs) * 1000) / 1000 : undefined,
+    client: exchange.clientAddress,
+    protocol: exchange.httpVersion,
+    how: note?.how,
+    user: note?.userId,
+    complete: outcome.complete ? undefined : false,
+    error: note?.error,
+  }
+  if (outcome.status >= 500) log.error(line, 'request')
+  else log.info(line, 'request')
+}

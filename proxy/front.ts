@@ -1,0 +1,298 @@
+/**
+ * A front: the process that serves visitors. It puts the parts of this folder together and holds what control tells.
+ *
+ * A front never writes and never waits for control on a static hit. Its secrets are TLS keys, the session keys and the
+ * identity key, nothing else: no store, no accounts, no site code.
+ */
+
+import { BlockList } from 'node:net'
+import type { Logger } from 'pino'
+import { createContexts } from '../certs/contexts.ts'
+import type { Exchange, Outcome } from '../core/exchange.ts'
+import type { Layout } from '../core/layout.ts'
+import { limits } from '../core/limits.ts'
+import type { ControlToFront, FrontKeys, FrontStats, ListenerName } from '../core/messages.ts'
+import type { Session } from '../core/session.ts'
+import { beginNote, logAccess } from './access-log.ts'
+import { createBlobCache } from './blob-cache.ts'
+import { readCompiled } from './compiled-reader.ts'
+import { ControlLink } from './control-link.ts'
+import { createDynamic, type Dynamic } from './dynamic.ts'
+import { answerError } from './error-page.ts'
+import { createIdentity, type Identity } from './identity.ts'
+import { createTransport, type Transport, type UpgradeConnection } from './listen.ts'
+import { createPluginRoutes, type PluginRoutes } from './plugin-routes.ts'
+import { createRemoteUpstream } from './remote-upstream.ts'
+import { createRevocations } from './revocations.ts'
+import { type RouteOptions, routeExchange } from './route.ts'
+import { sessionOf } from './session-check.ts'
+import { type Settings, toSettings } from './settings.ts'
+import { type SiteRuntime, settled } from './site-runtime.ts'
+import { SiteTable } from './site-table.ts'
+import { buildTable } from './table.ts'
+
+/** What a front is made with. */
+export interface FrontOptions {
+  readonly layout: Layout
+  /** Which of the fronts this is, from 0. */
+  readonly index: number
+  readonly log: Logger
+  /** Called once, when the first state from control is in force. */
+  readonly ready: () => void
+}
+
+const settleWithinMs = 10_000
+
+/** One front: takes listening sockets from the parent and serves. */
+export class Front {
+  readonly #options: FrontOptions
+  readonly #log: Logger
+  readonly #sites: SiteTable
+  readonly #transport: Transport
+  readonly #link: ControlLink
+  readonly #contexts: ReturnType<typeof createContexts>
+  readonly #cache: ReturnType<typeof createBlobCache>
+  readonly #revocations: ReturnType<typeof createRevocations>
+  readonly #dynamic: Dynamic
+  readonly #pluginRoutes: PluginRoutes
+  readonly #routing: RouteOptions
+  #settings: Settings | undefined
+  #prepared: Settings | undefined
+  #keys: FrontKeys | undefined
+  #identity: Identity | undefined
+  #requests = 0
+
+  constructor(options: FrontOptions) {
+    this.#options = options
+    this.#log = options.log
+    this.#cache = createBlobCache(options.layout)
+    this.#revocations = createRevocations(limits.front.revocations)
+    this.#contexts = createContexts({ request: (name) => this.#link.certificate(name), log: options.log })
+    this.#pluginRoutes = createPluginRoutes(options.layout)
+    this.#dynamic = createDynamic({
+      log: options.log,
+      identity: () => this.#identity,
+      middleware: () => this.#settings?.middleware,
+      publicPort: () => this.#settings?.raw.httpsPort ?? 443,
+    })
+    this.#sites = new SiteTable({
+      load: async (compiled) => buildTable(await readCompiled(options.layout, compiled)),
+      createUpstream: (urls) => createRemoteUpstream(urls),
+      failed: (name, error) => this.#log.error({ err: error, site: name }, 'site keeps its last state'),
+      upstreamGone: (name) => this.#dynamic.closeSite(name),
+    })
+    this.#routing = {
+      cache: this.#cache,
+      sessionOf: (exchange, site) => this.#sessionOf(exchange, site),
+      dynamic: (exchange, site, session) => this.#handOff(exchange, site, session),
+      reserved: (exchange, site) => this.#reserved(exchange, site),
+    }
+    this.#transport = this.#createTransport()
+    this.#link = new ControlLink({
+      socket: options.layout.frontSocket,
+      index: options.index,
+      receive: (message) => this.#receive(message),
+      changed: (connected, error) => this.#linkChanged(connected, error),
+    })
+  }
+
+  /** Accepts connections from a listening socket of the parent. `key` names the socket. */
+  async listen(name: ListenerName, key: string, handle: unknown): Promise<void> {
+    await this.#transport.listen(name, key, handle)
+  }
+
+  /** Accepts no more from a socket; open connections go on. */
+  unlisten(key: string): void {
+    this.#transport.unlisten(key)
+  }
+
+  /** Accepts nothing more and resolves when what is under way has ended, after `withinMs` at the latest. */
+  async drain(withinMs: number): Promise<void> {
+    await this.#transport.drain(withinMs)
+    this.#link[Symbol.dispose]()
+    this.#contexts[Symbol.dispose]()
+    await this.#sites.close()
+    await this.#pluginRoutes.close()
+  }
+
+  #createTransport(): Transport {
+    return createTransport({
+      secureContext: (name) => this.#contexts.get(name),
+      ticketKeys: Buffer.alloc(48),
+      handle: (exchange) => this.#handle(exchange),
+      upgrade: (exchange, connection) => this.#upgrade(exchange, connection),
+      finished: (exchange, outcome) => this.#finished(exchange, outcome),
+      rejected: (rejection) => this.#log.info(rejection, 'request refused'),
+      settings: () => ({
+        httpsPort: this.#settings?.raw.httpsPort ?? 443,
+        trustedProxies: this.#settings?.trustedProxies ?? new BlockList(),
+        serves: (authority) => this.#sites.at(authority) !== undefined,
+      }),
+      log: this.#log,
+    })
+  }
+
+  #handle(exchange: Exchange): void {
+    this.#requests += 1
+    const note = beginNote()
+    exchange.note = note
+    const site = this.#sites.at(exchange.authority)
+    if (!site) {
+      answerError(exchange, 421)
+      return
+    }
+    note.site = site.state.name
+    note.version = site.table?.version
+    note.how = 'static'
+    site.epoch.begin()
+    epochs.set(exchange, site)
+    routeExchange(exchange, site, this.#routing)
+  }
+
+  #finished(exchange: Exchange, outcome: Outcome): void {
+    const site = epochs.get(exchange)
+    if (site) {
+      epochs.delete(exchange)
+      site.epoch.end()
+    }
+    if (this.#settings?.raw.accessLog !== false) logAccess(this.#log, exchange, outcome)
+  }
+
+  #handOff(exchange: Exchange, site: SiteRuntime, session: Session | undefined): void {
+    this.#leaveEpoch(exchange)
+    if (!site.upstream) {
+      answerError(exchange, 404)
+      return
+    }
+    if (exchange.note) {
+      exchange.note.how = 'upstream'
+      exchange.note.userId = session?.userId
+    }
+    this.#dynamic.handle(exchange, { state: site.state, info: site.info, upstream: site.upstream }, session)
+  }
+
+  /** What an upstream or a plugin answers is of no version: it does not hold up the settling of one. */
+  #leaveEpoch(exchange: Exchange): void {
+    const site = epochs.get(exchange)
+    if (!site) return
+    epochs.delete(exchange)
+    site.epoch.end()
+  }
+
+  #upgrade(exchange: Exchange, connection: UpgradeConnection): void {
+    this.#requests += 1
+    const note = beginNote()
+    exchange.note = note
+    const site = this.#sites.at(exchange.authority)
+    note.site = site?.state.name
+    if (!site?.upstream || exchange.path.startsWith('/.grove/')) {
+      answerError(exchange, site ? 404 : 421)
+      return
+    }
+    const session = this.#sessionOf(exchange, site)
+    note.how = 'upstream'
+    note.userId = session?.userId
+    const target = { state: site.state, info: site.info, upstream: site.upstream }
+    this.#dynamic.upgrade(exchange, connection, target, session)
+  }
+
+  #reserved(exchange: Exchange, site: SiteRuntime): void {
+    this.#leaveEpoch(exchange)
+    const { path } = exchange
+    if (path === '/.grove/jwks.json' && this.#identity) {
+      const headers = ['content-type', 'application/jwk-set+json', 'cache-control', 'public, max-age=300']
+      exchange.respond(200, headers, Buffer.from(this.#identity.jwks))
+      return
+    }
+    const plugin = path.split('/', 3)[2] ?? ''
+    if (!this.#settings?.routed.has(plugin)) {
+      answerError(exchange, 404)
+      return
+    }
+    const session = this.#sessionOf(exchange, site)
+    if (exchange.note) {
+      exchange.note.how = 'plugin'
+      exchange.note.userId = session?.userId
+    }
+    this.#pluginRoutes.handle(exchange, site.info, session)
+  }
+
+  #sessionOf(exchange: Exchange, site: SiteRuntime): Session | undefined {
+    if (!this.#keys) return undefined
+    return sessionOf(exchange, site.state.name, this.#keys.session, this.#revocations, Date.now())
+  }
+
+  async #receive(message: ControlToFront): Promise<unknown> {
+    switch (message.kind) {
+      case 'prepare':
+        this.#prepared = await toSettings(message.settings)
+        return {}
+      case 'state':
+        return this.#takeState(message)
+      case 'site':
+        await this.#sites.put(message.site)
+        return {}
+      case 'gone':
+        this.#sites.remove(message.name)
+        return {}
+      case 'settle': {
+        const site = this.#sites.get(message.name)
+        if (site) await settled(site, settleWithinMs)
+        return {}
+      }
+      case 'revoke':
+        this.#revocations.add(message.revocations)
+        this.#dynamic.closeRevoked((session) => this.#revocations.isRevoked(session))
+        return {}
+      case 'keys':
+        this.#takeKeys(message.keys)
+        return {}
+      case 'forget-certificates':
+        this.#contexts.forget(message.names)
+        return {}
+      case 'stats':
+        return this.#stats()
+    }
+  }
+
+  async #takeState(state: Extract<ControlToFront, { kind: 'state' }>): Promise<unknown> {
+    const first = this.#settings === undefined
+    const prepared = this.#prepared?.raw.generation === state.settings.generation ? this.#prepared : undefined
+    const known = this.#settings?.raw.generation === state.settings.generation ? this.#settings : undefined
+    const settings = prepared ?? known ?? (await toSettings(state.settings))
+    this.#revocations.add(state.revocations)
+    this.#takeKeys(state.keys)
+    await this.#sites.replace(state.sites)
+    this.#settings = settings
+    this.#prepared = undefined
+    this.#log.level = settings.raw.logLevel
+    if (first) this.#options.ready()
+    return {}
+  }
+
+  #takeKeys(keys: FrontKeys): void {
+    this.#keys = keys
+    this.#identity = createIdentity(keys)
+    this.#transport.setTicketKeys(Buffer.from(keys.ticket, 'base64'))
+  }
+
+  #linkChanged(connected: boolean, error: Error | undefined): void {
+    if (connected) this.#log.debug('connected to control')
+    else if (this.#settings) this.#log.warn({ err: error }, 'control is away, serving on with what is known')
+  }
+
+  #stats(): FrontStats {
+    return {
+      pid: process.pid,
+      connections: this.#transport.connections,
+      requests: this.#requests,
+      webSockets: this.#dynamic.webSockets,
+      cacheBytes: this.#cache.bytes,
+      memoryBytes: process.memoryUsage.rss(),
+      uptimeSeconds: process.uptime(),
+    }
+  }
+}
+
+/** The site under whose epoch an exchange began. Weak: an exchange that is never finished leaves nothing behind. */
+const epochs = new WeakMap<Exchange, SiteRuntime>()

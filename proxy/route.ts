@@ -1,0 +1,49 @@
+/**
+ * From an exchange to who answers it: reserved paths, the static version, or the site's upstream.
+ *
+ * Two lines of thought decide all: what is the same for everyone is static; everything else is dynamic. A read of a
+ * file that is not personal, or by a visitor without a session, never reaches an upstream.
+ */
+
+import type { Exchange } from '../core/exchange.ts'
+import type { Session } from '../core/session.ts'
+import type { BlobCache } from './blob-cache.ts'
+import { answerError } from './error-page.ts'
+import type { SiteRuntime } from './site-runtime.ts'
+import { answerMethodNotAllowed, serveNotFound, serveStatic } from './static.ts'
+import type { StaticEntry } from './table.ts'
+
+/** What routing needs from the front. */
+export interface RouteOptions {
+  readonly cache: BlobCache
+  readonly sessionOf: (exchange: Exchange, site: SiteRuntime) => Session | undefined
+  /** Hands the request to the site's upstream. */
+  readonly dynamic: (exchange: Exchange, site: SiteRuntime, session: Session | undefined) => void
+  /** Answers paths under `/.grove/`. */
+  readonly reserved: (exchange: Exchange, site: SiteRuntime) => void
+}
+
+const reservedPrefix = '/.grove/'
+
+/** Answers one exchange of a site. */
+export function routeExchange(exchange: Exchange, site: SiteRuntime, options: RouteOptions): void {
+  if (exchange.path.startsWith(reservedPrefix)) {
+    options.reserved(exchange, site)
+    return
+  }
+  const isRead = exchange.method === 'GET' || exchange.method === 'HEAD'
+  const { table } = site
+  const entry = table?.get(exchange.path)
+  if (isRead && table && entry && isForEveryone(exchange, site, entry, options)) {
+    serveStatic(exchange, table, entry, options.cache)
+    return
+  }
+  if (site.upstream) options.dynamic(exchange, site, options.sessionOf(exchange, site))
+  else if (entry && !isRead) answerMethodNotAllowed(exchange)
+  else if (!table || !serveNotFound(exchange, table, options.cache)) answerError(exchange, 404)
+}
+
+/** Whether this visitor gets the file from the static version. The session is looked at only where it matters. */
+function isForEveryone(exchange: Exchange, site: SiteRuntime, entry: StaticEntry, options: RouteOptions): boolean {
+  return !site.upstream || !entry.personal || options.sessionOf(exchange, site) === undefined
+}

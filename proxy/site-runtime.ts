@@ -1,0 +1,69 @@
+/**
+ * A site as a front serves it: its state from control, the compiled table of its live version, its upstream, and the
+ * count of static answers under way for each version that was live.
+ */
+
+import type { SiteState } from '../core/messages.ts'
+import type { SiteInfo } from '../core/plugin.ts'
+import type { RemoteUpstream } from './remote-upstream.ts'
+import type { StaticTable } from './table.ts'
+
+/** Answers under way that were begun under one table. */
+export class Epoch {
+  #count = 0
+  #waiting: (() => void)[] = []
+
+  /** One more answer has begun. */
+  begin(): void {
+    this.#count += 1
+  }
+
+  /** One answer has ended. */
+  end(): void {
+    this.#count -= 1
+    if (this.#count > 0) return
+    for (const resolve of this.#waiting) resolve()
+    this.#waiting = []
+  }
+
+  /** Whether none is under way. */
+  get isIdle(): boolean {
+    return this.#count === 0
+  }
+
+  /** Resolves when none is under way. */
+  idle(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+}
+
+/** Everything a front knows of one site at one moment. Replaced as a whole at each change, never altered. */
+export interface SiteRuntime {
+  readonly state: SiteState
+  readonly info: SiteInfo
+  /** Undefined before the first publish. */
+  readonly table: StaticTable | undefined
+  /** Undefined when the site has none. */
+  readonly upstream: RemoteUpstream | undefined
+  readonly epoch: Epoch
+  /** Epochs of earlier tables that may still have answers under way; at most {@link keptEpochs}. */
+  readonly earlier: readonly Epoch[]
+}
+
+const keptEpochs = 64
+
+/** The epochs that a successor of a site has to remember. */
+export function earlierEpochs(before: SiteRuntime | undefined): readonly Epoch[] {
+  return before ? [...before.earlier, before.epoch].filter((epoch) => !epoch.isIdle).slice(-keptEpochs) : []
+}
+
+/** Resolves when no static answer from an earlier table of the site is under way, or after `withinMs`. */
+export async function settled(site: SiteRuntime, withinMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, withinMs)
+  })
+  await Promise.race([Promise.all(site.earlier.map((epoch) => epoch.idle())), late])
+  clearTimeout(timer)
+}

@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { Channel } from '../../core/channel.ts'
+import { type ControlToFront, type FrontToControl, frontToControlSchema } from '../../core/messages.ts'
+import { ControlLink } from '../../proxy/control-link.ts'
+
+/** A socket path that is short enough for the kernel. */
+function socketPath(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'grove-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  return join(folder, 's')
+}
+
+async function listen(path: string): Promise<{ server: Server; next: () => Promise<Socket> }> {
+  const server = createServer()
+  server.listen(path)
+  await once(server, 'listening')
+  return { server, next: async () => ((await once(server, 'connection')) as [Socket])[0] }
+}
+
+function control(socket: Socket, receive: (message: FrontToControl) => unknown) {
+  return new Channel<FrontToControl, ControlToFront>(socket, { incoming: frontToControlSchema, receive })
+}
+
+t.test('a front says hello, takes calls in order and asks for certificates', async (t) => {
+  const path = socketPath(t)
+  const { server, next } = await listen(path)
+  t.teardown(() => server.close())
+  const connected = Promise.withResolvers<void>()
+  const taken: string[] = []
+  let slow = () => {}
+  const link = new ControlLink({
+    socket: path,
+    index: 3,
+    receive: async (message) => {
+      if (message.kind === 'gone' && message.name === 'slow')
+        await new Promise<void>((resolve) => {
+          slow = resolve
+        })
+      taken.push('name' in message ? message.name : message.kind)
+      return {}
+    },
+    changed: () => connected.resolve(),
+  })
+  t.teardown(() => link[Symbol.dispose]())
+  const hellos: FrontToControl[] = []
+  const leaf = { name: 'a.localhost', chain: 'c', key: 'k', notAfterMs: 2, renewAtMs: 1 }
+  const channel = control(await next(), (message) => {
+    hellos.push(message)
+    return message.kind === 'certificate' ? leaf : undefined
+  })
+  await connected.promise
+  t.same(await link.certificate('a.localhost'), leaf)
+  t.match(hellos[0], { kind: 'hello', index: 3, pid: process.pid })
+
+  const first = channel.call({ kind: 'gone', name: 'slow' })
+  const second = channel.call({ kind: 'gone', name: 'quick' })
+  t.same(await channel.call({ kind: 'settle', name: 'apart' }), {}, 'settling does not wait its turn')
+  slow()
+  await Promise.all([first, second])
+  t.same(taken, ['apart', 'slow', 'quick'])
+})
+
+t.test('the line comes back by itself, and a failed call does not block the next', async (t) => {
+  const path = socketPath(t)
+  const changes: boolean[] = []
+  const link = new ControlLink({
+    socket: path,
+    index: 0,
+    receive: async (message) => {
+      if (message.kind === 'gone') throw new Error('cannot')
+      return {}
+    },
+    changed: (connected) => changes.push(connected),
+  })
+  t.teardown(() => link[Symbol.dispose]())
+  await t.rejects(link.certificate('a.localhost'), { code: 'ERR_CLOSED' })
+  const { server, next } = await listen(path)
+  t.teardown(() => server.close())
+  const first = await next()
+  const channel = control(first, () => undefined)
+  await t.rejects(channel.call({ kind: 'gone', name: 'x' }), { code: 'ERR_INTERNAL' })
+  t.same(await channel.call({ kind: 'forget-certificates', names: [] }), {})
+  first.destroy()
+  const second = control(await next(), () => undefined)
+  t.same(await second.call({ kind: 'forget-certificates', names: [] }), {})
+  t.ok(changes.includes(false))
+  t.equal(changes.at(-1), true)
+})
