@@ -87,7 +87,7 @@ export const limits = {
     acceptEncodingChars: 256,
   },
   /** Sessions that ended before their time and have not expired. */
-  session: { revocations: 250_000 },
+  session: { revocations: 250_000, longestMs: 31_536_000_000 },
   /** Certificates. `unknownNames` and `asking` bound what a flood of made-up names costs a front; `issuing` control. */
   cert: {
     leaves: 10_000,
@@ -122,6 +122,9 @@ export const limits = {
     revokeAnswerMs: 2_000,
     statsAnswerMs: 1_000,
     parentAnswerMs: 30_000,
+    rotateEveryMs: 300_000,
+    leafSweepEveryMs: 86_400_000,
+    bannerUrls: 20,
     /** How often a version may be passed over for a newer one before one is put live anyway. */
     passedOver: 5,
   },
