@@ -65,7 +65,7 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#options = options
     this.#log = options.log
-    this.#cache = createBlobCache(options.layout)
+    this.#cache = createBlobCache(options.layout, limits.front.bodyCacheBytes, options.log)
     this.#revocations = createRevocations(limits.front.revocations)
     this.#contexts = createContexts({ request: (name) => this.#link.certificate(name), log: options.log })
     this.#pluginRoutes = createPluginRoutes(options.layout)

@@ -1,0 +1,88 @@
+import t from 'tap'
+import type { CompiledFile } from '../../core/compiled.ts'
+import type { Body, Exchange } from '../../core/exchange.ts'
+import type { HeaderList } from '../../core/headers.ts'
+import type { Session } from '../../core/session.ts'
+import type { BlobCache } from '../../proxy/blob-cache.ts'
+import type { RemoteUpstream } from '../../proxy/remote-upstream.ts'
+import { routeExchange } from '../../proxy/route.ts'
+import { Epoch, type SiteRuntime } from '../../proxy/site-runtime.ts'
+import { buildTable } from '../../proxy/table.ts'
+
+function file(path: string, personal: boolean): CompiledFile {
+  const type = path.endsWith('.html') ? 'text/html; charset=utf-8' : 'text/css; charset=utf-8'
+  return { path, hash: 'a'.repeat(64), bytes: 1, type, personal, compressible: false, headers: [], variants: [] }
+}
+
+function site(hasUpstream: boolean, files: readonly CompiledFile[] | undefined): SiteRuntime {
+  return {
+    state: { name: 'blog', authorities: ['blog.localhost'], upstreams: [], timeoutMs: 1_000, bodyBytes: 0 },
+    info: { name: 'blog', authorities: ['blog.localhost'] },
+    table: files && buildTable({ site: 'blog', version: 1, files }),
+    upstream: hasUpstream ? ({} as RemoteUpstream) : undefined,
+    epoch: new Epoch(),
+    earlier: [],
+  }
+}
+
+/** Who answers a request: `static`, `upstream`, `upstream as ada`, `reserved`, or a status of the front's own. */
+function answeredBy(target: SiteRuntime, method: string, path: string, session?: Session): string {
+  let by = ''
+  const exchange = {
+    id: 'x',
+    method,
+    path,
+    target: path,
+    query: '',
+    headers: [],
+    responded: false,
+    note: undefined,
+    respond(status: number, headers: HeaderList, _body?: Body) {
+      by = headers.includes('grove-version') ? `static ${status}` : `${status}`
+    },
+  } as unknown as Exchange
+  const content = { peek: () => Buffer.from('x') } as unknown as BlobCache
+  routeExchange(exchange, target, {
+    cache: content,
+    sessionOf: () => session,
+    dynamic: (_exchange, _site, who) => {
+      by = who ? `upstream as ${who.userId}` : 'upstream'
+    },
+    reserved: () => {
+      by = 'reserved'
+    },
+  })
+  return by
+}
+
+const ada: Session = { id: 'i', userId: 'ada', site: 'blog', issuedAtMs: 0, expiresAtMs: 1 }
+const withUpstream = site(true, [file('index.html', true), file('a/index.html', true), file('main.css', false)])
+const withoutUpstream = site(false, [file('index.html', false), file('main.css', false)])
+const unpublished = site(true, undefined)
+
+t.test('what is the same for everyone is static, the rest goes to the upstream', (t) => {
+  const table: [SiteRuntime, string, string, Session | undefined, string][] = [
+    [withUpstream, 'GET', '/main.css', undefined, 'static 200'],
+    [withUpstream, 'GET', '/main.css', ada, 'static 200'],
+    [withUpstream, 'HEAD', '/main.css', ada, 'static 200'],
+    [withUpstream, 'GET', '/', undefined, 'static 200'],
+    [withUpstream, 'GET', '/', ada, 'upstream as ada'],
+    [withUpstream, 'HEAD', '/', ada, 'upstream as ada'],
+    [withUpstream, 'GET', '/a', undefined, 'static 308'],
+    [withUpstream, 'POST', '/', undefined, 'upstream'],
+    [withUpstream, 'POST', '/main.css', ada, 'upstream as ada'],
+    [withUpstream, 'GET', '/unknown', undefined, 'upstream'],
+    [withUpstream, 'DELETE', '/unknown', ada, 'upstream as ada'],
+    [withUpstream, 'GET', '/.grove/jwks.json', undefined, 'reserved'],
+    [withUpstream, 'GET', '/.grovel', undefined, 'upstream'],
+    [unpublished, 'GET', '/', undefined, 'upstream'],
+    [withoutUpstream, 'GET', '/', ada, 'static 200'],
+    [withoutUpstream, 'GET', '/unknown', undefined, '404'],
+    [withoutUpstream, 'POST', '/', undefined, '405'],
+    [withoutUpstream, 'POST', '/unknown', undefined, '404'],
+    [site(false, undefined), 'GET', '/', undefined, '404'],
+  ]
+  for (const [target, method, path, session, expected] of table)
+    t.equal(answeredBy(target, method, path, session).replace(/^static 405$/, '405'), expected, `${method} ${path}`)
+  t.end()
+})
