@@ -56,13 +56,17 @@ export interface Log extends AsyncDisposable {
   readonly path: string
   /** The newest entry's timestamp, or undefined for an empty log. */
   head(): Promise<Ts | undefined>
-  /** Entries with `after < ts <= upto`, oldest first, as of the call. */
+  /** Entries with `after < ts <= upto`, oldest first, as of the call. Throws `ERR_AFTER_NOT_VISIBLE` for another store's. */
   read(range?: { readonly after?: Ts; readonly upto?: Ts; readonly limit?: number }): AsyncIterable<Entry>
-  /** Entries after a moment, in order, each once, then new ones as they are committed, until `signal` aborts. */
+  /**
+   * Entries after a moment, in order, each once, then new ones as they are committed, until `signal` aborts. Throws
+   * `ERR_AFTER_NOT_VISIBLE` at the call, `ERR_DENIED` once the right is gone, `ERR_CLOSED`, `ERR_TOO_MANY`.
+   */
   watch(after: Ts | undefined, options: { readonly signal: AbortSignal }): AsyncIterable<Entry>
   /**
    * Appends and answers the timestamp, durable. Throws `ERR_CONFLICT` (details: `head`) when `expect` does not hold,
-   * `ERR_DENIED` (details: `reason` of revoked, expired, rights, path), `ERR_TOO_LARGE`, `ERR_CLOSED`.
+   * `ERR_DENIED` (details: `reason` of handle, revoked, expired, rights, path), `ERR_AFTER_NOT_VISIBLE`,
+   * `ERR_TOO_LARGE`, `ERR_DATA_IO`, `ERR_CLOSED`.
    */
   write(data: Uint8Array, options?: WriteOptions): Promise<Ts>
   close(): Promise<void>

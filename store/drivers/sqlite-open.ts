@@ -1,0 +1,160 @@
+/**
+ * Opens the store's file: alone, in the mode in which an acknowledgement means that it is on the disk, and only if
+ * it is one that this version of Grove reads.
+ *
+ * The lock is SQLite's own (POSIX locks), so it ends with the process, however that ends. No other code may open the
+ * file in this process: closing any descriptor of it would give the lock up.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { GroveError } from '../../core/errors.ts'
+import { makeFolder, syncFolder, toDiskError } from '../durable.ts'
+
+/** `Grov`: says in the file's header whose it is. */
+const applicationId = 0x47726f76
+const schemaVersion = 1
+
+const schema = `
+  CREATE TABLE store (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id TEXT NOT NULL,
+    handle_key BLOB NOT NULL,
+    last_seq INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE logs (
+    id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    serialized INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE entries (
+    log INTEGER NOT NULL REFERENCES logs (id),
+    seq INTEGER NOT NULL,
+    writer TEXT NOT NULL,
+    op_id TEXT,
+    data BLOB NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX entries_by_seq ON entries (log, seq);
+  CREATE UNIQUE INDEX entries_by_op ON entries (log, op_id) WHERE op_id IS NOT NULL;
+  CREATE TABLE grants (
+    id TEXT PRIMARY KEY,
+    parent TEXT NOT NULL,
+    path TEXT NOT NULL,
+    until_ms INTEGER NOT NULL,
+    may_read INTEGER NOT NULL,
+    may_write INTEGER NOT NULL,
+    may_grant INTEGER NOT NULL,
+    label TEXT NOT NULL,
+    revoked_seq INTEGER
+  ) STRICT;
+`
+
+/** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */
+export const sqliteCode = { busy: 5, corrupt: 11, full: 13, notADatabase: 26 } as const
+
+/** The primary result code of an error that SQLite threw, or undefined for any other error. */
+export function sqliteCodeOf(thrown: unknown): number | undefined {
+  if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number') return undefined
+  return thrown.errcode & 0xff
+}
+
+/**
+ * The database of a file, made when it is not there. Throws `ERR_DATA_LOCKED` when another process has it,
+ * `ERR_DATA_FORMAT` when it is not a store of this version, `ERR_DATA_IO` when the disk or the file system fails.
+ */
+export async function openDatabase(file: string): Promise<DatabaseSync> {
+  let database: DatabaseSync | undefined
+  try {
+    await makeFile(file)
+    database = new DatabaseSync(file, { timeout: 0 })
+    lock(database)
+    settle(database, file)
+    return database
+  } catch (error) {
+    database?.close()
+    throw openError(file, error)
+  }
+}
+
+/** Makes the file with its mode before SQLite would make it with another. Never opens one that is there: see above. */
+async function makeFile(file: string): Promise<void> {
+  const folder = dirname(file)
+  await makeFolder(folder)
+  try {
+    const made = await open(file, 'wx', 0o600)
+    await made.close()
+    await syncFolder(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+/**
+ * Takes the file for this process and sets what an acknowledgement rests on. Each setting is read back: SQLite answers
+ * one that it cannot have (a file system without locks, a build without WAL) with the one that it kept.
+ *
+ * With the exclusive mode there is one connection at any time, which also keeps us out of reach of the WAL-reset fault
+ * of SQLite 3.7.0 to 3.51.2, a race of two.
+ */
+function lock(database: DatabaseSync): void {
+  setPragma(database, 'locking_mode', 'EXCLUSIVE', 'exclusive')
+  setPragma(database, 'journal_mode', 'WAL', 'wal')
+  setPragma(database, 'synchronous', 'FULL', 2)
+  setPragma(database, 'fullfsync', 'ON', 1)
+  setPragma(database, 'checkpoint_fullfsync', 'ON', 1)
+}
+
+function setPragma(database: DatabaseSync, name: string, value: string, expected: string | number): void {
+  database.exec(`PRAGMA ${name} = ${value}`)
+  const found = readPragma(database, name)
+  if (found !== expected) throw new GroveError('ERR_DATA_IO', `SQLite keeps ${name} at ${String(found)}, not ${value}`)
+}
+
+function readPragma(database: DatabaseSync, name: string): unknown {
+  return Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0]
+}
+
+/** Makes the tables of a new file, or checks what an old one is. In one transaction, so that none is half made. */
+function settle(database: DatabaseSync, file: string): void {
+  database.exec('BEGIN IMMEDIATE')
+  const owner = readPragma(database, 'application_id')
+  const version = readPragma(database, 'user_version')
+  const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get()?.['count']
+  if (owner === 0 && version === 0 && tables === 0) {
+    database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`)
+    database
+      .prepare('INSERT INTO store (one, id, handle_key, last_seq) VALUES (1, ?, ?, 0)')
+      .run(randomBytes(8).toString('hex'), randomBytes(32))
+  } else if (owner !== applicationId) {
+    throw new GroveError('ERR_DATA_FORMAT', `${file} is a database, but not a store of grove`)
+  } else if (version !== schemaVersion) {
+    throw new GroveError(
+      'ERR_DATA_FORMAT',
+      `${file} has format ${String(version)}; this grove reads ${schemaVersion}`,
+      {
+        hint: 'use the version of grove that wrote it, or a newer one',
+      },
+    )
+  }
+  database.exec('COMMIT')
+}
+
+function openError(file: string, thrown: unknown): GroveError {
+  switch (sqliteCodeOf(thrown)) {
+    case sqliteCode.busy:
+      return new GroveError('ERR_DATA_LOCKED', `${file} is in use by another process`, {
+        cause: thrown,
+        hint: 'stop the other grove that serves this data folder, or choose another folder with --data',
+      })
+    case sqliteCode.notADatabase:
+    case sqliteCode.corrupt:
+      return new GroveError('ERR_DATA_FORMAT', `${file} is not a store of grove, or it is damaged`, {
+        cause: thrown,
+        hint: 'restore the data folder from a backup; grove has changed nothing in it',
+      })
+    default:
+      return toDiskError(`open ${file}`, thrown)
+  }
+}

@@ -1,0 +1,59 @@
+import t from 'tap'
+import { limits } from '../../../core/limits.ts'
+import { createStore } from '../../../store/create-store.ts'
+import { memoryRecords } from '../../../store/drivers/memory.ts'
+import { bytes, codeOf, eachDriver, rootLog, text } from '../fixtures/drivers.ts'
+
+t.test('a watcher that is behind holds one page, however far it is behind', async (t) => {
+  const records = memoryRecords()
+  let pages = 0
+  let largest = 0
+  const store = createStore({
+    ...records,
+    page(...range) {
+      const page = records.page(...range)
+      pages += 1
+      largest = Math.max(largest, page.length)
+      return page
+    },
+  })
+  const log = await rootLog(store, '/a')
+  const { signal } = new AbortController()
+  const watch = log.watch(undefined, { signal })[Symbol.asyncIterator]()
+  await log.write(bytes('0'))
+  await watch.next()
+  for (let index = 1; index < 5_000; index += 1) await log.write(bytes(String(index)))
+  t.equal(pages, 1, 'nothing is taken from the store while it does not ask')
+  for (let index = 1; index < 5_000; index += 1) {
+    const { value } = await watch.next()
+    if (value === undefined || text(value) !== String(index)) t.fail(`entry ${index} did not come`)
+  }
+  t.ok(largest <= limits.store.pageEntries)
+  await watch.return?.()
+})
+
+eachDriver(t, 'a page ends with the entry that fills it', async (t, open) => {
+  const store = await open()
+  const log = await rootLog(store, '/a')
+  for (let index = 0; index < 4; index += 1) await log.write(new Uint8Array(limits.store.pageBytes - 1))
+  t.equal((await Array.fromAsync(log.read())).length, 4)
+})
+
+eachDriver(t, 'an entry, the watchers and the logs of a transaction are bounded', async (t, open) => {
+  const store = await open()
+  const log = await rootLog(store, '/a')
+  t.equal(await codeOf(log.write(new Uint8Array(limits.store.entryBytes + 1))), 'ERR_TOO_LARGE')
+  const logs = Array.from({ length: limits.store.transactionLogs + 1 }, () => log)
+  t.equal(await codeOf(store.begin(...logs)), 'ERR_TOO_MANY')
+  const aborting = new AbortController()
+  const watches = Array.from({ length: limits.store.watchers }, () => {
+    return log.watch(undefined, { signal: aborting.signal })[Symbol.asyncIterator]().next()
+  })
+  const many = log.watch(undefined, { signal: aborting.signal })[Symbol.asyncIterator]()
+  t.equal(await codeOf(many.next()), 'ERR_TOO_MANY')
+  aborting.abort()
+  await Promise.all(watches)
+  const next = log.watch(undefined, { signal: new AbortController().signal })[Symbol.asyncIterator]()
+  await log.write(bytes('1'))
+  t.match(await next.next(), { done: false }, 'those that ended make room')
+})

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import t from 'tap'
+import { openSqliteStore } from '../../../store/drivers/sqlite.ts'
+import { bytes, codeOf, rootLog, texts } from '../fixtures/drivers.ts'
+
+// A memory store keeps nothing over its end, so this guarantee is the file's alone. A kill shows that nothing is
+// acknowledged before it is handed to the kernel; that the kernel was told to bring it to the disk is read back from
+// SQLite at each open (sqlite-open.ts), since a test cannot cut the power.
+
+t.test('a store that is opened again has everything, and goes on', async (t) => {
+  const file = join(t.testdir(), 'store.db')
+  const first = await openSqliteStore(file)
+  const grant = await first.grant(first.root, { path: '/a', untilMs: Date.UTC(2100, 0), read: true, write: true })
+  const log = await rootLog(first, '/a')
+  const before = await log.write(bytes('before'), { opId: 'operation-1' })
+  const dead = await first.grant(first.root, { path: '/a', untilMs: Date.UTC(2100, 0), read: true })
+  const revokedAt = await first.revoke(first.root, dead)
+  await first[Symbol.asyncDispose]()
+
+  const second = await openSqliteStore(file)
+  t.teardown(() => second[Symbol.asyncDispose]())
+  t.equal(second.id, first.id)
+  const again = await second.open(grant, '/a')
+  t.same(await texts(again), ['before'], 'a handle outlives the process')
+  t.equal(await second.lookup(grant, '/a', 'operation-1'), before)
+  t.equal(await codeOf(second.open(dead, '/a')), 'ERR_DENIED revoked')
+  t.ok((await again.write(bytes('after'))) > revokedAt, 'time goes on where it was')
+  t.equal(await codeOf(second.open(first.root, '/a')), 'ERR_DENIED handle', 'the root handle does not outlive it')
+})
+
+t.test('every acknowledged write is there after kill -9', { timeout: 60_000 }, async (t) => {
+  const file = join(t.testdir(), 'store.db')
+  let acknowledged = 0
+  for (let round = 0; round < 5; round += 1) {
+    const child = spawn(process.execPath, [join(import.meta.dirname, '../fixtures/append-forever.ts'), file], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const closed = once(child, 'close')
+    for await (const line of createInterface({ input: child.stdout })) {
+      acknowledged = Math.max(acknowledged, Number(line))
+      if (acknowledged >= (round + 1) * 40) child.kill('SIGKILL')
+    }
+    await closed
+    const store = await openSqliteStore(file)
+    const numbers = (await texts(await store.open(store.root, '/a'))).map(Number)
+    t.ok(numbers.length >= acknowledged, `${numbers.length} entries for ${acknowledged} acknowledgements`)
+    t.same(
+      numbers,
+      numbers.map((_, index) => index + 1),
+      'none is missing, none is there twice',
+    )
+    acknowledged = numbers.length
+    await store[Symbol.asyncDispose]()
+  }
+})
