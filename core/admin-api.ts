@@ -10,7 +10,7 @@
  * | `POST /sites` `{ name }` | {@link siteSummarySchema} |
  * | `GET /sites/<name>` | {@link siteDetailSchema} |
  * | `DELETE /sites/<name>` | `{}` |
- * | `POST /sites/<name>/rollback` `{ version? }` | {@link publishResultSchema} |
+ * | `POST /sites/<name>/rollback` {@link rollbackRequestSchema} | {@link publishResultSchema} |
  * | `POST /blobs/missing` `{ hashes }` | `{ missing }` |
  * | `PUT /blobs/<hash>` bytes | `{}` |
  * | `POST /sites/<name>/versions` {@link publishRequestSchema} | {@link publishResultSchema} |
@@ -38,6 +38,14 @@ export const publishRequestSchema = z.strictObject({
 })
 /** A whole tree to publish. */
 export type PublishRequest = z.output<typeof publishRequestSchema>
+
+/** Which version to make live: by default the one before the live one. `opId` makes a retry after a lost answer harmless. */
+export const rollbackRequestSchema = z.strictObject({
+  version: z.int().positive().optional(),
+  opId: z.string().min(8).max(64).optional(),
+})
+/** Which version to make live. */
+export type RollbackRequest = z.output<typeof rollbackRequestSchema>
 
 /** What a publish or a rollback did. `missing` is not empty when contents have to be sent first; nothing happened then. */
 export const publishResultSchema = z.object({
