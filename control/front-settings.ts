@@ -1,0 +1,39 @@
+/** What follows from the config for listeners and fronts. Pure. */
+
+import type { Config } from '../core/config.ts'
+import type { LoadedConfig } from '../core/load-config.ts'
+import type { FrontSettings, ListenerName, ListenSpec } from '../core/messages.ts'
+
+/** The real port of each listener, where the config says 0. */
+export type Ports = Readonly<Partial<Record<ListenerName, number>>>
+
+const loopback = ['127.0.0.1', '::1']
+const everywhere = ['0.0.0.0', '::']
+
+/**
+ * Where to listen. The plain listener is on loopback whatever the config says of addresses: it believes what the proxy
+ * in front of it says of the visitor.
+ */
+export function listenSpecs({ domain, listen }: Config): ListenSpec[] {
+  const addresses = listen.addresses ?? (domain === 'localhost' ? loopback : everywhere)
+  const specs: ListenSpec[] = [{ name: 'https', port: listen.https, addresses }]
+  if (listen.http !== false) specs.push({ name: 'http', port: listen.http, addresses })
+  if (listen.plain !== false) specs.push({ name: 'plain', port: listen.plain, addresses: loopback })
+  return specs
+}
+
+/** The settings of fronts. */
+export function frontSettings(loaded: LoadedConfig, generation: number, ports: Ports): FrontSettings {
+  const { config, file } = loaded
+  const hasMiddleware = config.plugins.some(({ request }) => request !== undefined)
+  return {
+    generation,
+    domain: config.domain,
+    httpsPort: ports.https ?? config.listen.https,
+    trustedProxies: config.trustedProxies,
+    logLevel: config.log.level,
+    accessLog: config.log.access,
+    routed: config.plugins.filter(({ routes }) => Object.keys(routes ?? {}).length > 0).map(({ name }) => name),
+    ...(hasMiddleware && file !== undefined && { middlewareFrom: file }),
+  }
+}

@@ -1,0 +1,250 @@
+/**
+ * The fronts that are connected: each says hello, gets the whole state, and from then on every change.
+ *
+ * A front that does not answer in time is cut off; it comes back by itself and gets the state anew, so no front goes
+ * on with half of what it was told. Waiting for a front is always bounded, but for {@link FrontLinks.allInForce}, which
+ * waits for the truth: every front that the parent knows has everything in force.
+ */
+
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Logger } from 'pino'
+import { Channel } from '../core/channel.ts'
+import { GroveError, toGroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import {
+  type ControlToFront,
+  type FrontStats,
+  type FrontToControl,
+  frontStatsSchema,
+  frontToControlSchema,
+  type Leaf,
+} from '../core/messages.ts'
+import type { SiteName } from '../core/names.ts'
+import { listenPrivately } from './private-socket.ts'
+
+/** A whole state, as a front gets it. */
+export type FrontState = Extract<ControlToFront, { kind: 'state' }>
+
+/** What the links are made with. */
+export interface FrontLinksOptions {
+  /** Path of the socket. */
+  readonly socket: string
+  /** Everything that a front has to know, at this moment. */
+  readonly state: () => FrontState
+  /** The certificate for a name. Rejects with `ERR_CERT_NAME` for a name that no site has. */
+  readonly certificate: (name: string) => Promise<Leaf>
+  readonly log: Logger
+  /** How long a front may take to answer, in milliseconds. @default limits.control.frontAnswerMs */
+  readonly answerMs?: number
+}
+
+/** How many fronts did what they were told, of those that were connected. */
+export interface Reach {
+  readonly live: number
+  readonly connected: number
+}
+
+/** What one front answered. */
+interface FrontAnswer {
+  readonly link: Link
+  readonly answer: unknown
+  readonly error: GroveError | undefined
+}
+
+interface Link {
+  readonly pid: number
+  readonly channel: Channel<FrontToControl, ControlToFront>
+  readonly socket: Socket
+  /** Resolves when the newest state is in force. Never rejects: a front that fails is cut off. */
+  inForce: Promise<void>
+  isInForce: boolean
+}
+
+/** Control's end of the lines to all fronts. */
+export class FrontLinks implements AsyncDisposable {
+  readonly #options: FrontLinksOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #links = new Map<number, Link>()
+  /** Fronts that run, as the parent says; undefined until it has said so. */
+  #running: ReadonlySet<number> | undefined
+  readonly #waiting = new Set<() => void>()
+  /** Aborts at the next change: it takes listeners off that waited for it. */
+  #nextChange = new AbortController()
+
+  constructor(options: FrontLinksOptions) {
+    this.#options = options
+    this.#server = createServer((socket) => this.#accept(socket))
+    this.#server.maxConnections = limits.control.frontConnections
+  }
+
+  /** Listens for fronts; from now on `state` is asked. Throws `ERR_PORT`. */
+  listen(): Promise<void> {
+    return listenPrivately(this.#server, this.#options.socket)
+  }
+
+  /** Fronts that have said hello. */
+  get connected(): number {
+    return this.#links.size
+  }
+
+  /** Takes the process ids of the fronts that run, from the parent. */
+  setRunning(pids: Iterable<number>): void {
+    this.#running = new Set(pids)
+    this.#changed()
+  }
+
+  /** Tells every front something, cuts off those that fail or do not answer in time, and says how many did it. */
+  async push(message: ControlToFront, timeoutMs: number = this.#answerMs): Promise<Reach> {
+    const answers = await this.#callAll(message, timeoutMs)
+    for (const { link, error } of answers) if (error) this.#cutOff(link, message.kind, error)
+    return { live: answers.filter(({ error }) => !error).length, connected: answers.length }
+  }
+
+  /** Gives every front the whole state in place of what it knew. */
+  async pushState(): Promise<Reach> {
+    const links = [...this.#links.values()]
+    await Promise.all(links.map((link) => this.#giveState(link)))
+    return { live: links.filter((link) => link.isInForce && link.channel.open).length, connected: links.length }
+  }
+
+  /**
+   * Resolves when no front has an answer of an earlier version of a site under way. Rejects with `ERR_TIMEOUT` when that
+   * is not sure: a front was asked and did not answer, or one runs that was not asked.
+   */
+  async settle(name: SiteName): Promise<void> {
+    const asked = new Set(this.#links.keys())
+    const { live, connected } = await this.push({ kind: 'settle', name }, limits.control.settleAnswerMs)
+    const late = [...(this.#running ?? [])].filter((pid) => !asked.has(pid))
+    if (live < connected || late.length > 0)
+      throw new GroveError('ERR_TIMEOUT', 'a front may still send what is old', { details: { late } })
+  }
+
+  /** Asks every front and rejects with the error of the first that refuses or does not answer. Cuts nobody off. */
+  async ask(message: ControlToFront): Promise<void> {
+    for (const { error, link } of await this.#callAll(message, this.#answerMs))
+      if (error) throw new GroveError(error.code, `front ${link.pid}: ${error.message}`, { cause: error })
+  }
+
+  /** Counters of the fronts that answer in time. */
+  async stats(): Promise<FrontStats[]> {
+    const answers = await this.#callAll({ kind: 'stats' }, limits.control.statsAnswerMs)
+    return answers.flatMap(({ answer }) => {
+      const stats = frontStatsSchema.safeParse(answer)
+      return stats.success ? [stats.data] : []
+    })
+  }
+
+  /** Why {@link allInForce} would wait, for people; undefined if it would not. */
+  get behind(): string | undefined {
+    if (!this.#running) return 'the fronts are not known yet'
+    const missing = [...this.#running].filter((pid) => !this.#links.has(pid))
+    if (missing.length > 0) return `front ${missing.join(', ')} is not connected`
+    const late = [...this.#links.values()].filter(({ isInForce }) => !isInForce)
+    return late.length > 0 ? `front ${late.map(({ pid }) => pid).join(', ')} has not confirmed its state` : undefined
+  }
+
+  /**
+   * Resolves when every front that runs is connected and has its state in force. Waits as long as it takes: a front
+   * that runs and cannot be reached may serve what is old. Rejects when `signal` aborts.
+   */
+  async allInForce(signal: AbortSignal): Promise<void> {
+    while (this.behind !== undefined) {
+      signal.throwIfAborted()
+      await new Promise<void>((resolve) => {
+        this.#waiting.add(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true, signal: this.#nextChange.signal })
+      })
+    }
+    signal.throwIfAborted()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    // One that was never listening says so; there is nothing to wait for then.
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+    this.#changed()
+  }
+
+  get #answerMs(): number {
+    return this.#options.answerMs ?? limits.control.frontAnswerMs
+  }
+
+  #callAll(message: ControlToFront, timeoutMs: number): Promise<FrontAnswer[]> {
+    return Promise.all(
+      [...this.#links.values()].map(async (link) => {
+        try {
+          await link.inForce // A front takes changes in order; its time begins when it can get to this one.
+          return { link, answer: await link.channel.call(message, timeoutMs), error: undefined }
+        } catch (thrown) {
+          return { link, answer: undefined, error: toGroveError(thrown) }
+        }
+      }),
+    )
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket)
+    let link: Link | undefined
+    const silent = setTimeout(() => socket.destroy(), limits.control.helloMs)
+    const channel = new Channel<FrontToControl, ControlToFront>(socket, {
+      incoming: frontToControlSchema,
+      receive: (message) => {
+        if (message.kind === 'certificate') return this.#options.certificate(message.name)
+        clearTimeout(silent)
+        link ??= this.#hello(message.pid, channel, socket)
+        return {}
+      },
+      closed: (error) => {
+        clearTimeout(silent)
+        this.#sockets.delete(socket)
+        if (error) this.#options.log.warn({ err: error, front: link?.pid }, 'line to a front broke')
+        if (link) this.#forget(link)
+      },
+    })
+  }
+
+  #hello(pid: number, channel: Link['channel'], socket: Socket): Link {
+    this.#links.get(pid)?.socket.destroy() // The same front, back before its old line was seen to end.
+    const link: Link = { pid, channel, socket, inForce: Promise.resolve(), isInForce: false }
+    this.#links.set(pid, link)
+    void this.#giveState(link)
+    return link
+  }
+
+  async #giveState(link: Link): Promise<void> {
+    const given = link.channel.call(this.#options.state(), limits.control.stateAnswerMs).then(
+      () => undefined,
+      (thrown: unknown) => toGroveError(thrown),
+    )
+    link.isInForce = false
+    const inForce = given.then((error) => {
+      if (link.inForce !== inForce) return // A newer state is on its way.
+      if (error) this.#cutOff(link, 'state', error)
+      else link.isInForce = true
+      this.#changed()
+    })
+    link.inForce = inForce
+    await inForce
+  }
+
+  #cutOff(link: Link, kind: string, error: GroveError): void {
+    if (this.#links.get(link.pid) !== link) return
+    this.#options.log.warn({ err: error, front: link.pid, message: kind }, 'front did not do what it was told, cut off')
+    this.#forget(link)
+    link.socket.destroy()
+  }
+
+  #forget(link: Link): void {
+    if (this.#links.get(link.pid) === link) this.#links.delete(link.pid)
+    this.#changed()
+  }
+
+  #changed(): void {
+    this.#nextChange.abort()
+    this.#nextChange = new AbortController()
+    for (const resolve of this.#waiting) resolve()
+    this.#waiting.clear()
+  }
+}
