@@ -1,0 +1,232 @@
+/**
+ * The outbox: tells plugins of publishes, at least once, in order for each site, until they confirm.
+ *
+ * It is durable by construction. The log of versions is the list of what is to be told, and the receipts in a site's
+ * events say how far each plugin has come: nothing has to be copied, so nothing can be lost between two logs. A
+ * delivery takes everything after the cursor as one event, waits until that is in force on every front and no older
+ * answer is under way (else a cache that is purged could fill itself with what is old), and calls the plugin.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { z } from 'zod'
+import { GroveError, toGroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { SiteName, VersionNumber } from '../core/names.ts'
+import type { Plugin, PublishEvent } from '../core/plugin.ts'
+import { coalesce, versionsOf } from './coalesce.ts'
+import { Semaphore } from './semaphore.ts'
+import type { Site, SiteRegistry } from './site-registry.ts'
+
+/** What an outbox is made with. */
+export interface OutboxOptions {
+  readonly registry: Pick<SiteRegistry, 'all' | 'info'>
+  /** Those with a `published` hook are told. */
+  readonly plugins: readonly Plugin[]
+  /** Resolves when what the log says of a site is in force on every front that runs. */
+  readonly inForce: (name: SiteName, signal: AbortSignal) => Promise<void>
+  /** Resolves when no front has an older answer of the site under way; rejects when that is not sure. */
+  readonly settle: (name: SiteName) => Promise<void>
+  readonly log: Logger
+  readonly now: () => number
+  /** How long a plugin may take, in milliseconds. @default limits.plugin.publishedTimeoutMs */
+  readonly publishedMs?: number
+}
+
+/** A delivery that is not confirmed yet. */
+export interface PendingDelivery {
+  readonly plugin: string
+  readonly site: SiteName
+  readonly versions: readonly VersionNumber[]
+  /** Calls that failed since the last one that did not. */
+  readonly attempts: number
+  readonly error: string | undefined
+}
+
+interface Delivery {
+  readonly plugin: Plugin & { readonly published: NonNullable<Plugin['published']> }
+  readonly site: Site
+  /** Versions of the changes that are being delivered. */
+  versions: VersionNumber[]
+  /** Versions that came while others were being delivered. */
+  readonly poked: Set<VersionNumber>
+  again: boolean
+  attempts: number
+  error: string | undefined
+}
+
+const receiptSchema = z.object({ action: z.string(), details: z.record(z.string(), z.unknown()).optional() })
+
+/** Deliveries to one set of plugins; a reload makes a new outbox. */
+export class Outbox implements AsyncDisposable {
+  readonly #options: OutboxOptions
+  readonly #ended = new AbortController()
+  readonly #calls = new Semaphore(limits.outbox.parallel)
+  /** Keyed by plugin and site. Only what has something to deliver is here. */
+  readonly #deliveries = new Map<string, Delivery>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #started = Promise.withResolvers<void>()
+  #confirmed = Promise.withResolvers<void>()
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+  }
+
+  /** Begins to deliver, first what earlier processes left undelivered. */
+  start(): void {
+    this.#started.resolve()
+    for (const site of this.#options.registry.all()) this.poke(site)
+  }
+
+  /** Says that a site has changed. `version` is what became live. Before {@link start} it is only noted. */
+  poke(site: Site, version?: VersionNumber): void {
+    if (this.#ended.signal.aborted) return
+    for (const plugin of this.#options.plugins) if (hasPublished(plugin)) this.#poke(plugin, site, version)
+  }
+
+  /** Names of plugins that are told of publishes. */
+  get plugins(): string[] {
+    return this.#options.plugins.filter(hasPublished).map(({ name }) => name)
+  }
+
+  /** Deliveries that are not confirmed, those of a site or all. */
+  pending(name?: SiteName): PendingDelivery[] {
+    return [...this.#deliveries.values()]
+      .filter(({ site }) => name === undefined || site.name === name)
+      .map(({ plugin, site, versions, poked, attempts, error }) => ({
+        plugin: plugin.name,
+        site: site.name,
+        versions: [...new Set([...versions, ...poked])],
+        attempts,
+        error,
+      }))
+      .filter(({ versions }) => versions.length > 0)
+  }
+
+  /** Resolves when every plugin has confirmed a version. Rejects when `signal` aborts. */
+  async confirmed(name: SiteName, version: VersionNumber, signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    aborted.catch(() => undefined) // It may abort when nobody waits any more.
+    while (this.pending(name).some(({ versions }) => versions.includes(version))) {
+      signal.throwIfAborted()
+      await Promise.race([this.#confirmed.promise, aborted])
+    }
+  }
+
+  /** Begins no more deliveries and gives those under way a moment to be confirmed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort()
+    this.#started.resolve()
+    const waited = new AbortController()
+    const late = sleep(limits.outbox.stopMs, undefined, { signal: waited.signal }).catch(() => undefined)
+    await Promise.race([Promise.all(this.#running), late])
+    waited.abort()
+    this.#announce()
+  }
+
+  #poke(plugin: Delivery['plugin'], site: Site, version: VersionNumber | undefined): void {
+    const key = `${plugin.name}/${site.name}`
+    const known = this.#deliveries.get(key)
+    const delivery = known ?? {
+      plugin,
+      site,
+      versions: [],
+      poked: new Set(),
+      again: true,
+      attempts: 0,
+      error: undefined,
+    }
+    delivery.again = true
+    if (version !== undefined) delivery.poked.add(version)
+    if (known) return
+    this.#deliveries.set(key, delivery)
+    const done = this.#deliverAll(key, delivery).finally(() => this.#running.delete(done))
+    this.#running.add(done)
+  }
+
+  async #deliverAll(key: string, delivery: Delivery): Promise<void> {
+    await this.#started.promise
+    while (!this.#ended.signal.aborted && delivery.again) {
+      try {
+        await this.#deliverNext(delivery)
+      } catch (thrown) {
+        if (this.#ended.signal.aborted) break
+        await this.#failed(delivery, thrown)
+      }
+    }
+    this.#deliveries.delete(key)
+    this.#announce()
+  }
+
+  /** Delivers what is after the cursor. Leaves `again` true when there may be more. */
+  async #deliverNext(delivery: Delivery): Promise<void> {
+    const { plugin, site } = delivery
+    delivery.again = false
+    delivery.poked.clear()
+    const after = site.events.cursor(plugin.name)
+    const changes = (await site.versions.changes(after)).slice(0, limits.outbox.changesPerEvent)
+    const upto = changes.at(-1)?.ts
+    delivery.versions = versionsOf(changes)
+    if (upto === undefined) return
+    const signal = this.#ended.signal
+    await this.#options.inForce(site.name, signal)
+    const event = coalesce({ plugin: plugin.name, site: this.#options.registry.info(site.name), after, changes })
+    const receipt = await this.#calls.run(signal, async () => {
+      await this.#options.settle(site.name)
+      return this.#call(plugin, event)
+    })
+    const atMs = this.#options.now()
+    await site.events.addReceipt({ plugin: plugin.name, upto, versions: event.versions, atMs, ...receipt })
+    delivery.versions = []
+    delivery.attempts = 0
+    delivery.error = undefined
+    delivery.again = true
+    this.#announce()
+  }
+
+  async #call(plugin: Delivery['plugin'], event: PublishEvent): Promise<z.output<typeof receiptSchema>> {
+    const timeoutMs = this.#options.publishedMs ?? limits.plugin.publishedTimeoutMs
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(() => {
+      reject(new GroveError('ERR_TIMEOUT', `plugin "${plugin.name}" did not confirm within ${timeoutMs} ms`))
+    }, timeoutMs)
+    try {
+      return this.#checkReceipt(plugin, await Promise.race([plugin.published(event), late]))
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** What can be kept of a receipt. The work is done, so a receipt of a wrong shape must not lead to a retry. */
+  #checkReceipt(plugin: Plugin, answer: unknown): z.output<typeof receiptSchema> {
+    const receipt = receiptSchema.safeParse(answer)
+    if (receipt.success && Buffer.byteLength(JSON.stringify(receipt.data)) <= limits.outbox.receiptBytes)
+      return receipt.data
+    this.#options.log.warn({ plugin: plugin.name }, 'receipt is too large or has not the shape of one, kept in part')
+    return { action: receipt.success ? receipt.data.action.slice(0, 100) : 'done' }
+  }
+
+  async #failed(delivery: Delivery, thrown: unknown): Promise<void> {
+    const error = toGroveError(thrown)
+    delivery.again = true
+    delivery.attempts += 1
+    delivery.error = error.message.slice(0, limits.outbox.errorChars)
+    const { firstRetryMs, longestRetryMs } = limits.outbox
+    const ceilingMs = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(delivery.attempts - 1, 20))
+    const waitMs = Math.round(ceilingMs * (0.5 + Math.random() / 2))
+    const facts = { plugin: delivery.plugin.name, site: delivery.site.name, attempts: delivery.attempts, waitMs }
+    this.#options.log.warn({ err: error, ...facts }, 'plugin did not take a publish, tried again later')
+    await sleep(waitMs, undefined, { signal: this.#ended.signal }).catch(() => undefined)
+  }
+
+  #announce(): void {
+    this.#confirmed.resolve()
+    this.#confirmed = Promise.withResolvers()
+  }
+}
+
+function hasPublished(plugin: Plugin): plugin is Delivery['plugin'] {
+  return plugin.published !== undefined
+}
