@@ -1,0 +1,136 @@
+/** What can be asked over the control socket: the table of core/admin-api.ts, line by line. */
+
+import { z } from 'zod'
+import { publishRequestSchema, rollbackRequestSchema, type Status } from '../core/admin-api.ts'
+import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { isBlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
+import type { AdminRequest, AdminRoute } from './admin.ts'
+import type { Outbox } from './outbox.ts'
+import type { Publisher } from './publish.ts'
+import type { ReloadResult } from './reload.ts'
+import type { SiteRegistry } from './site-registry.ts'
+import type { SiteViews } from './site-views.ts'
+
+/** What the routes act on. */
+export interface AdminRoutesOptions {
+  readonly publisher: Publisher
+  readonly registry: Pick<SiteRegistry, 'need'>
+  readonly views: SiteViews
+  readonly outbox: () => Pick<Outbox, 'confirmed'>
+  readonly status: () => Promise<Status>
+  readonly reload: () => Promise<ReloadResult>
+  /** Asks the parent to stop everything. */
+  readonly stop: () => void
+  /** Runs a plugin's command. Throws `ERR_NOT_FOUND`. */
+  readonly command: (plugin: string, command: string, input: unknown) => Promise<unknown>
+}
+
+const hash = z.string().refine(isBlobHash, 'expected 64 lower-case hex digits')
+const missingSchema = z.strictObject({ hashes: z.array(hash).max(limits.tree.files) })
+const createSchema = z.strictObject({ name: z.string() })
+const nothingSchema = z.strictObject({})
+
+/** All routes of the control socket. */
+export function adminRoutes(options: AdminRoutesOptions): AdminRoute[] {
+  const { publisher, registry, views, status, reload, stop, command } = options
+  return [
+    { method: 'GET', pattern: '/status', run: status },
+    {
+      method: 'POST',
+      pattern: '/reload',
+      run: async (request) => {
+        await request.json(nothingSchema)
+        return reload()
+      },
+    },
+    {
+      method: 'POST',
+      pattern: '/stop',
+      run: async (request) => {
+        await request.json(nothingSchema)
+        // After the answer is out: the stop ends this process too.
+        request.signal.addEventListener('abort', () => setImmediate(stop), { once: true })
+        return {}
+      },
+    },
+    { method: 'GET', pattern: '/sites', run: async () => ({ sites: views.summaries() }) },
+    {
+      method: 'POST',
+      pattern: '/sites',
+      run: async (request) => {
+        const { name } = await request.json(createSchema)
+        await publisher.create(toSiteName(name))
+        return views.summary(registry.need(name))
+      },
+    },
+    { method: 'GET', pattern: '/sites/:name', run: async (request) => views.detail(registry.need(siteOf(request))) },
+    {
+      method: 'DELETE',
+      pattern: '/sites/:name',
+      run: async (request) => {
+        await publisher.delete(siteOf(request))
+      },
+    },
+    {
+      method: 'POST',
+      pattern: '/sites/:name/rollback',
+      run: async (request) => publisher.rollback(siteOf(request), await request.json(rollbackRequestSchema)),
+    },
+    {
+      method: 'POST',
+      pattern: '/sites/:name/versions',
+      run: async (request) => publisher.publish(siteOf(request), await request.json(publishRequestSchema)),
+    },
+    { method: 'GET', pattern: '/sites/:name/versions/:version', run: (request) => versionStatus(request, options) },
+    {
+      method: 'POST',
+      pattern: '/blobs/missing',
+      run: async (request) => {
+        const { hashes } = await request.json(missingSchema)
+        return { missing: await publisher.missing(hashes) }
+      },
+    },
+    { method: 'PUT', pattern: '/blobs/:hash', run: (request) => putBlob(request, publisher) },
+    {
+      method: 'POST',
+      pattern: '/plugins/:plugin/*',
+      run: async ({ params, json }) => command(params['plugin'] ?? '', params['*'] ?? '', await json(z.unknown())),
+    },
+  ]
+}
+
+async function versionStatus(request: AdminRequest, { registry, views, outbox }: AdminRoutesOptions): Promise<unknown> {
+  const site = registry.need(siteOf(request))
+  const version = versionOf(request)
+  views.version(site, version) // So that an unknown version is told at once.
+  const wait = request.query.get('wait')
+  if (wait !== null && wait !== 'purged')
+    throw new GroveError('ERR_BAD_REQUEST', 'can wait for "purged" and nothing else')
+  if (wait === 'purged') {
+    const enough = AbortSignal.any([request.signal, AbortSignal.timeout(limits.admin.waitMs)])
+    // When the time is over, the answer says what is still pending.
+    await outbox()
+      .confirmed(site.name, version, enough)
+      .catch(() => undefined)
+  }
+  return views.version(site, version)
+}
+
+async function putBlob({ params, body, bodyBytes }: AdminRequest, publisher: Publisher): Promise<void> {
+  const hash = params['hash'] ?? ''
+  if (!isBlobHash(hash)) throw new GroveError('ERR_BAD_REQUEST', 'a blob is named by 64 lower-case hex digits')
+  if (bodyBytes !== undefined && bodyBytes > limits.tree.fileBytes)
+    throw new GroveError('ERR_TOO_LARGE', `file of ${bodyBytes} bytes; at most ${limits.tree.fileBytes}`)
+  await publisher.put(hash, body)
+}
+
+function siteOf({ params }: AdminRequest): SiteName {
+  return toSiteName(params['name'] ?? '')
+}
+
+function versionOf({ params }: AdminRequest): VersionNumber {
+  const text = params['version'] ?? ''
+  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new GroveError('ERR_BAD_REQUEST', 'a version is a number from 1')
+  return Number(text)
+}

@@ -1,0 +1,39 @@
+/** All that `grove status` shows. */
+
+import type { Status } from '../core/admin-api.ts'
+import type { ProcessInfo } from '../core/messages.ts'
+import { listenSpecs } from './front-settings.ts'
+import type { FrontLinks } from './fronts.ts'
+import type { Generation } from './reload.ts'
+import type { SiteViews } from './site-views.ts'
+
+/** What a status is made from. */
+export interface StatusOptions {
+  readonly generation: Generation
+  readonly startedAtMs: number
+  readonly processes: readonly ProcessInfo[]
+  readonly fronts: Pick<FrontLinks, 'stats' | 'behind'>
+  readonly views: SiteViews
+}
+
+/** The state of everything, with counters of the fronts that answer within a second. */
+export async function statusOf({ generation, startedAtMs, processes, fronts, views }: StatusOptions): Promise<Status> {
+  const { loaded, number, plugins, outbox, ports } = generation
+  const { config, file } = loaded
+  return {
+    data: config.data,
+    ...(file !== undefined && { config: file }),
+    generation: number,
+    startedAtMs,
+    processes: [...processes],
+    fronts: (await fronts.stats()).sort((a, b) => a.pid - b.pid),
+    sites: views.summaries(),
+    plugins: plugins.plugins.map(({ name }) => name),
+    outbox: outbox.pending().map(({ plugin, site, versions, attempts, error }) => {
+      // What has not failed may be waiting for a front.
+      const reason = error ?? fronts.behind
+      return { plugin, site, versions: [...versions], attempts, ...(reason !== undefined && { error: reason }) }
+    }),
+    listen: listenSpecs(config).map(({ name, port }) => ({ name, port: ports[name] ?? port })),
+  }
+}
