@@ -1,0 +1,134 @@
+/**
+ * Reloading the config: everything that can fail comes first, and then the change is one step.
+ *
+ * The new plugins are started, fronts import what they need, live versions are compiled anew and the parent binds new
+ * ports while all goes on as before. A failure in any of these leaves everything as it was. Then the fronts get the new
+ * state; requests and WebSockets that are under way go on.
+ */
+
+import type { Logger } from 'pino'
+import type { Config } from '../core/config.ts'
+import { GroveError } from '../core/errors.ts'
+import { type ConfigSource, type LoadedConfig, loadConfig } from '../core/load-config.ts'
+import type { Activator } from './activate.ts'
+import { frontSettings, listenSpecs, type Ports } from './front-settings.ts'
+import type { FrontLinks } from './fronts.ts'
+import type { Keys } from './keys.ts'
+import type { Outbox } from './outbox.ts'
+import type { RunningPlugins } from './plugin-host.ts'
+import type { SiteRegistry } from './site-registry.ts'
+import { Turns } from './turns.ts'
+
+/** Everything that a reload replaces. */
+export interface Generation {
+  /** Counts reloads, from 1. */
+  readonly number: number
+  readonly loaded: LoadedConfig
+  readonly plugins: RunningPlugins
+  readonly outbox: Outbox
+  readonly ports: Ports
+}
+
+/** What a reload did. */
+export interface ReloadResult {
+  /** Whether the config says something else than before. Plugins are started anew in any case. */
+  readonly changed: boolean
+  readonly generation: number
+}
+
+/** What a reloader is made with. */
+export interface ReloaderOptions {
+  readonly source: ConfigSource
+  readonly registry: Pick<SiteRegistry, 'prepare' | 'use'>
+  readonly fronts: Pick<FrontLinks, 'ask' | 'pushState'>
+  readonly activator: Pick<Activator, 'compileAll' | 'use' | 'paused'>
+  readonly keys: Pick<Keys, 'rotateIfDue'>
+  readonly current: () => Generation
+  readonly startPlugins: (config: Config) => Promise<RunningPlugins>
+  readonly createOutbox: (config: Config) => Outbox
+  /** Has the parent listen and run fronts as a config says. */
+  readonly apply: (config: Config) => Promise<Ports>
+  /** Takes the next generation as the one in force. Must not fail. */
+  readonly use: (next: Generation) => void
+  readonly log: Logger
+}
+
+/** Reloads the config, one reload after the other. */
+export class Reloader {
+  readonly #options: ReloaderOptions
+  readonly #turns = new Turns()
+  #lastNumber = 1
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options
+  }
+
+  /** Reads the config again and puts it in force. Rejects with the reason when it cannot; then all is as it was. */
+  reload(): Promise<ReloadResult> {
+    return this.#turns.run('reload', async () => {
+      try {
+        return await this.#reload()
+      } catch (error) {
+        this.#options.log.error({ err: error }, 'config not reloaded, the one before stays in force')
+        throw error
+      }
+    })
+  }
+
+  async #reload(): Promise<ReloadResult> {
+    const { source, registry, fronts, keys, current, startPlugins, log } = this.#options
+    const before = current()
+    const loaded = await loadConfig(source)
+    checkReplaces(before.loaded.config, loaded.config)
+    await registry.prepare(loaded.config)
+    // A new number for each try: fronts may remember what they prepared for one that failed.
+    const number = ++this.#lastNumber
+    const plugins = await startPlugins(loaded.config)
+    try {
+      await fronts.ask({ kind: 'prepare', settings: frontSettings(loaded, number, before.ports) })
+      await keys.rotateIfDue(maxSessionMs(loaded.config))
+      await this.#putInForce({ number, loaded, plugins, ports: before.ports })
+    } catch (error) {
+      await plugins[Symbol.asyncDispose]()
+      throw error
+    }
+    const changed = JSON.stringify(before.loaded.config) !== JSON.stringify(loaded.config)
+    log.info({ generation: number, changed }, 'config reloaded')
+    // Deliveries of the old plugins end before those of the new ones begin, so each site keeps its order.
+    await before.outbox[Symbol.asyncDispose]()
+    current().outbox.start()
+    await before.plugins[Symbol.asyncDispose]()
+    return { changed, generation: number }
+  }
+
+  /** While this runs no version is put live, so none is left with the old config. */
+  #putInForce(next: Omit<Generation, 'outbox'>): Promise<void> {
+    const { registry, fronts, activator, current, createOutbox, apply, use } = this.#options
+    return activator.paused(async () => {
+      const { config } = next.loaded
+      const compiled = await activator.compileAll(config, { strict: true })
+      const ports = listensAlike(current().loaded.config, config) ? next.ports : await apply(config)
+      // From here on nothing can fail.
+      registry.use(config)
+      use({ ...next, ports, outbox: createOutbox(config) })
+      activator.use(compiled)
+      await fronts.pushState()
+    })
+  }
+}
+
+/** The longest that a session under a config lasts, in milliseconds. */
+export function maxSessionMs({ sessions }: Config): number {
+  return sessions.maxAgeSeconds * 1000
+}
+
+function checkReplaces(before: Config, after: Config): void {
+  if (before.data !== after.data) {
+    const hint = 'stop grove and start it with the new data folder'
+    throw new GroveError('ERR_CONFIG_INVALID', `data is ${after.data}: it cannot change while grove runs`, { hint })
+  }
+}
+
+function listensAlike(before: Config, after: Config): boolean {
+  return before.fronts === after.fronts && JSON.stringify(listenSpecs(before)) === JSON.stringify(listenSpecs(after))
+}
