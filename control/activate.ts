@@ -12,12 +12,12 @@ import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
 import { compiledFile, type Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
-import type { SiteState } from '../core/messages.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 import { compileVersion, writeCompiled } from './compile.ts'
 import { Followers } from './followers.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
 import { infoOf, type Site, type SiteRegistry, settingsOf } from './site-registry.ts'
+import { siteStateOf } from './site-state.ts'
 import type { Variants } from './variants.ts'
 
 /** What an activator is made with. */
@@ -207,18 +207,5 @@ export class Activator implements AsyncDisposable {
       })
       .finally(() => this.#background.delete(done))
     this.#background.add(done)
-  }
-}
-
-/** What a front has to know of one site. */
-export function siteStateOf(config: Config, name: SiteName, live: LiveVersion | undefined): SiteState {
-  const { upstreams, timeoutMs, bodyBytes } = settingsOf(config, name)
-  return {
-    name,
-    authorities: [...infoOf(config, name).authorities],
-    ...(live && { live: { version: live.version, compiled: live.compiled } }),
-    upstreams,
-    timeoutMs,
-    bodyBytes,
   }
 }

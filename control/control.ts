@@ -6,36 +6,27 @@
  * control socket comes last, so that whoever can connect finds all else in order.
  */
 
-import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { openLeaves } from '../certs/leaves.ts'
-import { type OwnCa, openOwnCa } from '../certs/own-ca.ts'
 import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
-import { type Layout, layoutOf } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import { type ConfigSource, loadConfig } from '../core/load-config.ts'
 import type { ProcessInfo } from '../core/messages.ts'
-import { makePrivateFolder } from '../core/private-file.ts'
 import type { Revocation } from '../core/session.ts'
-import { type Blobs, openBlobs } from '../store/blobs.ts'
-import { openSqliteStore } from '../store/drivers/sqlite.ts'
-import type { Store } from '../store/store.ts'
-import { Activator, siteStateOf } from './activate.ts'
+import { Activator } from './activate.ts'
 import { AdminServer } from './admin.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { bannerLines } from './banner.ts'
-import { frontSettings, listenSpecs, type Ports } from './front-settings.ts'
-import { FrontLinks, type FrontState } from './fronts.ts'
-import { type Keys, openKeys } from './keys.ts'
+import { listenSpecs, type Ports } from './front-settings.ts'
+import { frontStateOf } from './front-state.ts'
+import { FrontLinks } from './fronts.ts'
+import { type HostParts, openHostParts } from './host-parts.ts'
 import { Outbox } from './outbox.ts'
 import type { ParentLink } from './parent-link.ts'
 import { type RunningPlugins, startPlugins } from './plugin-host.ts'
 import { startPluginServer } from './plugin-server.ts'
 import { Publisher } from './publish.ts'
-import { type Generation, maxSessionMs, Reloader, type ReloadResult } from './reload.ts'
-import { openRevocations, type Revocations } from './revocations.ts'
-import { SiteRegistry } from './site-registry.ts'
+import { type Generation, Reloader, type ReloadResult } from './reload.ts'
 import { SiteViews } from './site-views.ts'
 import { statusOf } from './status.ts'
 import { SweepGuard, sweep } from './sweep.ts'
@@ -72,20 +63,7 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     const loaded = await loadConfig(source)
     const { config } = loaded
     log.level = config.log.level
-    const layout = layoutOf(config.data)
-    await makePrivateFolder(layout.root)
-    const store = stack.use(await openSqliteStore(layout.database, { now }))
-    const blobs = await openBlobs(layout)
-    const registry = stack.use(await SiteRegistry.open({ store, blobs, config, now }))
-    const host: HostParts = {
-      layout,
-      store,
-      blobs,
-      registry,
-      keys: await openKeys(layout.keys, { maxSessionMs: maxSessionMs(config), now }),
-      revocations: await openRevocations(store, store.root, { now }),
-      ca: await openOwnCa(layout.certs, { now }),
-    }
+    const host = await openHostParts({ config, log, now, stack })
     const control = new Running(options, host, stack, now)
     await control.start(loaded)
     return control
@@ -93,17 +71,6 @@ export async function startControl(options: ControlOptions): Promise<Control> {
     await stack.disposeAsync()
     throw error
   }
-}
-
-/** What lies on the disk, opened. */
-interface HostParts {
-  readonly layout: Layout
-  readonly store: Store
-  readonly blobs: Blobs
-  readonly registry: SiteRegistry
-  readonly keys: Keys
-  readonly revocations: Revocations
-  readonly ca: OwnCa
 }
 
 class Running implements Control {
@@ -127,13 +94,11 @@ class Running implements Control {
     this.#stack = stack
     this.#now = now
     this.#startedAtMs = now()
-    const { layout, blobs, registry, keys, ca } = host
+    const { layout, blobs, registry, keys, leaves } = host
     const { log } = options
-    const serves = (name: string) => registry.siteAt(name) !== undefined
-    const leaves = openLeaves({ ca, folder: join(layout.certs, 'leaves'), serves, log, now })
     this.#fronts = new FrontLinks({
       socket: layout.frontSocket,
-      state: () => this.#state(),
+      state: () => frontStateOf(this.#current, host, this.#activator),
       certificate: (name) => leaves.get(name),
       log,
     })
@@ -219,18 +184,6 @@ class Running implements Control {
   #apply(config: Config): Promise<Ports> {
     const { data, fronts } = config
     return this.#options.parent.apply({ data, listen: listenSpecs(config), fronts })
-  }
-
-  #state(): FrontState {
-    const { loaded, number, ports } = this.#current
-    const { registry, keys, revocations } = this.#host
-    return {
-      kind: 'state',
-      settings: frontSettings(loaded, number, ports),
-      keys: keys.current(),
-      sites: registry.served().map(({ name }) => siteStateOf(loaded.config, name, this.#activator.live(name))),
-      revocations: revocations.list(),
-    }
   }
 
   #startPlugins(config: Config): Promise<RunningPlugins> {

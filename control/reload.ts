@@ -13,6 +13,7 @@ import { type ConfigSource, type LoadedConfig, loadConfig } from '../core/load-c
 import type { Activator } from './activate.ts'
 import { frontSettings, listenSpecs, type Ports } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
+import { maxSessionMs } from './host-parts.ts'
 import type { Keys } from './keys.ts'
 import type { Outbox } from './outbox.ts'
 import type { RunningPlugins } from './plugin-host.ts'
@@ -115,11 +116,6 @@ export class Reloader {
       await fronts.pushState()
     })
   }
-}
-
-/** The longest that a session under a config lasts, in milliseconds. */
-export function maxSessionMs({ sessions }: Config): number {
-  return sessions.maxAgeSeconds * 1000
 }
 
 function checkReplaces(before: Config, after: Config): void {

@@ -1,0 +1,64 @@
+/** What lies in the data folder, opened. */
+
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { type Leaves, openLeaves } from '../certs/leaves.ts'
+import { type OwnCa, openOwnCa } from '../certs/own-ca.ts'
+import type { Config } from '../core/config.ts'
+import { type Layout, layoutOf } from '../core/layout.ts'
+import { makePrivateFolder } from '../core/private-file.ts'
+import { type Blobs, openBlobs } from '../store/blobs.ts'
+import { openSqliteStore } from '../store/drivers/sqlite.ts'
+import type { Store } from '../store/store.ts'
+import { type Keys, openKeys } from './keys.ts'
+import { openRevocations, type Revocations } from './revocations.ts'
+import { SiteRegistry } from './site-registry.ts'
+
+/** The parts of one data folder. */
+export interface HostParts {
+  readonly layout: Layout
+  readonly store: Store
+  readonly blobs: Blobs
+  readonly registry: SiteRegistry
+  readonly keys: Keys
+  readonly revocations: Revocations
+  readonly ca: OwnCa
+  /** Only for names of sites that are served. */
+  readonly leaves: Leaves
+}
+
+/** What the parts are opened with. */
+export interface HostPartsOptions {
+  readonly config: Config
+  readonly log: Logger
+  readonly now: () => number
+  /** Takes what has to be closed, in the order in which it was opened. */
+  readonly stack: AsyncDisposableStack
+}
+
+/** Opens everything in the config's data folder, and makes it the first time. Throws `ERR_DATA_LOCKED` when another process has it. */
+export async function openHostParts({ config, log, now, stack }: HostPartsOptions): Promise<HostParts> {
+  const layout = layoutOf(config.data)
+  await makePrivateFolder(layout.root)
+  // The store comes first: its lock keeps a second process away from all the rest.
+  const store = stack.use(await openSqliteStore(layout.database, { now }))
+  const blobs = await openBlobs(layout)
+  const registry = stack.use(await SiteRegistry.open({ store, blobs, config, now }))
+  const ca = await openOwnCa(layout.certs, { now })
+  const serves = (name: string) => registry.siteAt(name) !== undefined
+  return {
+    layout,
+    store,
+    blobs,
+    registry,
+    keys: await openKeys(layout.keys, { maxSessionMs: maxSessionMs(config), now }),
+    revocations: await openRevocations(store, store.root, { now }),
+    ca,
+    leaves: openLeaves({ ca, folder: join(layout.certs, 'leaves'), serves, log, now }),
+  }
+}
+
+/** The longest that a session under a config lasts, in milliseconds. */
+export function maxSessionMs({ sessions }: Config): number {
+  return sessions.maxAgeSeconds * 1000
+}
