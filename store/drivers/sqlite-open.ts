@@ -69,8 +69,10 @@ export async function openDatabase(file: string): Promise<DatabaseSync> {
   try {
     await makeFile(file)
     database = new DatabaseSync(file, { timeout: 0 })
-    lock(database)
-    settle(database, file)
+    setPragma(database, 'locking_mode', 'EXCLUSIVE', 'exclusive')
+    const isNew = isNewStore(database, file)
+    makeDurable(database)
+    if (isNew) makeTables(database)
     return database
   } catch (error) {
     database?.close()
@@ -92,18 +94,45 @@ async function makeFile(file: string): Promise<void> {
 }
 
 /**
- * Takes the file for this process and sets what an acknowledgement rests on. Each setting is read back: SQLite answers
- * one that it cannot have (a file system without locks, a build without WAL) with the one that it kept.
+ * Whether the file is empty, and a store of this version otherwise. Throws `ERR_DATA_FORMAT`. The first read takes the
+ * lock; nothing is changed before it is known that the file is ours.
  *
  * With the exclusive mode there is one connection at any time, which also keeps us out of reach of the WAL-reset fault
  * of SQLite 3.7.0 to 3.51.2, a race of two.
  */
-function lock(database: DatabaseSync): void {
-  setPragma(database, 'locking_mode', 'EXCLUSIVE', 'exclusive')
+function isNewStore(database: DatabaseSync, file: string): boolean {
+  const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get()?.['count']
+  const owner = readPragma(database, 'application_id')
+  const version = readPragma(database, 'user_version')
+  if (owner === 0 && version === 0 && tables === 0) return true
+  if (owner !== applicationId)
+    throw new GroveError('ERR_DATA_FORMAT', `${file} is a database, but not a store of grove`)
+  if (version === schemaVersion) return false
+  throw new GroveError('ERR_DATA_FORMAT', `${file} has format ${String(version)}; this grove reads ${schemaVersion}`, {
+    hint: 'use the version of grove that wrote it, or a newer one',
+  })
+}
+
+/**
+ * Sets what an acknowledgement rests on. Each setting is read back: SQLite answers one that it cannot have (a file
+ * system without locks, a build without WAL) with the one that it kept.
+ */
+function makeDurable(database: DatabaseSync): void {
   setPragma(database, 'journal_mode', 'WAL', 'wal')
   setPragma(database, 'synchronous', 'FULL', 2)
+  // macOS answers an fsync before the disk has it, unless it is asked for more.
   setPragma(database, 'fullfsync', 'ON', 1)
   setPragma(database, 'checkpoint_fullfsync', 'ON', 1)
+}
+
+/** Makes the tables in one transaction: a kill in the middle leaves an empty file, which is new again. */
+function makeTables(database: DatabaseSync): void {
+  database.exec('BEGIN IMMEDIATE')
+  database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`)
+  database
+    .prepare('INSERT INTO store (one, id, handle_key, last_seq) VALUES (1, ?, ?, 0)')
+    .run(randomBytes(8).toString('hex'), randomBytes(32))
+  database.exec('COMMIT')
 }
 
 function setPragma(database: DatabaseSync, name: string, value: string, expected: string | number): void {
@@ -114,31 +143,6 @@ function setPragma(database: DatabaseSync, name: string, value: string, expected
 
 function readPragma(database: DatabaseSync, name: string): unknown {
   return Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0]
-}
-
-/** Makes the tables of a new file, or checks what an old one is. In one transaction, so that none is half made. */
-function settle(database: DatabaseSync, file: string): void {
-  database.exec('BEGIN IMMEDIATE')
-  const owner = readPragma(database, 'application_id')
-  const version = readPragma(database, 'user_version')
-  const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get()?.['count']
-  if (owner === 0 && version === 0 && tables === 0) {
-    database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`)
-    database
-      .prepare('INSERT INTO store (one, id, handle_key, last_seq) VALUES (1, ?, ?, 0)')
-      .run(randomBytes(8).toString('hex'), randomBytes(32))
-  } else if (owner !== applicationId) {
-    throw new GroveError('ERR_DATA_FORMAT', `${file} is a database, but not a store of grove`)
-  } else if (version !== schemaVersion) {
-    throw new GroveError(
-      'ERR_DATA_FORMAT',
-      `${file} has format ${String(version)}; this grove reads ${schemaVersion}`,
-      {
-        hint: 'use the version of grove that wrote it, or a newer one',
-      },
-    )
-  }
-  database.exec('COMMIT')
 }
 
 function openError(file: string, thrown: unknown): GroveError {

@@ -34,7 +34,7 @@ function sqliteRecords(database: DatabaseSync, file: string): Records {
   const store = sql.store.get()
   const storeId = store?.['id']
   const handleKey = store?.['handle_key']
-  if (typeof storeId !== 'string' || !(handleKey instanceof Uint8Array))
+  if (typeof storeId !== 'string' || !(handleKey instanceof Uint8Array) || handleKey.length < 32)
     throw new GroveError('ERR_DATA_FORMAT', `${file} has no id and no key`)
   /** Set when it is not known whether a commit is on the disk: after a restart the file itself will tell. */
   let broken: GroveError | undefined
