@@ -1,0 +1,60 @@
+/** Who may come in: the checks of a request that need to know its connection and the sites. */
+
+import type { IncomingMessage } from 'node:http'
+import { clientAddress, clientScheme } from './client-address.ts'
+import type { Refusal } from './refusal.ts'
+import { type CheckedHead, checkHead, type RequestHead } from './request-check.ts'
+import type { TransportContext } from './transport.ts'
+
+/** The other end of a connection. */
+export interface Peer {
+  readonly address: string
+  /** The SNI that the certificate was chosen by; undefined when the connection is not TLS. */
+  readonly serverName: string | undefined
+}
+
+/** A request that may become an exchange. */
+export interface Admitted {
+  readonly head: CheckedHead
+  readonly scheme: 'https' | 'http'
+  readonly clientAddress: string
+}
+
+/** Checks a request of HTTP/1.1. */
+export function admit(request: IncomingMessage, peer: Peer, context: TransportContext): Admitted | Refusal {
+  return admitHead(
+    {
+      method: request.method ?? '',
+      target: request.url ?? '',
+      httpVersion: request.httpVersion,
+      secure: peer.serverName !== undefined,
+      rawHeaders: request.rawHeaders,
+    },
+    peer,
+    context,
+  )
+}
+
+/**
+ * Checks a request against the strict rules, its connection and the sites. An authority that no site has, or that is
+ * not the one the certificate was for, is answered with 421 (RFC 9110 section 15.5.20): a connection made for one site
+ * carries no request to another.
+ */
+export function admitHead(raw: RequestHead, peer: Peer, context: TransportContext): Admitted | Refusal {
+  const head = checkHead(raw, context.limits)
+  if ('status' in head) return head
+  const { serves, trustedProxies } = context.options.settings()
+  if (!serves(head.authority)) return { status: 421, reason: 'no site has this authority' }
+  if (peer.serverName !== undefined && nameOf(peer.serverName) !== head.authority)
+    return { status: 421, reason: 'authority is not the name of the connection' }
+  return {
+    head,
+    scheme: clientScheme(peer.address, head.headers, { secure: raw.secure, trusted: trustedProxies }),
+    clientAddress: clientAddress(peer.address, head.headers, trustedProxies),
+  }
+}
+
+function nameOf(serverName: string): string {
+  const name = serverName.toLowerCase()
+  return name.endsWith('.') ? name.slice(0, -1) : name
+}

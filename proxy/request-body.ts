@@ -1,0 +1,82 @@
+/**
+ * A request's body as a stream of its own, between the connection and whoever reads it.
+ *
+ * Readers destroy a body when they lose interest (undici does when an upstream fails). On node:http's request that
+ * would close the connection, and on an HTTP/2 stream reset it, and no answer could be sent any more. Destroying this
+ * one only stops the reading.
+ */
+
+import { Readable } from 'node:stream'
+import { GroveError } from '../core/errors.ts'
+
+/** The body of one request, taken from its connection no faster than it is read. */
+export class RequestBody extends Readable {
+  /** Bytes that have arrived. */
+  receivedBytes = 0
+  readonly #source: Readable
+  readonly #invite: (() => void) | undefined
+  #started = false
+  #waiting = false
+
+  /** `invite` is called once, at the first read: it sends 100 Continue to a client that waits for it. */
+  constructor(source: Readable, invite: (() => void) | undefined) {
+    super()
+    this.#source = source
+    this.#invite = invite
+    // A body that nobody reads may fail without harm; whoever reads it has a listener of its own.
+    this.on('error', () => {})
+  }
+
+  /** Whether a reader has asked for bytes that the client has not sent yet. */
+  get waiting(): boolean {
+    return this.#waiting && !this.destroyed
+  }
+
+  /** Whether somebody has begun to read. */
+  get started(): boolean {
+    return this.#started
+  }
+
+  override _read(): void {
+    this.#waiting = true
+    if (this.#started) this.#source.resume()
+    else this.#start()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#waiting = false
+    this.#source.off('data', this.#take)
+    this.#source.off('end', this.#end)
+    this.#source.off('close', this.#gone)
+    if (this.#started && !this.#source.readableEnded) this.#source.pause()
+    done(error)
+  }
+
+  #start(): void {
+    this.#started = true
+    if (this.#source.destroyed && !this.#source.readableEnded) {
+      this.#gone()
+      return
+    }
+    this.#invite?.()
+    this.#source.on('data', this.#take)
+    this.#source.on('end', this.#end)
+    this.#source.on('close', this.#gone)
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    this.receivedBytes += chunk.length
+    if (this.push(chunk)) return
+    this.#waiting = false
+    this.#source.pause()
+  }
+
+  readonly #end = (): void => {
+    this.#waiting = false
+    this.push(null)
+  }
+
+  readonly #gone = (): void => {
+    if (!this.#source.readableEnded) this.destroy(new GroveError('ERR_CLOSED', 'client went away within its body'))
+  }
+}
