@@ -44,7 +44,8 @@ export class Followers<T> {
     line.wanted += 1
     return new Promise((resolve, reject) => {
       line.waiting.push({ turn: line.wanted, resolve, reject })
-      line.running ??= this.#run(key, line)
+      // In a turn of its own: work that asks for its own key must find the line running.
+      line.running ??= Promise.resolve().then(() => this.#run(key, line))
     })
   }
 
