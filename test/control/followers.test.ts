@@ -6,13 +6,16 @@ t.test('requests that come during a piece of work are met by the next one togeth
   let value = 0
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let works = 0
+  const begun = Promise.withResolvers<void>()
   const followers = new Followers<number>(async () => {
     const seen = value
+    begun.resolve()
     await gates[works++]?.promise
     return seen
   })
   value = 1
   const first = followers.request('a')
+  await begun.promise
   value = 2
   const second = followers.request('a')
   const third = followers.request('a')
@@ -55,7 +58,8 @@ t.test('requests that never end do not put the work off for ever', async (t) => 
     return isNewest() ? ++shown : undefined
   })
   await followers.request('a')
-  t.ok(asked <= limits.control.passedOver + 1, `shown after ${asked} tries`)
+  // One more may have begun when this is told.
+  t.ok(asked <= limits.control.passedOver + 2, `shown after ${asked} tries`)
   await followers.idle('a')
 })
 
@@ -74,12 +78,15 @@ t.test('a failure reaches those who asked for it, and later requests work', asyn
 t.test('a pause waits for what works, and holds the rest back', async (t) => {
   const gate = Promise.withResolvers<void>()
   const seen: string[] = []
+  const begun = Promise.withResolvers<void>()
   const followers = new Followers<true>(async (key) => {
+    begun.resolve()
     if (key === 'slow') await gate.promise
     seen.push(key)
     return true
   })
   const slow = followers.request('slow')
+  await begun.promise
   const inPause = Promise.withResolvers<void>()
   const pause = followers.paused(async () => {
     seen.push('pause')
