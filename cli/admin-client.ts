@@ -71,7 +71,8 @@ const segment = encodeURIComponent
 /** A client of the control socket at `socket`. Connects when it is first used. */
 export function createAdminClient(socket: string): AdminClient {
   const agent = new Agent({ keepAlive: true, maxSockets: limits.cli.parallelSends })
-  const call = createCaller(socket, agent)
+  const disposed = new AbortController()
+  const call = createCaller(socket, agent, disposed.signal)
   const site = (name: SiteName) => `/sites/${segment(name)}`
   return {
     socket,
@@ -100,14 +101,20 @@ export function createAdminClient(socket: string): AdminClient {
       ),
     plugin: (plugin, command, input, answer) =>
       call({ method: 'POST', path: `/plugins/${segment(plugin)}/${segment(command)}`, json: input }, answer),
-    [Symbol.dispose]: () => agent.destroy(),
+    [Symbol.dispose]() {
+      disposed.abort()
+      agent.destroy()
+    },
   }
 }
 
-function createCaller(socket: string, agent: Agent): <T>(call: Call, answer: z.ZodType<T>) => Promise<T> {
+function createCaller(
+  socket: string,
+  agent: Agent,
+  disposed: AbortSignal,
+): <T>(call: Call, answer: z.ZodType<T>) => Promise<T> {
   let wasAnswered = false
   return async (call, answer) => {
-    const giveUpAtMs = () => performance.now() + limits.cli.reconnectMs
     let untilMs: number | undefined
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 1_000)) {
       try {
@@ -115,9 +122,10 @@ function createCaller(socket: string, agent: Agent): <T>(call: Call, answer: z.Z
         wasAnswered = true
         return checkAnswer(value, answer)
       } catch (error) {
-        untilMs ??= giveUpAtMs()
-        if (!wasAnswered || !isAway(error) || performance.now() > untilMs) throw explain(error, socket)
-        await pause(waitMs)
+        untilMs ??= performance.now() + limits.cli.reconnectMs
+        if (!wasAnswered || !isAway(error) || performance.now() > untilMs || disposed.aborted)
+          throw explain(error, socket)
+        await pause(waitMs, undefined, { signal: disposed })
       }
     }
   }
