@@ -2,13 +2,13 @@
 export const pageStyle = `
 :root {
   color-scheme: light dark;
-  --ground: #eef1ea; --glow: #dde8d6; --card: #ffffff; --line: #cfd8cb; --text: #1b271f; --soft: #58665c;
-  --accent: #2b6a45; --on-accent: #ffffff; --accent-deep: #22573a; --ring: #7fb793; --bad: #a3231b; --bad-ground: #fcebe9;
+  --ground: #eef1ea; --glow: #dde8d6; --card: #ffffff; --line: #cfd8cb; --field: #7b8b80; --text: #1b271f; --soft: #58665c;
+  --accent: #2b6a45; --on-accent: #ffffff; --accent-deep: #22573a; --ring: #3f8a5f; --bad: #a3231b; --bad-ground: #fcebe9;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --ground: #101612; --glow: #1a2a1f; --card: #18201a; --line: #35443a; --text: #e9f0ea; --soft: #a3b3a8;
-    --accent: #7cc798; --on-accent: #0d1a12; --accent-deep: #97d6ae; --ring: #4f8a66; --bad: #ffb4a9; --bad-ground: #3a1a17;
+    --ground: #101612; --glow: #1a2a1f; --card: #18201a; --line: #35443a; --field: #6f8276; --text: #e9f0ea; --soft: #a3b3a8;
+    --accent: #7cc798; --on-accent: #0d1a12; --accent-deep: #97d6ae; --ring: #7cc798; --bad: #ffb4a9; --bad-ground: #3a1a17;
   }
 }
 * { box-sizing: border-box; }
@@ -30,7 +30,7 @@ h1 { margin: 0; font-size: 1.6rem; line-height: 1.2; letter-spacing: -.015em; ov
 label { display: block; margin: 0 0 .35rem; font-size: .925rem; font-weight: 600; }
 input {
   display: block; width: 100%; min-height: 2.875rem; margin: 0 0 1.1rem; padding: .5rem .8rem; font: inherit;
-  color: inherit; background: transparent; border: 1px solid var(--line); border-radius: .6rem;
+  color: inherit; background: transparent; border: 1px solid var(--field); border-radius: .6rem;
 }
 input[aria-invalid] { border-color: var(--bad); }
 button, .button {
@@ -39,7 +39,7 @@ button, .button {
   border-radius: .6rem; cursor: pointer;
 }
 button:hover, .button:hover { background: var(--accent-deep); }
-.quiet { color: var(--text); background: transparent; border-color: var(--line); }
+.quiet { color: var(--text); background: transparent; border-color: var(--field); }
 .quiet:hover { background: var(--glow); }
 :focus-visible { outline: 3px solid var(--ring); outline-offset: 2px; }
 .problem {
