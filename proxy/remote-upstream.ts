@@ -130,8 +130,8 @@ async function sendInTurn(
 ): Promise<UpstreamAnswer> {
   const { signal, timeoutMs } = request
   let receiver: AnswerReceiver | undefined
-  /** Why the request ended, when that was not the upstream's doing alone. */
-  let reason: unknown
+  /** Why the request ended, when that was not the upstream's own doing. */
+  let reason: Error | null | undefined
   const giveUp = (error: GroveError) => {
     reason ??= error
     receiver?.cancel(error)
@@ -146,18 +146,15 @@ async function sendInTurn(
   try {
     for (let index = 0; ; ) {
       const origin = origins[index] as Origin
-      if (reason !== undefined) throw reason
-      const body =
-        request.body &&
-        pace(request.body, clock, (error) => {
-          reason ??= error
-        })
+      if (reason) throw reason
+      const body = request.body && pace(request.body, clock)
       try {
         receiver = attempt(origin, request, body)
         return await receiver.answer
       } catch (error) {
         body?.destroy()
-        if (reason !== undefined) throw reason
+        reason ??= request.body?.errored
+        if (reason) throw reason
         if (hasNeverConnected(error) && index + 1 < origins.length) index += 1
         else if (mayRepeat && receiver?.begun === false && hadAnsweredBefore(error)) mayRepeat = false
         else throw downError(origin.url, error)
@@ -181,20 +178,15 @@ function downError(url: URL, error: unknown): GroveError {
  * not a slow upstream, and leaves the visitor's own stream open when the upstream wants no more of it: the answer has
  * still to be sent there.
  */
-function pace(source: Readable, clock: AnswerClock, failed: (error: unknown) => void): Readable {
+function pace(source: Readable, clock: AnswerClock): Readable {
   const chunks = async function* (): AsyncGenerator<Uint8Array> {
-    try {
-      clock.hold()
-      for await (const chunk of source.iterator({ destroyOnReturn: false })) {
-        clock.run()
-        yield chunk
-        clock.hold()
-      }
+    clock.hold()
+    for await (const chunk of source.iterator({ destroyOnReturn: false })) {
       clock.run()
-    } catch (error) {
-      failed(error)
-      throw error
+      yield chunk
+      clock.hold()
     }
+    clock.run()
   }
   const body = Readable.from(chunks(), { objectMode: false })
   body.on('error', () => {}) // Whoever sends it learns of it; after that nobody may listen any more.
