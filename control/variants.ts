@@ -1,0 +1,158 @@
+/**
+ * Copies of files in other codings, made in the background after a publish.
+ *
+ * A copy lies beside its original's hash and is made once, whatever site or version has the content. It is derived: a
+ * lost one is made again. An empty file says that a copy is not worth having.
+ */
+
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Logger } from 'pino'
+import { type Coding, codings } from '../core/compiled.ts'
+import { GroveError } from '../core/errors.ts'
+import { randomId } from '../core/ids.ts'
+import { type Layout, variantFile } from '../core/layout.ts'
+import { limits } from '../core/limits.ts'
+import type { BlobHash } from '../core/names.ts'
+import type { Blobs } from '../store/blobs.ts'
+import { decode, encode } from './encode.ts'
+import { isCompressible } from './media-type.ts'
+import { Semaphore } from './semaphore.ts'
+
+/** A content that copies are wanted of. `type` is its media type. */
+export interface VariantSource {
+  readonly hash: BlobHash
+  readonly bytes: number
+  readonly type: string
+}
+
+/** A copy that is worth sending. */
+export interface FoundVariant {
+  readonly coding: Coding
+  readonly bytes: number
+}
+
+/** Makes copies in the background. */
+export interface Variants {
+  /**
+   * Makes all copies of these contents that are not there, and resolves when that is done. A content that cannot be
+   * copied (missing, damaged) is logged and passed over: it stays outstanding. Several requests share the work
+   * fairly: a small publish does not wait for the rest of a large one. Rejects with `ERR_CLOSED` after {@link close}.
+   */
+  request(files: readonly VariantSource[]): Promise<void>
+  /** Stops what is under way, leaves no half copy, and resolves when nothing runs any more. */
+  close(): Promise<void>
+}
+
+/** A copy has to be this much smaller than its original to be worth a second cache entry. */
+const worthwhileShare = 0.95
+
+/** Whether copies are made of files of a type and size at all. */
+export function wantsVariants(type: string, bytes: number): boolean {
+  return bytes >= limits.variant.minBytes && bytes <= limits.variant.maxBytes && isCompressible(type)
+}
+
+/** The copies of a content that lie on disk, and whether it is settled for every coding if there is one. */
+export async function findVariants(
+  layout: Layout,
+  hash: BlobHash,
+): Promise<{ readonly variants: readonly FoundVariant[]; readonly isComplete: boolean }> {
+  const sizes = await Promise.all(codings.map((coding) => sizeOf(variantFile(layout, hash, coding))))
+  const variants = codings
+    .map((coding, index) => ({ coding, bytes: sizes[index] ?? 0 }))
+    .filter(({ bytes }) => bytes > 0)
+  return { variants, isComplete: !sizes.includes(undefined) }
+}
+
+/** A maker of copies. At most `limits.variant.parallel` contents are worked on at one time. */
+export function createVariants(options: {
+  readonly layout: Layout
+  readonly blobs: Pick<Blobs, 'read'>
+  readonly log: Logger
+}): Variants {
+  const { layout, blobs, log } = options
+  const ended = new AbortController()
+  const places = new Semaphore(limits.variant.parallel)
+  /** Keyed by hash: a content that two requests want is copied once. Each request has a few in here at a time. */
+  const underWay = new Map<BlobHash, Promise<void>>()
+
+  async function make(source: VariantSource): Promise<void> {
+    try {
+      await places.run(ended.signal, () => makeVariants(layout, blobs, source, ended.signal))
+    } catch (error) {
+      if (!ended.signal.aborted) log.error({ err: error, hash: source.hash }, 'copies in other codings cannot be made')
+    } finally {
+      underWay.delete(source.hash)
+    }
+  }
+
+  function makeOnce(source: VariantSource): Promise<void> {
+    const same = underWay.get(source.hash)
+    if (same) return same
+    const job = make(source)
+    underWay.set(source.hash, job)
+    return job
+  }
+
+  return {
+    async request(files) {
+      const sources = files.values()
+      const work = async (): Promise<void> => {
+        for (const source of sources) if (wantsVariants(source.type, source.bytes)) await makeOnce(source)
+      }
+      await Promise.all(Array.from({ length: limits.variant.parallel }, work))
+      if (ended.signal.aborted) throw new GroveError('ERR_CLOSED', 'copies are not made any more: control is stopping')
+    },
+    async close() {
+      ended.abort()
+      await Promise.all(underWay.values())
+    },
+  }
+}
+
+/** Makes those copies of a content that are not there. */
+async function makeVariants(
+  layout: Layout,
+  blobs: Pick<Blobs, 'read'>,
+  { hash, type }: VariantSource,
+  signal: AbortSignal,
+): Promise<void> {
+  const sizes = await Promise.all(codings.map((coding) => sizeOf(variantFile(layout, hash, coding))))
+  const outstanding = codings.filter((_, index) => sizes[index] === undefined)
+  if (outstanding.length === 0) return
+  const content = await blobs.read(hash) // Checked against its hash: a copy of damage would outlive its repair.
+  for (const coding of outstanding) {
+    const encoded = await encode(content, coding, type, signal)
+    const isWorthwhile = encoded.length <= content.length * worthwhileShare
+    // Decoding takes a hundredth of the time of encoding, and a wrong copy would be sent under its tag for ever.
+    if (isWorthwhile && !content.equals(await decode(encoded, coding, content.length)))
+      throw new GroveError('ERR_BLOB_CORRUPT', `copy of ${hash} in ${coding} does not decode to the original`)
+    await writeVariant(layout, variantFile(layout, hash, coding), isWorthwhile ? encoded : Buffer.alloc(0))
+  }
+}
+
+/**
+ * Writes a copy whole or not at all. It is forced to disk before it has its name, because nobody checks a copy when it
+ * is sent; that the name itself survives a power cut is not needed.
+ */
+async function writeVariant(layout: Layout, file: string, content: Buffer): Promise<void> {
+  const temporary = join(layout.temporary, `variant-${randomId()}`)
+  await mkdir(layout.temporary, { recursive: true, mode: 0o700 })
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  try {
+    await writeFile(temporary, content, { flag: 'wx', mode: 0o600, flush: true })
+    await rename(temporary, file)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
