@@ -10,6 +10,7 @@ import { addServe } from './commands/serve.ts'
 import { addSite } from './commands/site.ts'
 import { addStatus } from './commands/status.ts'
 import { addStop } from './commands/stop.ts'
+import { addTrust } from './commands/trust.ts'
 import { addUser } from './commands/user.ts'
 import { addValidate } from './commands/validate.ts'
 import { printJson, printLines, type Terminal } from './terminal.ts'
@@ -65,6 +66,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addReload(program, context)
   addStop(program, context)
   addValidate(program, context)
+  addTrust(program, context)
   return program
 }
 
