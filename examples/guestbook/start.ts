@@ -35,6 +35,8 @@ const { values: options } = parseArgs({
   },
 })
 const layout = layoutOf(resolve(options.data))
+/** Whether somebody asked to stop: what fails from then on is no fault. */
+let isStopping = false
 
 process.exitCode = await main()
 
@@ -62,7 +64,6 @@ async function main(): Promise<number> {
       console.log(welcome(origin))
     }
   } catch (error) {
-    // A stop that came in between takes Grove away from under these steps; that is no fault to report.
     if (!isStopping) console.error(error instanceof GroveError ? `error: ${error.message}` : error)
     serve.kill('SIGTERM')
     await ended
@@ -71,8 +72,6 @@ async function main(): Promise<number> {
   const [code] = await ended
   return typeof code === 'number' ? code : 1
 }
-
-let isStopping = false
 
 /**
  * Starts `grove serve` in a process group of its own: Ctrl-C on a terminal goes to a whole group, and Grove would take

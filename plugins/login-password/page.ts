@@ -10,13 +10,18 @@ import { pageStyle } from './page-style.ts'
 
 const styleHash = createHash('sha256').update(pageStyle).digest('base64')
 
+/** The drawing at the top, and the icon of the tab. */
+const leaf = 'M24 5c9 5 14 12 14 19 0 8-6 13-14 13s-14-5-14-13c0-7 5-14 14-19z'
+const vein = 'M24 16v27M24 25l6-5M24 31l-6-5'
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="6 2 36 42"><path fill="#2b6a45" d="${leaf}"/></svg>`
+
 const securityHeaders: Readonly<Record<string, string>> = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',
   'content-security-policy': [
     "default-src 'none'",
     `style-src 'sha256-${styleHash}'`,
-    "img-src 'self'",
+    'img-src data:',
     "form-action 'self'",
     "frame-ancestors 'none'",
     "base-uri 'none'",
@@ -87,11 +92,12 @@ function layout(title: string, main: string): string {
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <title>${escapeHtml(title)}</title>
+<link rel="icon" href="data:image/svg+xml,${encodeURIComponent(icon)}">
 <style>${pageStyle}</style>
 </head>
 <body>
 <main>
-<svg class="mark" viewBox="0 0 48 48" width="44" height="44" aria-hidden="true" focusable="false"><path class="leaf" d="M24 5c9 5 14 12 14 19 0 8-6 13-14 13s-14-5-14-13c0-7 5-14 14-19z"/><path class="vein" d="M24 16v27M24 25l6-5M24 31l-6-5" fill="none" stroke-width="2.5" stroke-linecap="round"/></svg>
+<svg class="mark" viewBox="0 0 48 48" width="44" height="44" aria-hidden="true" focusable="false"><path class="leaf" d="${leaf}"/><path class="vein" d="${vein}" fill="none" stroke-width="2.5" stroke-linecap="round"/></svg>
 ${main}
 </main>
 </body>

@@ -36,7 +36,7 @@ function fillPart(html: string, part: string, content: string): string {
 
 function visitorPart(name: string): string {
   return `<form class="visitor" method="post" action="/.grove/login-password/sign-out">
-<span class="visitor-name" title="${name}">Signed in as <strong>${name}</strong></span>
+<span class="visitor-name" title="${name}"><span>Signed in as </span><strong>${name}</strong></span>
 <button class="button quiet" type="submit">Sign out</button>
 </form>`
 }

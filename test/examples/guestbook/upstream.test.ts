@@ -75,7 +75,7 @@ t.test('a signed-in visitor sees the site with their name, a form and the way ou
   for (const path of ['/', '/index.html', '/about/', '/?x=1']) {
     const answer = await ask(port, 'GET', path, { user: 'ada' })
     t.equal(answer.status, 200, path)
-    t.match(answer.body, 'Signed in as <strong>ada</strong>')
+    t.match(answer.body, 'Signed in as </span><strong>ada</strong>')
     t.match(answer.body, 'action="/.grove/login-password/sign-out"')
     t.notMatch(answer.body, 'login-password/?next=')
     t.match(answer.headers, {

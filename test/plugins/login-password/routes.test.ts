@@ -259,7 +259,7 @@ t.test('every page allows its own style and forms, nothing else, and is never st
     const hash = createHash('sha256').update(style).digest('base64')
     t.equal(
       page.headers.get('content-security-policy'),
-      `default-src 'none'; style-src 'sha256-${hash}'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
+      `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'`,
     )
     t.equal(page.headers.get('cache-control'), 'no-store')
     t.equal(page.headers.get('x-content-type-options'), 'nosniff')
