@@ -132,8 +132,6 @@ function passOn(exchange: Exchange, { status, headers, body }: UpstreamAnswer, s
     body?.destroy()
     return
   }
-  // It broke before a byte of it was sent: there is still time to say so.
-  if (body?.errored) throw body.errored
   try {
     exchange.respond(status, forwardAnswerHeaders(headers, signedIn), body)
   } catch (error) {

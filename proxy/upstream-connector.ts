@@ -42,7 +42,7 @@ export function createConnector({ ca, socketPath }: ConnectorOptions): Connector
     ...(socketPath !== undefined && { socketPath }),
   })
   return (options, callback) => {
-    // undici would take the name to verify from the Host header, which is the visitor's; empty means the origin's own.
+    // Empty means the origin's own name, and none at all for an address, which is no server name (RFC 6066 section 3).
     connect({ ...options, servername: '' }, (error, socket) => {
       if (error) {
         neverConnected.add(error)
