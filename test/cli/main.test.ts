@@ -92,7 +92,11 @@ const subcommands = ['create', 'list', 'show', 'versions', 'rollback', 'delete']
 for (const command of [...commands, ...subcommands, 'user add', 'user list', 'user passwd', 'user remove']) {
   t.test(`grove ${command} --help shows an example`, async (t) => {
     const ran = await grove([...command.split(' '), '--help'], { cwd: t.testdir() })
-    t.match(ran, { exitCode: 0, err: '', out: new RegExp(`^Usage: grove ${command} [^]*\nExample:\n {2}grove `) })
+    t.match(ran, {
+      exitCode: 0,
+      err: '',
+      out: new RegExp(`^Usage: grove ${command} [^]*\nExample:\n {2}(?:sudo )?grove `),
+    })
   })
 }
 
@@ -322,4 +326,16 @@ t.test('reload says whether something changed', async (t) => {
   t.match((await run('reload')).out, 'the config is in force (generation 3)')
   changed = false
   t.match((await run('reload')).out, 'the config has not changed')
+})
+
+t.test('trust needs a root certificate, and says where it comes from', async (t) => {
+  const cwd = t.testdir({ 'no-root': {}, broken: { certs: { 'root.pem': 'no certificate' } } })
+  t.match(await grove(['trust', '--data', 'no-root'], { cwd }), {
+    exitCode: 1,
+    err: /there is no root certificate at .*\nhint: it is made at the first start: grove serve --data .*no-root\n$/,
+  })
+  t.match(await grove(['trust', '--remove', '--data', 'broken'], { cwd }), {
+    exitCode: 1,
+    err: /is not a certificate\n$/,
+  })
 })
