@@ -52,16 +52,21 @@ export function wantsVariants(type: string, bytes: number): boolean {
   return bytes >= limits.variant.minBytes && bytes <= limits.variant.maxBytes && isCompressible(type)
 }
 
-/** The copies of a content that lie on disk, and whether it is settled for every coding if there is one. */
+/**
+ * The copies of a content that lie on disk, and whether it is settled for every coding if there is one. They are made
+ * in the order of {@link codings}, so it looks no further than the first that is not there.
+ */
 export async function findVariants(
   layout: Layout,
   hash: BlobHash,
 ): Promise<{ readonly variants: readonly FoundVariant[]; readonly isComplete: boolean }> {
-  const sizes = await Promise.all(codings.map((coding) => sizeOf(variantFile(layout, hash, coding))))
-  const variants = codings
-    .map((coding, index) => ({ coding, bytes: sizes[index] ?? 0 }))
-    .filter(({ bytes }) => bytes > 0)
-  return { variants, isComplete: !sizes.includes(undefined) }
+  const variants: FoundVariant[] = []
+  for (const coding of codings) {
+    const bytes = await sizeOf(variantFile(layout, hash, coding))
+    if (bytes === undefined) return { variants, isComplete: false }
+    if (bytes > 0) variants.push({ coding, bytes })
+  }
+  return { variants, isComplete: true }
 }
 
 /** A maker of copies. At most `limits.variant.parallel` contents are worked on at one time. */
