@@ -79,7 +79,7 @@ export function memoryRecords(): Records {
     },
     revokeGrant(id, seq) {
       const record = grants.get(id)
-      if (!record) return
+      if (!record || record.revokedSeq !== undefined) return
       grants.set(id, { ...record, revokedSeq: seq })
       undo.push(() => grants.set(id, record))
     },

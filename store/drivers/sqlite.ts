@@ -29,7 +29,7 @@ export async function openSqliteStore(file: string, options: StoreOptions = {}):
 }
 
 /** Records in a database that is open and checked; it owns the database. */
-function sqliteRecords(database: DatabaseSync, file: string): Records {
+export function sqliteRecords(database: DatabaseSync, file: string): Records {
   const sql = prepare(database)
   const store = sql.store.get()
   const storeId = store?.['id']

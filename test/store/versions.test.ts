@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import type { GroveError } from '../../core/errors.ts'
+import { GroveError } from '../../core/errors.ts'
 import { blobFile, type Layout, layoutOf } from '../../core/layout.ts'
+import { limits } from '../../core/limits.ts'
 import { type Blobs, openBlobs } from '../../store/blobs.ts'
 import { openMemoryStore } from '../../store/drivers/memory.ts'
 import { openSqliteStore } from '../../store/drivers/sqlite.ts'
@@ -133,6 +134,7 @@ t.test('a retry answers what the first try did, however late, and however many t
   const versions = await open()
   const one = input(await treeOf(blobs, { a: '1' }))
   const first = await versions.publish(one)
+  t.same(await versions.publish(one), first, 'at once')
   const second = await versions.publish(input(await treeOf(blobs, { a: '2' })))
   t.same(await versions.publish(one), first)
   t.same(await (await open()).publish(one), first, 'also through another opening')
@@ -261,6 +263,56 @@ t.test('a version outlives the loss of its tree, not of its contents', async (t)
     details: { missing: [b?.hash] },
   })
   t.equal(versions.live?.version, 1)
+})
+
+t.test('a write that fails is not tried again, and one whose answer is lost is found by its id', async (t) => {
+  const { blobs, store } = await place(t)
+  let writes = 0
+  const failing = (when: 'before' | 'after'): Store => ({
+    ...store,
+    async open(handle, path) {
+      const log = await store.open(handle, path)
+      return {
+        ...log,
+        async write(...entry) {
+          writes += 1
+          if (when === 'after') await log.write(...entry)
+          throw new GroveError('ERR_DATA_IO', 'the disk is gone')
+        },
+      }
+    },
+  })
+  const before = await openSiteVersions(failing('before'), store.root, blobs, site)
+  const after = await openSiteVersions(failing('after'), store.root, blobs, site)
+  t.equal(await codeOf(before.publish(input(await treeOf(blobs, { a: '1' })))), 'ERR_DATA_IO')
+  t.same([writes, before.live], [1, undefined])
+  const lost = input(await treeOf(blobs, { a: '2' }))
+  t.equal(await codeOf(after.publish(lost)), 'ERR_DATA_IO')
+  t.match(await after.publish(lost), { unchanged: false, record: { version: 1 } })
+  t.equal(writes, 2)
+})
+
+t.test('who always comes second gives up at some time', async (t) => {
+  const { blobs, store, open } = await place(t)
+  const winner = await open()
+  const trees = await Promise.all(Array.from({ length: 40 }, (_, index) => treeOf(blobs, { a: String(index) })))
+  let writes = 0
+  const slow: Store = {
+    ...store,
+    async open(handle, path) {
+      const log = await store.open(handle, path)
+      return {
+        ...log,
+        async write(...entry) {
+          await winner.publish(input(trees[writes++] ?? []))
+          return log.write(...entry)
+        },
+      }
+    },
+  }
+  const loser = await openSiteVersions(slow, store.root, blobs, site)
+  t.equal(await codeOf(loser.publish(input(await treeOf(blobs, { b: 'b' })))), 'ERR_CONFLICT')
+  t.equal(writes, limits.store.conflictRetries + 1)
 })
 
 const foreignEntries = [

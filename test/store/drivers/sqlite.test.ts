@@ -2,11 +2,11 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
 import t from 'tap'
 import type { GroveError } from '../../../core/errors.ts'
 import { openSqliteStore } from '../../../store/drivers/sqlite.ts'
-import { codeOf, rootLog } from '../fixtures/drivers.ts'
+import { bytes, codeOf, rootLog, texts } from '../fixtures/drivers.ts'
 
 t.test('a file that another process has is refused by name, with what to do, until that process ends', async (t) => {
   const file = join(t.testdir(), 'store.db')
@@ -103,6 +103,29 @@ t.test('a grant whose ancestors are lost is worth nothing', async (t) => {
   const again = await openSqliteStore(file)
   t.teardown(() => again[Symbol.asyncDispose]())
   t.equal(await codeOf(again.open(child, '/a')), 'ERR_DATA_FORMAT')
+})
+
+t.test('after a commit of which nobody knows, nothing is answered until the file is opened again', async (t) => {
+  const file = join(t.testdir(), 'store.db')
+  const store = await openSqliteStore(file)
+  const log = await rootLog(store, '/a')
+  await log.write(bytes('1'))
+  const { run } = StatementSync.prototype
+  t.teardown(() => {
+    StatementSync.prototype.run = run
+  })
+  StatementSync.prototype.run = function (...values) {
+    if (this.sourceSQL !== 'COMMIT') return Reflect.apply(run, this, values)
+    throw Object.assign(new Error('disk I/O error'), { errcode: 10 | (4 << 8) }) // SQLITE_IOERR_FSYNC
+  }
+  t.equal(await codeOf(log.write(bytes('2'))), 'ERR_DATA_IO')
+  StatementSync.prototype.run = run
+  t.equal(await codeOf(log.write(bytes('3'))), 'ERR_DATA_IO', 'though the disk is well by now')
+  t.equal(await codeOf(texts(log)), 'ERR_DATA_IO')
+  await store[Symbol.asyncDispose]()
+  const again = await openSqliteStore(file)
+  t.teardown(() => again[Symbol.asyncDispose]())
+  t.equal((await texts(await again.open(again.root, '/a')))[0], '1')
 })
 
 t.test('a full disk loses the write that it refuses and nothing else', { timeout: 60_000 }, (t) => {
