@@ -27,9 +27,6 @@ export interface Http2 {
   drain(): void
 }
 
-/** How long a client has to acknowledge the first of the two GOAWAY frames. */
-const retireWithinMs = 1_000
-
 /** The HTTP/2 side of a transport. */
 export function createHttp2(context: TransportContext): Http2 {
   const sessions = new Set<Session>()
@@ -82,7 +79,6 @@ class Session implements Watched {
   #idleMs = 0
   #ageMs = 0
   #retiring = false
-  #retiredMs = 0
 
   constructor(session: ServerHttp2Session, context: TransportContext) {
     this.#session = session
@@ -102,15 +98,15 @@ class Session implements Watched {
   }
 
   /**
-   * Ends the session in two steps (RFC 9113 section 6.8): first a GOAWAY that names no last stream, so that requests
-   * which are on their way still count, and when the client has answered a ping after it, one that does.
+   * Sends GOAWAY (RFC 9113 section 6.8); streams that have begun end first. It goes out before their answers, so a
+   * client that sends one request after the other knows in time; one that had more on their way sends those again
+   * elsewhere, as GOAWAY says that they were not looked at. (A GOAWAY ahead of that, which leaves streams open, is not to
+   * be had from node:http2: it takes no stream after any.) A session that has not begun is given a moment to.
    */
   retire(): void {
-    const session = this.#session
-    if (this.#retiring || session.destroyed || session.closed) return
     this.#retiring = true
-    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1)
-    session.ping(() => this.#close())
+    this.#idleMs = 0
+    if (this.#requests > 0) this.#session.close()
   }
 
   closed(): void {
@@ -121,17 +117,11 @@ class Session implements Watched {
     const { limits } = this.#context
     this.#ageMs += elapsedMs
     this.#idleMs = this.#streams > 0 ? 0 : this.#idleMs + elapsedMs
-    if (this.#retiring) {
-      this.#retiredMs += elapsedMs
-      if (this.#retiredMs > retireWithinMs) this.#close()
-    } else if (!this.#greeted && this.#ageMs > limits.headersTimeoutMs) this.#session.destroy()
+    if (!this.#greeted && this.#ageMs > limits.headersTimeoutMs) this.#session.destroy()
+    else if (this.#retiring && this.#idleMs > limits.freshGraceMs) this.#session.close()
     // A header block that never ends opens no stream: the time without streams bounds it, too.
     else if (this.#idleMs > limits.keepAliveMs) this.#session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
-    else if (this.#ageMs > limits.connectionAgeMs) this.retire()
-  }
-
-  #close(): void {
-    if (!this.#session.destroyed && !this.#session.closed) this.#session.close()
+    else if (this.#ageMs > limits.connectionAgeMs && !this.#retiring) this.retire()
   }
 
   /** A flood ends the session at once; an honest client that is caught opens another one. */
@@ -146,15 +136,20 @@ class Session implements Watched {
   }
 
   #stream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
-    this.#streams += 1
     this.#requests += 1
+    if (stream.destroyed) {
+      // Reset in the same read that brought it: nobody waits for an answer.
+      if (!this.#resets()) this.#calm('flood of reset streams')
+      return
+    }
+    this.#streams += 1
     stream.on('error', () => {}) // Followed by `close`.
     stream.once('close', () => {
       this.#streams -= 1
       // Whoever resets: a client can make the server do it (CVE-2025-8671), and each costs a request.
       if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && !this.#resets()) this.#calm('flood of reset streams')
     })
-    if (this.#requests >= this.#context.limits.requestsPerConnection) this.retire()
+    if (this.#retiring || this.#requests >= this.#context.limits.requestsPerConnection) this.retire()
     const bodyless = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
     const wire = new Http2Wire(stream, bodyless)
     const admitted = admitHead(toHead(raw), this.#peer, this.#context)
