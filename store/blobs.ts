@@ -7,16 +7,15 @@
  */
 
 import { createHash } from 'node:crypto'
-import { existsSync, renameSync, statSync, unlinkSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { GroveError } from '../core/errors.ts'
-import { randomId } from '../core/ids.ts'
 import { blobFile, type Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import { type BlobHash, isBlobHash } from '../core/names.ts'
-import { makeFolder, syncFolder, toDiskError } from './durable.ts'
+import { findBlob, readBlob, removeUnused, writeBlob } from './blob-file.ts'
+import { createFolderNames, makeFolder } from './durable.ts'
 
 /** The blobs of one data folder. */
 export interface Blobs {
@@ -49,9 +48,6 @@ export interface Blobs {
   ): Promise<{ removed: number; bytes: number }>
 }
 
-/** A blob that is found is marked as used when its last mark is older than this. Small beside any time of a sweep. */
-const markAfterMs = 60_000
-
 /** Opens the blobs of a data folder: makes the folders and removes what an earlier process had not finished. */
 export async function openBlobs(layout: Layout): Promise<Blobs> {
   await rm(layout.temporary, { recursive: true, force: true })
@@ -60,46 +56,12 @@ export async function openBlobs(layout: Layout): Promise<Blobs> {
   const folders = Array.from({ length: 256 }, (_, index) => join(layout.blobs, index.toString(16).padStart(2, '0')))
   await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })))
   // An earlier process may have ended between giving a name and syncing its folder; so the first sync takes them all.
-  const names = createNames([layout.blobs, ...folders])
+  const names = createFolderNames([layout.blobs, ...folders])
 
-  async function bytesOf(hash: BlobHash): Promise<number | undefined> {
-    const file = blobFile(layout, checked(hash))
-    try {
-      const { size, mtimeMs } = await stat(file)
-      const nowMs = Date.now()
-      if (nowMs - mtimeMs > markAfterMs) await utimes(file, nowMs / 1000, nowMs / 1000)
-      return size
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw toDiskError(`look for blob ${hash}`, error)
-    }
+  const bytesOf = async (hash: BlobHash) => findBlob(blobFile(layout, checked(hash)))
+  const put: Blobs['put'] = async (hash, source, maxBytes) => {
+    return writeBlob({ hash, file: blobFile(layout, checked(hash)), layout, names }, source, maxBytes)
   }
-
-  async function put(hash: BlobHash, from: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
-    const target = blobFile(layout, checked(hash))
-    const source = begun(from)
-    // One that is there is marked as used by the look, so no sweep takes it before its publisher commits.
-    if ((await bytesOf(hash)) !== undefined) return fill(undefined, hash, source, maxBytes)
-    const temporary = join(layout.temporary, `blob-${randomId()}`)
-    const file = await open(temporary, 'wx', 0o600).catch((error) => {
-      throw toDiskError(`write blob ${hash}`, error)
-    })
-    let named = false
-    try {
-      const bytes = await fill(file, hash, source, maxBytes)
-      // Two puts of one content meet here. In one turn of the event loop the first gives the name and the second sees it.
-      if (!existsSync(target)) {
-        renameSync(temporary, target)
-        named = true
-        names.given(join(target, '..'))
-      }
-      return bytes
-    } finally {
-      await file.close()
-      if (!named) await rm(temporary, { force: true })
-    }
-  }
-
   return {
     bytesOf,
     put,
@@ -119,18 +81,7 @@ export async function openBlobs(layout: Layout): Promise<Blobs> {
       if ((await bytesOf(hash)) === undefined) await put(hash, once(bytes), bytes.length)
       return hash
     },
-    async read(hash) {
-      const bytes = await readFile(blobFile(layout, checked(hash))).catch((error) => {
-        if (error.code === 'ENOENT')
-          throw new GroveError('ERR_BLOB_MISSING', `no blob ${hash}`, { details: { missing: [hash] } })
-        throw toDiskError(`read blob ${hash}`, error)
-      })
-      const found = createHash('sha256').update(bytes).digest('hex')
-      if (found === hash) return bytes
-      throw new GroveError('ERR_BLOB_CORRUPT', `blob ${hash} on the disk has the content of ${found}`, {
-        hint: 'the disk has changed it: remove the file and publish the content again',
-      })
-    },
+    read: async (hash) => readBlob(blobFile(layout, checked(hash)), hash),
     sync: names.sync,
     async sweep(keep, { olderThanMs, signal }) {
       const done = { removed: 0, bytes: 0 }
@@ -150,86 +101,9 @@ export async function openBlobs(layout: Layout): Promise<Blobs> {
   }
 }
 
-/** Removes a file that was last used before a moment, and answers its length. In one turn: nobody can mark it between. */
-function removeUnused(file: string, beforeMs: number): number | undefined {
-  const found = statSync(file, { throwIfNoEntry: false })
-  if (!found || found.mtimeMs > beforeMs) return undefined
-  unlinkSync(file)
-  return found.size
-}
-
-/** Reads a source to its end, into a file (then fsynced) if there is one to fill, and answers its length. */
-async function fill(
-  file: FileHandle | undefined,
-  hash: BlobHash,
-  source: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-): Promise<number> {
-  const sha256 = createHash('sha256')
-  let bytes = 0
-  for await (const chunk of source) {
-    bytes += chunk.length
-    if (bytes > maxBytes) throw new GroveError('ERR_TOO_LARGE', `blob ${hash} is longer than ${maxBytes} bytes`)
-    sha256.update(chunk)
-    await file?.writeFile(chunk).catch((error) => {
-      throw toDiskError(`write blob ${hash}`, error)
-    })
-  }
-  const found = sha256.digest('hex')
-  if (found !== hash)
-    throw new GroveError('ERR_BLOB_MISMATCH', `content of ${bytes} bytes has the hash ${found}, not ${hash}`)
-  await file?.sync().catch((error) => {
-    throw toDiskError(`write blob ${hash}`, error)
-  })
-  return bytes
-}
-
-/** Keeps account of folders with names that are not durable yet. */
-function createNames(folders: readonly string[]) {
-  let unsynced = new Set(folders)
-  let running = Promise.resolve()
-
-  async function flush(): Promise<void> {
-    const some = unsynced
-    unsynced = new Set()
-    await Promise.all([...some].map(syncFolder)).catch((error) => {
-      throw toDiskError('make blobs durable', error)
-    })
-  }
-  return {
-    given: (folder: string): void => void unsynced.add(folder),
-    /** One after the other: who finds nothing left to do still waits for the one that is doing it. */
-    sync(): Promise<void> {
-      running = running.then(flush)
-      // The caller gets the error, and so does every later one: an fsync that failed once may lie the next time.
-      running.catch(() => {})
-      return running
-    },
-  }
-}
-
 function checked(hash: BlobHash): BlobHash {
   if (isBlobHash(hash)) return hash
   throw new GroveError('ERR_BAD_REQUEST', `${JSON.stringify(String(hash).slice(0, 80))} is not a SHA-256 in hex`)
-}
-
-/**
- * The same source with its first chunk asked for already. A stream that breaks before anybody listens to it would end
- * the process; asking is listening.
- */
-function begun(source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]()
-  const first = iterator.next()
-  first.catch(() => {}) // Whoever reads the source gets the error.
-  return {
-    async *[Symbol.asyncIterator]() {
-      try {
-        for (let step = await first; !step.done; step = await iterator.next()) yield step.value
-      } finally {
-        await iterator.return?.()
-      }
-    },
-  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -36,3 +36,35 @@ export function toDiskError(what: string, thrown: unknown): GroveError {
     ...(full && { hint: 'free some space on the disk of the data folder' }),
   })
 }
+
+/** Folders with names that are not durable yet. */
+export interface FolderNames {
+  /** Says that a name was given in a folder. To be called in the same turn in which others can see the name. */
+  given(folder: string): void
+  /** Makes all names durable that were given until the call. Throws `ERR_DATA_IO`; from then on it always does. */
+  sync(): Promise<void>
+}
+
+/** Keeps account of folders. `unsynced`: those that the first sync takes in any case. */
+export function createFolderNames(unsynced: readonly string[]): FolderNames {
+  let folders = new Set(unsynced)
+  let running = Promise.resolve()
+
+  async function flush(): Promise<void> {
+    const some = folders
+    folders = new Set()
+    await Promise.all([...some].map(syncFolder)).catch((error) => {
+      throw toDiskError('make names durable', error)
+    })
+  }
+  return {
+    given: (folder) => void folders.add(folder),
+    sync() {
+      // One after the other: who finds nothing left to do still waits for the one that is doing it.
+      running = running.then(flush)
+      // The caller gets the error, and so does every later one: an fsync that failed once may lie the next time.
+      running.catch(() => {})
+      return running
+    },
+  }
+}

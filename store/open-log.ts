@@ -13,8 +13,10 @@ export interface LogInside {
   readonly inside: OpenStore
   readonly record: LogRecord
   readonly handle: Handle
-  /** Throws `ERR_CLOSED` once the log is closed. */
+  /** Throws `ERR_CLOSED` once the log or the store is closed. */
   requireOpen(): void
+  /** Aborts when the log is closed. */
+  readonly closed: AbortSignal
 }
 
 const insides = new WeakMap<Log, LogInside>()
@@ -36,45 +38,7 @@ export function openLog(inside: OpenStore, handle: Handle, record: LogRecord): L
     if (closing.signal.aborted) throw new GroveError('ERR_CLOSED', `log ${record.path} is closed`)
   }
 
-  /** One page under the rights of this moment. */
-  function pageAfter(afterSeq: number, uptoSeq: number): readonly EntryRecord[] {
-    requireOpen()
-    return records.read(() => {
-      requireRight(inside, handle, 'read', record.path)
-      return records.page(record.id, afterSeq, uptoSeq)
-    })
-  }
-
-  async function* pages(afterSeq: number, uptoSeq: number, limit: number): AsyncGenerator<Entry> {
-    let left = limit
-    for (let cursor = afterSeq; left > 0; ) {
-      const page = pageAfter(cursor, uptoSeq)
-      if (page.length === 0) return
-      for (const entry of page.slice(0, left)) yield entryOf(records.storeId, entry)
-      left -= page.length
-      cursor = page.at(-1)?.seq ?? uptoSeq
-    }
-  }
-
-  async function* watch(afterSeq: number, signal: AbortSignal): AsyncGenerator<Entry> {
-    const leave = inside.watchers.enter()
-    const stop = AbortSignal.any([signal, closing.signal])
-    try {
-      for (let cursor = afterSeq; !signal.aborted; ) {
-        const page = pageAfter(cursor, Number.MAX_SAFE_INTEGER)
-        // Nothing can be committed between the empty page and the wait: both happen in one turn of the event loop.
-        if (page.length === 0) await inside.watchers.wait(record.id, stop)
-        for (const entry of page) {
-          if (signal.aborted) return
-          yield entryOf(records.storeId, entry)
-          cursor = entry.seq
-        }
-      }
-    } finally {
-      leave()
-    }
-  }
-
+  const self: LogInside = { inside, record, handle, requireOpen, closed: closing.signal }
   const seqIn = (ts: Ts) => seqOf(ts, records.storeId, records.lastSeq())
   const log: Log = {
     path: record.path,
@@ -90,11 +54,11 @@ export function openLog(inside: OpenStore, handle: Handle, record: LogRecord): L
       requireOpen()
       const afterSeq = range.after === undefined ? 0 : seqIn(range.after)
       const uptoSeq = range.upto === undefined ? records.lastSeq() : seqIn(range.upto)
-      return pages(afterSeq, uptoSeq, range.limit ?? Number.POSITIVE_INFINITY)
+      return readPages(self, afterSeq, uptoSeq, range.limit ?? Number.POSITIVE_INFINITY)
     },
     watch(after, { signal }) {
       requireOpen()
-      return watch(after === undefined ? 0 : seqIn(after), signal)
+      return watchPages(self, after === undefined ? 0 : seqIn(after), signal)
     },
     async write(data, options = {}) {
       requireOpen()
@@ -103,12 +67,51 @@ export function openLog(inside: OpenStore, handle: Handle, record: LogRecord): L
     async close() {
       closing.abort()
     },
-    [Symbol.asyncDispose]() {
-      return log.close()
-    },
+    [Symbol.asyncDispose]: () => log.close(),
   }
-  insides.set(log, { inside, record, handle, requireOpen })
+  insides.set(log, self)
   return log
+}
+
+/** One page under the rights of this moment. */
+function pageAfter(log: LogInside, afterSeq: number, uptoSeq: number): readonly EntryRecord[] {
+  log.requireOpen()
+  const { records } = log.inside
+  return records.read(() => {
+    requireRight(log.inside, log.handle, 'read', log.record.path)
+    return records.page(log.record.id, afterSeq, uptoSeq)
+  })
+}
+
+async function* readPages(log: LogInside, afterSeq: number, uptoSeq: number, limit: number): AsyncGenerator<Entry> {
+  let left = limit
+  for (let cursor = afterSeq; left > 0; ) {
+    const page = pageAfter(log, cursor, uptoSeq)
+    if (page.length === 0) return
+    for (const entry of page.slice(0, left)) yield entryOf(log.inside.records.storeId, entry)
+    left -= page.length
+    cursor = page.at(-1)?.seq ?? uptoSeq
+  }
+}
+
+async function* watchPages(log: LogInside, afterSeq: number, signal: AbortSignal): AsyncGenerator<Entry> {
+  const { watchers, records } = log.inside
+  const leave = watchers.enter()
+  const stop = AbortSignal.any([signal, log.closed])
+  try {
+    for (let cursor = afterSeq; !signal.aborted; ) {
+      const page = pageAfter(log, cursor, Number.MAX_SAFE_INTEGER)
+      // Nothing can be committed between the empty page and the wait: both happen in one turn of the event loop.
+      if (page.length === 0) await watchers.wait(log.record.id, stop)
+      for (const entry of page) {
+        if (signal.aborted) return
+        yield entryOf(records.storeId, entry)
+        cursor = entry.seq
+      }
+    }
+  } finally {
+    leave()
+  }
 }
 
 function entryOf(storeId: string, { seq, data, writer, opId }: EntryRecord): Entry {

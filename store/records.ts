@@ -79,6 +79,6 @@ export interface Records {
   grant(id: GrantId): GrantRecord | undefined
   /** Only in a transaction. */
   addGrant(record: GrantRecord): void
-  /** Only in a transaction. */
+  /** Sets the moment once; a grant that has one keeps it. Only in a transaction. */
   revokeGrant(id: GrantId, seq: number): void
 }

@@ -55,17 +55,7 @@ export function memoryRecords(): Records {
     },
     logPaths: (prefix) => [...logs.keys()].filter((path) => covers(prefix, path)).sort(),
     head: (logId) => entriesOf(logId).at(-1)?.seq ?? 0,
-    page(logId, afterSeq, uptoSeq) {
-      const page: EntryRecord[] = []
-      let bytes = 0
-      for (const entry of entriesOf(logId)) {
-        if (entry.seq <= afterSeq) continue
-        if (entry.seq > uptoSeq || page.length >= limits.store.pageEntries || bytes >= limits.store.pageBytes) break
-        bytes += entry.data.length
-        page.push({ ...entry, data: new Uint8Array(entry.data) })
-      }
-      return page
-    },
+    page: (logId, afterSeq, uptoSeq) => pageOf(entriesOf(logId), afterSeq, uptoSeq),
     seqOfOp: (logId, opId) => entriesOf(logId).find((entry) => entry.opId === opId)?.seq,
     addEntry(logId, entry) {
       // As large as the log grows; it is a model, not a place for anybody's history.
@@ -84,4 +74,16 @@ export function memoryRecords(): Records {
       undo.push(() => grants.set(id, record))
     },
   }
+}
+
+function pageOf(entries: readonly EntryRecord[], afterSeq: number, uptoSeq: number): EntryRecord[] {
+  const page: EntryRecord[] = []
+  let bytes = 0
+  for (const entry of entries) {
+    if (entry.seq <= afterSeq) continue
+    if (entry.seq > uptoSeq || page.length >= limits.store.pageEntries || bytes >= limits.store.pageBytes) break
+    bytes += entry.data.length
+    page.push({ ...entry, data: new Uint8Array(entry.data) })
+  }
+  return page
 }
