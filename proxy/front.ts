@@ -12,6 +12,7 @@ import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { ControlToFront, FrontKeys, FrontStats, ListenerName } from '../core/messages.ts'
+import type { Authority } from '../core/names.ts'
 import type { Session } from '../core/session.ts'
 import { beginNote, logAccess } from './access-log.ts'
 import { createBlobCache } from './blob-cache.ts'
@@ -23,6 +24,7 @@ import { createIdentity, type Identity } from './identity.ts'
 import { createTransport, type Transport, type UpgradeConnection } from './listen.ts'
 import { createPluginRoutes, type PluginRoutes } from './plugin-routes.ts'
 import { createRemoteUpstream } from './remote-upstream.ts'
+import { answerReserved } from './reserved.ts'
 import { createRevocations } from './revocations.ts'
 import { type RouteOptions, routeExchange } from './route.ts'
 import { sessionOf } from './session-check.ts'
@@ -198,23 +200,12 @@ export class Front {
 
   #reserved(exchange: Exchange, site: SiteRuntime): void {
     this.#leaveEpoch(exchange)
-    const { path } = exchange
-    if (path === '/.grove/jwks.json' && this.#identity) {
-      const headers = ['content-type', 'application/jwk-set+json', 'cache-control', 'public, max-age=300']
-      exchange.respond(200, headers, Buffer.from(this.#identity.jwks))
-      return
-    }
-    const plugin = path.split('/', 3)[2] ?? ''
-    if (!this.#settings?.routed.has(plugin)) {
-      answerError(exchange, 404)
-      return
-    }
-    const session = this.#sessionOf(exchange, site)
-    if (exchange.note) {
-      exchange.note.how = 'plugin'
-      exchange.note.userId = session?.userId
-    }
-    this.#pluginRoutes.handle(exchange, site.info, session)
+    answerReserved(exchange, site.info, {
+      identity: this.#identity,
+      routed: this.#settings?.routed,
+      pluginRoutes: this.#pluginRoutes,
+      session: () => this.#sessionOf(exchange, site),
+    })
   }
 
   #sessionOf(exchange: Exchange, site: SiteRuntime): Session | undefined {
@@ -230,6 +221,7 @@ export class Front {
       case 'state':
         return this.#takeState(message)
       case 'site':
+        this.#welcome(message.site.authorities)
         await this.#sites.put(message.site)
         return {}
       case 'gone':
@@ -262,12 +254,18 @@ export class Front {
     const settings = prepared ?? known ?? (await toSettings(state.settings))
     this.#revocations.add(state.revocations)
     this.#takeKeys(state.keys)
+    this.#welcome(state.sites.flatMap(({ authorities }) => authorities))
     await this.#sites.replace(state.sites)
     this.#settings = settings
     this.#prepared = undefined
     this.#log.level = settings.raw.logLevel
     if (first) this.#options.ready()
     return {}
+  }
+
+  /** Forgets that handshakes for new names were refused a moment ago, when no site had them. */
+  #welcome(authorities: readonly Authority[]): void {
+    this.#contexts.forget(authorities.filter((authority) => !this.#sites.at(authority)))
   }
 
   #takeKeys(keys: FrontKeys): void {
