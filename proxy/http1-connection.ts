@@ -42,6 +42,7 @@ export class Http1Connection implements EndingConnection, Watched {
   #active: Active | undefined
   #waiting: Pending[] = []
   #requests = 0
+  #answers = 0
   /** Bytes that had arrived when the last answer was out: more of them are the beginning of a request. */
   #quietBytes = 0
   #tunnel = false
@@ -80,7 +81,9 @@ export class Http1Connection implements EndingConnection, Watched {
   /** Whether the answer that begins now is the last one. */
   get ending(): boolean {
     const { draining, limits } = this.#context
-    return draining || this.#broken || performance.now() - this.#openedMs > limits.connectionAgeMs
+    // Counted here, since node:http's own limit says `close` and then leaves the connection open (measured on Node 26).
+    if (draining || this.#broken || this.#answers >= limits.requestsPerConnection) return true
+    return performance.now() - this.#openedMs > limits.connectionAgeMs
   }
 
   /** A request has come: it is answered now, or after those before it. */
@@ -157,6 +160,7 @@ export class Http1Connection implements EndingConnection, Watched {
 
   #start({ request, response, expects }: Pending): void {
     const context = this.#context
+    this.#answers += 1
     const wire = new Http1Wire(request, response, { connection: this, context })
     const admitted = admit(request, this.#peer, context)
     const refusal = 'status' in admitted ? admitted : undefined

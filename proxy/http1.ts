@@ -50,7 +50,6 @@ export function createHttp1(context: TransportContext): Http1 {
     attach(server) {
       // All headers are counted by our check; with the default, node:http drops those beyond its limit unseen.
       server.maxHeadersCount = 0
-      server.maxRequestsPerSocket = context.limits.requestsPerConnection
       server.on('request', (request, response) => at(request.socket)?.request({ request, response }))
       server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
         at(request.socket)?.request({ request, response, expects: 'continue' })
