@@ -7,6 +7,7 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { Channel } from '../core/channel.ts'
 import { GroveError, toGroveError } from '../core/errors.ts'
@@ -44,20 +45,16 @@ export interface Reach {
   readonly connected: number
 }
 
-/** What one front answered. */
-interface FrontAnswer {
-  readonly link: Link
-  readonly answer: unknown
-  readonly error: GroveError | undefined
-}
-
 interface Link {
   readonly pid: number
   readonly channel: Channel<FrontToControl, ControlToFront>
   readonly socket: Socket
-  /** Resolves when the newest state is in force. Never rejects: a front that fails is cut off. */
-  inForce: Promise<void>
+  /** The newest state is in force. */
   isInForce: boolean
+  /** Counts the states that it was given. */
+  states: number
+  /** Changes that it was told, has not confirmed, and that nobody waits for any more. */
+  late: number
 }
 
 /** Control's end of the lines to all fronts. */
@@ -94,18 +91,21 @@ export class FrontLinks implements AsyncDisposable {
     this.#changed()
   }
 
-  /** Tells every front something, cuts off those that fail or do not answer in time, and says how many did it. */
+  /**
+   * Tells every front something and says how many did it within `timeoutMs`. A front that fails or does not answer is
+   * cut off; one that is still taking its state gets more time, but nobody waits for it here.
+   */
   async push(message: ControlToFront, timeoutMs: number = this.#answerMs): Promise<Reach> {
-    const answers = await this.#callAll(message, timeoutMs)
-    for (const { link, error } of answers) if (error) this.#cutOff(link, message.kind, error)
-    return { live: answers.filter(({ error }) => !error).length, connected: answers.length }
+    const links = [...this.#links.values()]
+    const done = await Promise.all(links.map((link) => this.#pushTo(link, message, timeoutMs)))
+    return { live: done.filter((did) => did).length, connected: links.length }
   }
 
-  /** Gives every front the whole state in place of what it knew. */
+  /** Gives every front the whole state in place of what it knew, and waits until each has it or is cut off. */
   async pushState(): Promise<Reach> {
     const links = [...this.#links.values()]
-    await Promise.all(links.map((link) => this.#giveState(link)))
-    return { live: links.filter((link) => link.isInForce && link.channel.open).length, connected: links.length }
+    const done = await Promise.all(links.map((link) => this.#giveState(link)))
+    return { live: done.filter((did) => did).length, connected: links.length }
   }
 
   /**
@@ -122,15 +122,22 @@ export class FrontLinks implements AsyncDisposable {
 
   /** Asks every front and rejects with the error of the first that refuses or does not answer. Cuts nobody off. */
   async ask(message: ControlToFront): Promise<void> {
-    for (const { error, link } of await this.#callAll(message, this.#answerMs))
-      if (error) throw new GroveError(error.code, `front ${link.pid}: ${error.message}`, { cause: error })
+    const refusals = await Promise.all(
+      [...this.#links.values()].map(async ({ pid, channel }) => {
+        const error = await failureOf(channel.call(message, limits.control.stateAnswerMs))
+        return error && new GroveError(error.code, `front ${pid}: ${error.message}`, { cause: error })
+      }),
+    )
+    for (const refusal of refusals) if (refusal) throw refusal
   }
 
   /** Counters of the fronts that answer in time. */
   async stats(): Promise<FrontStats[]> {
-    const answers = await this.#callAll({ kind: 'stats' }, limits.control.statsAnswerMs)
-    return answers.flatMap(({ answer }) => {
-      const stats = frontStatsSchema.safeParse(answer)
+    const calls = [...this.#links.values()].map(({ channel }) =>
+      channel.call({ kind: 'stats' }, limits.control.statsAnswerMs),
+    )
+    return (await Promise.allSettled(calls)).flatMap((call) => {
+      const stats = frontStatsSchema.safeParse(call.status === 'fulfilled' ? call.value : undefined)
       return stats.success ? [stats.data] : []
     })
   }
@@ -140,7 +147,7 @@ export class FrontLinks implements AsyncDisposable {
     if (!this.#running) return 'the fronts are not known yet'
     const missing = [...this.#running].filter((pid) => !this.#links.has(pid))
     if (missing.length > 0) return `front ${missing.join(', ')} is not connected`
-    const late = [...this.#links.values()].filter(({ isInForce }) => !isInForce)
+    const late = [...this.#links.values()].filter((link) => !link.isInForce || link.late > 0)
     return late.length > 0 ? `front ${late.map(({ pid }) => pid).join(', ')} has not confirmed its state` : undefined
   }
 
@@ -171,17 +178,26 @@ export class FrontLinks implements AsyncDisposable {
     return this.#options.answerMs ?? limits.control.frontAnswerMs
   }
 
-  #callAll(message: ControlToFront, timeoutMs: number): Promise<FrontAnswer[]> {
-    return Promise.all(
-      [...this.#links.values()].map(async (link) => {
-        try {
-          await link.inForce // A front takes changes in order; its time begins when it can get to this one.
-          return { link, answer: await link.channel.call(message, timeoutMs), error: undefined }
-        } catch (thrown) {
-          return { link, answer: undefined, error: toGroveError(thrown) }
-        }
-      }),
-    )
+  /** Answers whether the front did it in time. */
+  async #pushTo(link: Link, message: ControlToFront, timeoutMs: number): Promise<boolean> {
+    // A front takes changes in the order in which they were sent: this one waits there for a state before it.
+    const longestMs = link.isInForce ? timeoutMs : limits.control.stateAnswerMs + timeoutMs
+    const told = failureOf(link.channel.call(message, longestMs)).then((error) => {
+      if (error) this.#cutOff(link, message.kind, error)
+      return error === undefined
+    })
+    if (link.isInForce) return told
+    const waited = new AbortController()
+    const over = sleep(timeoutMs, undefined, { signal: waited.signal }).catch(() => undefined)
+    const inTime = await Promise.race([told, over])
+    waited.abort()
+    if (inTime !== undefined) return inTime
+    link.late += 1
+    void told.then(() => {
+      link.late -= 1
+      this.#changed()
+    })
+    return false
   }
 
   #accept(socket: Socket): void {
@@ -207,26 +223,22 @@ export class FrontLinks implements AsyncDisposable {
 
   #hello(pid: number, channel: Link['channel'], socket: Socket): Link {
     this.#links.get(pid)?.socket.destroy() // The same front, back before its old line was seen to end.
-    const link: Link = { pid, channel, socket, inForce: Promise.resolve(), isInForce: false }
+    const link: Link = { pid, channel, socket, isInForce: false, states: 0, late: 0 }
     this.#links.set(pid, link)
     void this.#giveState(link)
     return link
   }
 
-  async #giveState(link: Link): Promise<void> {
-    const given = link.channel.call(this.#options.state(), limits.control.stateAnswerMs).then(
-      () => undefined,
-      (thrown: unknown) => toGroveError(thrown),
-    )
+  /** Answers whether the front has it in force. */
+  async #giveState(link: Link): Promise<boolean> {
     link.isInForce = false
-    const inForce = given.then((error) => {
-      if (link.inForce !== inForce) return // A newer state is on its way.
-      if (error) this.#cutOff(link, 'state', error)
-      else link.isInForce = true
-      this.#changed()
-    })
-    link.inForce = inForce
-    await inForce
+    link.states += 1
+    const turn = link.states
+    const error = await failureOf(link.channel.call(this.#options.state(), limits.control.stateAnswerMs))
+    if (error) this.#cutOff(link, 'state', error)
+    else if (link.states === turn) link.isInForce = true // Else a newer state is on its way.
+    this.#changed()
+    return error === undefined
   }
 
   #cutOff(link: Link, kind: string, error: GroveError): void {
@@ -246,5 +258,15 @@ export class FrontLinks implements AsyncDisposable {
     this.#nextChange = new AbortController()
     for (const resolve of this.#waiting) resolve()
     this.#waiting.clear()
+  }
+}
+
+/** The error of a call, or undefined when it was answered. */
+async function failureOf(call: Promise<unknown>): Promise<GroveError | undefined> {
+  try {
+    await call
+    return undefined
+  } catch (thrown) {
+    return toGroveError(thrown)
   }
 }
