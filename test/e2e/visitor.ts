@@ -64,8 +64,21 @@ export class Visitor {
     })
   }
 
-  /** One request over HTTP/2, on one connection per authority. */
-  http2(url: string, { method = 'GET', headers = {}, body }: Ask = {}): Promise<Answer> {
+  /**
+   * One request over HTTP/2, on one connection per authority. One that was on its way when the server began to close the
+   * connection was not looked at, and is sent again on a new one (RFC 9113 section 8.7), as browsers do.
+   */
+  async http2(url: string, ask: Ask = {}): Promise<Answer> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#http2Once(url, ask)
+      } catch (error) {
+        if (tries === 3 || !/REFUSED_STREAM|GOAWAY/.test(`${error}`)) throw error
+      }
+    }
+  }
+
+  #http2Once(url: string, { method = 'GET', headers = {}, body }: Ask): Promise<Answer> {
     const { host, origin, hostname, pathname, search } = new URL(url)
     return new Promise((resolve, reject) => {
       const stream = this.#session(origin, hostname).request(
