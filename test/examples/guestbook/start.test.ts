@@ -1,41 +1,12 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import t, { type Test } from 'tap'
-
-const root = join(import.meta.dirname, '../../..')
-
-/** Runs the example until it has said all, and resolves with what it said. */
-async function start(t: Test, folder: string) {
-  const ports = ['--https-port', '0', '--http-port', '0']
-  const child = spawn(process.execPath, [join(root, 'examples/guestbook/start.ts'), '--data', folder, ...ports], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const exited = once(child, 'exit')
-  t.teardown(async () => {
-    child.kill('SIGTERM')
-    await exited
-  })
-  const lines: string[] = []
-  const told = new Promise<void>((resolve) => {
-    for (const stream of [child.stdout, child.stderr])
-      createInterface(stream).on('line', (line) => {
-        lines.push(line)
-        if (line.includes('Ctrl-C stops it')) resolve()
-      })
-  })
-  await Promise.race([told, exited])
-  const origin = /public page\s+(https:\S+?)\/$/m.exec(lines.join('\n'))?.[1]
-  if (origin === undefined) throw new Error(`the example did not start:\n${lines.join('\n')}`)
-  return { child, exited, lines, origin }
-}
+import t from 'tap'
+import { startExample } from './start-example.ts'
 
 interface Ask {
   readonly method?: string
@@ -62,7 +33,7 @@ t.test('the example runs, signs in, takes a note, ends on Ctrl-C, and has kept i
   const folder = await mkdtemp(join(tmpdir(), 'guestbook-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
 
-  const first = await start(t, folder)
+  const first = await startExample(t, folder)
   t.match(first.lines.join('\n'), /guestbook@1 is live[\s\S]*demo account +ada, password analytical-engine/)
   const front = await ask(folder, `${first.origin}/`)
   t.equal(front.headers['grove-version'], 'guestbook@1')
@@ -86,7 +57,7 @@ t.test('the example runs, signs in, takes a note, ends on Ctrl-C, and has kept i
   first.child.kill('SIGINT')
   t.same(await first.exited, [0, null])
 
-  const second = await start(t, folder)
+  const second = await startExample(t, folder)
   t.notMatch(second.lines.join('\n'), /is live: |added ada/, 'nothing is published or added again')
   t.equal((await ask(folder, `${second.origin}/`)).headers['grove-version'], 'guestbook@1')
   t.match((await ask(folder, `${second.origin}/api/entries`)).body, /"author":"ada","text":"kept"/)
