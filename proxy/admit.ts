@@ -9,8 +9,11 @@ import type { TransportContext } from './transport.ts'
 /** The other end of a connection. */
 export interface Peer {
   readonly address: string
-  /** The SNI that the certificate was chosen by; undefined when the connection is not TLS. */
-  readonly serverName: string | undefined
+  /**
+   * The SNI that the certificate was chosen by; undefined when the connection is not TLS. Empty when it is not known:
+   * OpenSSL does not tell it where a TLS 1.2 session is resumed. Then the first request names the connection.
+   */
+  serverName: string | undefined
 }
 
 /** A request that may become an exchange. */
@@ -45,6 +48,7 @@ export function admitHead(raw: RequestHead, peer: Peer, context: TransportContex
   if ('status' in head) return head
   const { serves, trustedProxies } = context.options.settings()
   if (!serves(head.authority)) return { status: 421, reason: 'no site has this authority' }
+  if (peer.serverName === '') peer.serverName = head.authority
   if (peer.serverName !== undefined && nameOf(peer.serverName) !== head.authority)
     return { status: 421, reason: 'authority is not the name of the connection' }
   return {

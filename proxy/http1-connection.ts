@@ -216,6 +216,8 @@ export class Http1Connection implements EndingConnection, Watched {
       if (this.#waiting.length === this.#context.limits.pipelined - 1) socket.resume()
       this.#start(next)
     } else if (this.#lastWord && !socket.writableEnded) this.#say(this.#lastWord)
+    else if (this.#context.draining)
+      socket.destroySoon() // The answer began before the drain and could not say so.
     else if (hasBody(request) && !request.complete) {
       discard(request)
       this.#limit(this.#context.limits.bodyIdleMs)

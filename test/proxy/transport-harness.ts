@@ -1,11 +1,14 @@
 /** A transport on real sockets for tests, and clients that talk to it: HTTP/1.1, HTTP/2, and raw bytes. */
 
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2'
 import { Agent, request as requestHttps } from 'node:https'
 import { BlockList, connect as connectTcp, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { type ConnectionOptions, connect as connectTls, createSecureContext, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, createSecureContext } from 'node:tls'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { type OwnCa, openOwnCa } from '../../certs/own-ca.ts'
@@ -42,7 +45,7 @@ export const served: readonly string[] = ['blog.localhost', 'shop.localhost']
 
 /** Starts a transport; the test ends it. By default everything is answered with 200 and the path. */
 export async function startTransport(t: Test, options: HarnessOptions = {}): Promise<Harness> {
-  const ca = options.ca ?? (await openOwnCa(t.testdir()))
+  const ca = options.ca ?? (await openTestCa(t))
   const contexts = new Map<string, ReturnType<typeof createSecureContext>>()
   for (const name of served) {
     const leaf = await ca.issue(name)
@@ -79,6 +82,13 @@ export async function startTransport(t: Test, options: HarnessOptions = {}): Pro
   }
   t.teardown(() => transport.drain(0))
   return { transport, ca, ports, exchanges, finished, rejected, until }
+}
+
+/** A CA in a folder of its own: `t.testdir` would empty the one that the test may be using. */
+export async function openTestCa(t: Test): Promise<OwnCa> {
+  const folder = await mkdtemp(join(tmpdir(), 'grove-transport-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  return openOwnCa(folder)
 }
 
 /** Resolves when a condition holds. The test's own time limit is the bound. */
@@ -251,8 +261,5 @@ export function readBody(exchange: Exchange): Promise<string> {
 
 /** How many files and sockets this process has open. */
 export async function countOpenFiles(): Promise<number> {
-  const { readdir } = await import('node:fs/promises')
   return (await readdir('/proc/self/fd')).length
 }
-
-export type { TLSSocket }
