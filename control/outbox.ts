@@ -46,9 +46,9 @@ export interface PendingDelivery {
 interface Delivery {
   readonly plugin: Plugin & { readonly published: NonNullable<Plugin['published']> }
   readonly site: Site
-  /** Versions of the changes that are being delivered. */
+  /** Versions of the changes that were outstanding when last looked. */
   versions: VersionNumber[]
-  /** Versions that came while others were being delivered. */
+  /** Versions that came since. */
   readonly poked: Set<VersionNumber>
   again: boolean
   attempts: number
@@ -164,11 +164,13 @@ export class Outbox implements AsyncDisposable {
   async #deliverNext(delivery: Delivery): Promise<void> {
     const { plugin, site } = delivery
     delivery.again = false
-    delivery.poked.clear()
+    const noted = [...delivery.poked]
     const after = site.events.cursor(plugin.name)
-    const changes = (await site.versions.changes(after)).slice(0, limits.outbox.changesPerEvent)
+    const outstanding = await site.versions.changes(after)
+    delivery.versions = versionsOf(outstanding)
+    for (const version of noted) delivery.poked.delete(version) // They are among the changes, or confirmed already.
+    const changes = outstanding.slice(0, limits.outbox.changesPerEvent)
     const upto = changes.at(-1)?.ts
-    delivery.versions = versionsOf(changes)
     if (upto === undefined) return
     const signal = this.#ended.signal
     await this.#options.inForce(site.name, signal)
@@ -179,7 +181,7 @@ export class Outbox implements AsyncDisposable {
     })
     const atMs = this.#options.now()
     await site.events.addReceipt({ plugin: plugin.name, upto, versions: event.versions, atMs, ...receipt })
-    delivery.versions = []
+    delivery.versions = versionsOf(outstanding.slice(changes.length))
     delivery.attempts = 0
     delivery.error = undefined
     delivery.again = true
