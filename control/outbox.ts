@@ -164,11 +164,12 @@ export class Outbox implements AsyncDisposable {
   async #deliverNext(delivery: Delivery): Promise<void> {
     const { plugin, site } = delivery
     delivery.again = false
-    const noted = [...delivery.poked]
+    // What was noted stays pending while the log is read; what is noted from now on may not be among what it says.
+    delivery.versions = [...delivery.versions, ...delivery.poked]
+    delivery.poked.clear()
     const after = site.events.cursor(plugin.name)
     const outstanding = await site.versions.changes(after)
     delivery.versions = versionsOf(outstanding)
-    for (const version of noted) delivery.poked.delete(version) // They are among the changes, or confirmed already.
     const changes = outstanding.slice(0, limits.outbox.changesPerEvent)
     const upto = changes.at(-1)?.ts
     if (upto === undefined) return
