@@ -135,6 +135,7 @@ export class FrontSet {
     if (parsed.data.kind === 'listening') {
       slot.listening.add(parsed.data.key)
     } else {
+      slot.child.cameUp()
       slot.ready = true
       for (const socket of this.#sockets) this.#listen(slot, socket)
     }

@@ -107,6 +107,7 @@ class Parent {
         this.#applying = this.#applying.then(() => this.#apply(message))
         break
       case 'ready':
+        this.#control.cameUp()
         this.#wasReady = true
         this.#banner = message.banner
         this.#changed()

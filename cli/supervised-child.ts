@@ -72,6 +72,14 @@ export class SupervisedChild {
     this.#options.started()
   }
 
+  /**
+   * Says that the process has come up. The pauses grow only while it does not: one that ran is wanted back at once, and
+   * cannot come and go faster than it starts.
+   */
+  cameUp(): void {
+    this.#failures = 0
+  }
+
   /** Sends a message, with a socket if one is given. A child that is not there misses it: it is told all when it starts. */
   send(message: object, handle?: NativeHandle): void {
     if (!this.#child?.connected) return
@@ -107,7 +115,7 @@ export class SupervisedChild {
     const next = this.#options.ended(exit)
     if (this.#retired || next === 'leave') return
     const livedMs = Date.now() - this.#startedAtMs
-    this.#failures = livedMs >= limits.restart.healthyAfterMs ? 1 : this.#failures + 1
+    this.#failures += 1
     const waitMs = Math.min(limits.restart.firstMs * 2 ** (this.#failures - 1), limits.restart.longestMs)
     this.#options.log.error({ ...exit, livedMs, restartInMs: waitMs }, `${this.#name} ended; it is started again`)
     this.#restartTimer = setTimeout(() => {

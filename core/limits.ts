@@ -188,5 +188,5 @@ export const limits = {
     publishRounds: 10,
   },
   /** Restarts of a crashed process: the first wait and the longest. */
-  restart: { firstMs: 100, longestMs: 10_000, healthyAfterMs: 10_000 },
+  restart: { firstMs: 100, longestMs: 10_000 },
 } as const
