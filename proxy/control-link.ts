@@ -26,33 +26,63 @@ export interface ControlLinkOptions {
   readonly changed: (connected: boolean, error: Error | undefined) => void
 }
 
+type ControlChannel = Channel<ControlToFront, FrontToControl>
+
 const firstWaitMs = 50
 const longestWaitMs = 2_000
 
 /** A line to control that mends itself. */
 export class ControlLink implements Disposable {
   readonly #options: ControlLinkOptions
-  #channel: Channel<ControlToFront, FrontToControl> | undefined
+  #channel: ControlChannel | undefined
   #queue: Promise<unknown> = Promise.resolve()
   #waitMs = firstWaitMs
   #timer: NodeJS.Timeout | undefined
   #ended = false
+  #arrived = withArrival()
 
   constructor(options: ControlLinkOptions) {
     this.#options = options
     this.#connect()
   }
 
-  /** The certificate for a name. Rejects with `ERR_CERT_NAME`, or `ERR_CLOSED` while control is away. */
+  /**
+   * The certificate for a name. While control is away this waits for it to come back: a restart takes a second, and a
+   * handshake can wait longer than that. Rejects with `ERR_CERT_NAME`, or `ERR_CLOSED` when control stays away.
+   */
   async certificate(name: string): Promise<Leaf> {
-    if (!this.#channel) throw new GroveError('ERR_CLOSED', 'control is away')
-    return leafSchema.parse(await this.#channel.call({ kind: 'certificate', name }, certificateTimeoutMs))
+    const giveUpAtMs = performance.now() + certificateTimeoutMs
+    for (;;) {
+      const leftMs = giveUpAtMs - performance.now()
+      const channel = this.#channel ?? (await this.#nextChannel(leftMs))
+      try {
+        return leafSchema.parse(await channel.call({ kind: 'certificate', name }, Math.max(1, leftMs)))
+      } catch (error) {
+        // Control went before it answered; what it was asked changes nothing, so the next one can be asked the same.
+        if (!(error instanceof GroveError && error.code === 'ERR_CLOSED') || this.#ended) throw error
+        if (this.#channel === channel) throw error
+      }
+    }
   }
 
   [Symbol.dispose](): void {
     this.#ended = true
+    this.#arrived.reject(new GroveError('ERR_CLOSED', 'front is ending'))
     clearTimeout(this.#timer)
     this.#channel?.close()
+  }
+
+  /** The channel of the next connection. Rejects with `ERR_CLOSED` when there is none within `withinMs`. */
+  async #nextChannel(withinMs: number): Promise<ControlChannel> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new GroveError('ERR_CLOSED', 'control is away')), Math.max(0, withinMs))
+    })
+    try {
+      return await Promise.race([this.#arrived.promise, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   #connect(): void {
@@ -69,7 +99,7 @@ export class ControlLink implements Disposable {
     socket.once('connect', () => {
       socket.off('error', retry)
       this.#waitMs = firstWaitMs
-      const channel = new Channel<ControlToFront, FrontToControl>(socket, {
+      const channel: ControlChannel = new Channel(socket, {
         incoming: controlToFrontSchema,
         receive: (message) => this.#inOrder(message),
         closed: retry,
@@ -77,6 +107,8 @@ export class ControlLink implements Disposable {
       this.#channel = channel
       this.#options.changed(true, undefined)
       channel.send({ kind: 'hello', pid: process.pid, index: this.#options.index })
+      this.#arrived.resolve(channel)
+      this.#arrived = withArrival()
     })
   }
 
@@ -91,3 +123,9 @@ export class ControlLink implements Disposable {
 
 /** A handshake waits at most this long for control; limits.http.handshakeTimeoutMs bounds it as a whole. */
 const certificateTimeoutMs = 8_000
+
+function withArrival(): PromiseWithResolvers<ControlChannel> {
+  const arrival = Promise.withResolvers<ControlChannel>()
+  arrival.promise.catch(() => undefined) // Often nobody waits.
+  return arrival
+}

@@ -78,16 +78,26 @@ t.test('the line comes back by itself, and a failed call does not block the next
     changed: (connected) => changes.push(connected),
   })
   t.teardown(() => link[Symbol.dispose]())
-  await t.rejects(link.certificate('a.localhost'), { code: 'ERR_CLOSED' })
+  const leaf = { name: 'a.localhost', chain: 'c', key: 'k', notAfterMs: 2, renewAtMs: 1 }
+  const early = link.certificate('a.localhost')
   const { server, next } = await listen(path)
   t.teardown(() => server.close())
   const first = await next()
-  const channel = control(first, () => undefined)
+  const asked = Promise.withResolvers<void>()
+  const channel = control(first, (message) => {
+    if (message.kind !== 'certificate') return undefined
+    asked.resolve()
+    return new Promise(() => {})
+  })
+  await asked.promise
   await t.rejects(channel.call({ kind: 'gone', name: 'x' }), { code: 'ERR_INTERNAL' })
   t.same(await channel.call({ kind: 'forget-certificates', names: [] }), {})
   first.destroy()
-  const second = control(await next(), () => undefined)
+  const second = control(await next(), (message) => (message.kind === 'certificate' ? leaf : undefined))
+  t.same(await early, leaf, 'a handshake that began while control was away, and was asked for twice')
   t.same(await second.call({ kind: 'forget-certificates', names: [] }), {})
   t.ok(changes.includes(false))
+  link[Symbol.dispose]()
+  await t.rejects(link.certificate('a.localhost'), { code: 'ERR_CLOSED' })
   t.equal(changes.at(-1), true)
 })
