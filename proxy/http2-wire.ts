@@ -26,10 +26,13 @@ export class Http2Wire implements Wire {
     return this.stream.destroyed || this.stream.closed
   }
 
-  /** Whether the whole answer went out; to be asked when the stream is closed. (`writableFinished` comes too late.) */
+  /**
+   * Whether the whole answer went out; to be asked when the stream is closed. Both sides have ended then, or it was
+   * reset. (`writableFinished` and `writableLength` are behind by then on Node 24.)
+   */
   get whole(): boolean {
-    const { aborted, rstCode, writableEnded, writableLength } = this.stream
-    return writableEnded && writableLength === 0 && !aborted && rstCode === constants.NGHTTP2_NO_ERROR
+    const { aborted, rstCode, writableEnded } = this.stream
+    return writableEnded && !aborted && rstCode === constants.NGHTTP2_NO_ERROR
   }
 
   begin(status: number, headers: string[], hasBody: boolean): void {
