@@ -7,9 +7,10 @@
  */
 
 import { Agent, type ClientRequest, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import httpProxy from 'http-proxy'
-import { GroveError } from '../core/errors.ts'
+import { GroveError, toGroveError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { HeaderList } from '../core/headers.ts'
 import { limits } from '../core/limits.ts'
@@ -48,6 +49,12 @@ export interface WebSockets {
   readonly size: number
 }
 
+/** How many WebSockets there may be. */
+export interface WebSocketBounds {
+  readonly perFront: number
+  readonly perSite: number
+}
+
 interface Tunnel {
   readonly session: Session | undefined
   readonly cut: () => void
@@ -56,8 +63,8 @@ interface Tunnel {
 /** The longest delay that a timer takes. */
 const longestTimerMs = 2 ** 31 - 1
 
-/** No WebSockets yet. At most `limits.webSocket` of them; more get 503. */
-export function createWebSockets(): WebSockets {
+/** No WebSockets yet. More than `bounds` get 503. */
+export function createWebSockets(bounds: WebSocketBounds = limits.webSocket): WebSockets {
   /** Keyed by site. */
   const tunnels = new Map<SiteName, Set<Tunnel>>()
   let size = 0
@@ -74,7 +81,7 @@ export function createWebSockets(): WebSockets {
     if (ofSite.size === 0) tunnels.delete(site)
   }
   const isFull = (site: SiteName): boolean =>
-    size >= limits.webSocket.perFront || (tunnels.get(site)?.size ?? 0) >= limits.webSocket.perSite
+    size >= bounds.perFront || (tunnels.get(site)?.size ?? 0) >= bounds.perSite
 
   return {
     open(handshake) {
@@ -172,26 +179,36 @@ function proxy(
   const agent = new Agent({ keepAlive: false })
   agent.createConnection = () => upstreamSocket
   const server = httpProxy.createProxyServer({ target: { protocol: 'http:', host: 'upstream', port: 80 }, agent })
-  // http-proxy says this before it listens to the request itself, so ours are the first to hear of an answer.
   server.on('proxyReqWs', (request: ClientRequest) => {
     outgoing = request
     request.path = exchange.target // http-proxy has joined slashes in it.
-    request.once('upgrade', (answer) => {
-      answer.headers = upgradeHeaders(cleanAnswerHeaders(toHeaderList(answer)))
-      told.answered()
-      tie(connection.socket, upstreamSocket)
-    })
-    request.once('response', (answer) => {
-      // It would write the upstream's headers as they are, to a body that is framed otherwise; this keeps it from that.
-      Object.assign(answer, { upgrade: true })
-      told.answered()
-      exchange.respond(answer.statusCode ?? 502, forwardAnswerHeaders(toHeaderList(answer), true), answer)
-    })
   })
   const { request, socket, head } = connection
   request.headers = upgradeHeaders(headers)
   request.url = '/' // Ours is set above.
   server.ws(request, socket, head, {}, told.failed)
+  const openTunnel = outgoing?.listeners('upgrade')[0]
+  // http-proxy would pass both kinds of answer on as they come: headers uncleaned, and a body framed otherwise than they say.
+  outgoing
+    ?.removeAllListeners('upgrade')
+    .once('upgrade', (answer: IncomingMessage, upstream: Socket, head: Buffer<ArrayBuffer>) => {
+      if (answer.headers.upgrade?.toLowerCase() !== 'websocket') {
+        told.failed(new Error('upstream changed to another protocol'))
+        return
+      }
+      told.answered()
+      answer.headers = upgradeHeaders(cleanAnswerHeaders(toHeaderList(answer)))
+      openTunnel?.call(outgoing, answer, upstream, head)
+      tie(socket, upstreamSocket)
+    })
+  outgoing?.removeAllListeners('response').once('response', (answer: IncomingMessage) => {
+    try {
+      exchange.respond(answer.statusCode ?? 502, forwardAnswerHeaders(toHeaderList(answer), true), answer)
+      told.answered()
+    } catch (error) {
+      told.failed(toGroveError(error)) // A status or header that cannot be passed on must not end the process.
+    }
+  })
   return outgoing
 }
 
