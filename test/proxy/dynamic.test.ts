@@ -1,15 +1,19 @@
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
-import { once } from 'node:events'
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { EventEmitter, once } from 'node:events'
+import { type IncomingMessage, type RequestListener, request, type ServerResponse } from 'node:http'
+import { BlockList } from 'node:net'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type LoggerOptions, pino } from 'pino'
 import t, { type Test } from 'tap'
+import type { Outcome } from '../../core/exchange.ts'
 import { getHeader, joinHeader } from '../../core/headers.ts'
 import type { Plugin } from '../../core/plugin.ts'
 import type { Session } from '../../core/session.ts'
+import { beginNote } from '../../proxy/access-log.ts'
 import { createDynamic, type DynamicSite } from '../../proxy/dynamic.ts'
 import { createIdentity } from '../../proxy/identity.ts'
+import { createTransport } from '../../proxy/listen.ts'
 import { foldMiddleware } from '../../proxy/middleware.ts'
 import { createRemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { testExchange } from './fixtures/exchange.ts'
@@ -292,6 +296,159 @@ t.test('plugins stand between, and a fault of theirs is 500 with its stack in th
     t.notMatch(answer.body.toString(), /oh no/)
     t.match(bad.logged, [{ request: failing.id }])
   }
+})
+
+/** The dynamic path behind a real transport, on a plain port. */
+async function serve(t: Pick<Test, 'teardown'>, url: string, made: Made = {}) {
+  const { dynamic, site } = make(t, url, made)
+  const outcomes: (Outcome & { error: string | undefined })[] = []
+  const told = new EventEmitter()
+  const transport = createTransport({
+    secureContext: () => Promise.resolve(undefined),
+    ticketKeys: Buffer.alloc(48),
+    handle: (exchange) => {
+      exchange.note = beginNote()
+      dynamic.handle(exchange, site, session)
+    },
+    upgrade: () => {},
+    finished: (exchange, outcome) => {
+      outcomes.push({ ...outcome, error: exchange.note?.error })
+      told.emit('finished')
+    },
+    rejected: () => {},
+    settings: () => ({ httpsPort: 443, trustedProxies: new BlockList(), serves: () => true }),
+    log: pino({ level: 'silent' }),
+  })
+  const { port } = await transport.listen('plain', 'k', { port: 0, host: '127.0.0.1' })
+  t.teardown(() => transport.drain(0))
+  return { port, outcomes, finished: () => once(told, 'finished') }
+}
+
+t.test('a big upload and its echo pass whole through the real transport', async (t) => {
+  const { url } = await httpServer(t, (request, response) => void request.pipe(response))
+  const { port } = await serve(t, url, { bodyBytes: 100_000_000 })
+  const bytes = Buffer.alloc(20_000_000, 'grove ')
+  const outgoing = request({ port, host: '127.0.0.1', method: 'POST', headers: { host: 'blog.localhost' } })
+  outgoing.end(bytes)
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  t.ok((await buffer(answer)).equals(bytes))
+})
+
+t.test('a client that waits for 100 Continue is told at once that its body is too large', async (t) => {
+  let requests = 0
+  const { url } = await httpServer(t, (incoming, response) => {
+    requests += 1
+    t.equal(incoming.headers.expect, undefined, 'the expectation is of this hop')
+    incoming.pipe(response)
+  })
+  const { port } = await serve(t, url, { bodyBytes: 10 })
+  for (const [length, status] of [
+    [11, 413],
+    [10, 200],
+  ] as const) {
+    const headers = { host: 'blog.localhost', expect: '100-continue', 'content-length': length }
+    const outgoing = request({ port, host: '127.0.0.1', method: 'PUT', headers })
+    let continued = false
+    outgoing.on('continue', () => {
+      continued = true
+      outgoing.end('x'.repeat(length))
+    })
+    outgoing.flushHeaders()
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    t.equal(answer.statusCode, status)
+    t.equal(continued, status === 200)
+    answer.resume()
+    outgoing.destroy()
+  }
+  t.equal(requests, 1)
+})
+
+t.test('a body that passes the limit midway is answered with 413, and the upstream sees a cut', async (t) => {
+  const cut = Promise.withResolvers<void>()
+  const { url } = await httpServer(t, (incoming) => void incoming.on('error', () => cut.resolve()).resume())
+  const { port } = await serve(t, url, { bodyBytes: 10 })
+  const outgoing = request({ port, host: '127.0.0.1', method: 'POST', headers: { host: 'blog.localhost' } })
+  outgoing.on('error', () => {})
+  outgoing.write('12345')
+  outgoing.write('678901')
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  t.equal(answer.statusCode, 413)
+  await cut.promise
+  outgoing.destroy()
+})
+
+t.test('a cut answer reaches the client as a cut', async (t) => {
+  for (const framing of ['content-length: 10\r\n\r\nhalf', 'transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n']) {
+    let cut = () => {}
+    const server = await rawServer(t, (socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\n${framing}`)
+      cut = () => socket.destroy()
+    })
+    const { port, outcomes, finished } = await serve(t, server.url)
+    const over = finished()
+    const outgoing = request({ port, host: '127.0.0.1', headers: { host: 'blog.localhost' } }).end()
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+    await once(answer, 'data')
+    cut()
+    await t.rejects(buffer(answer), { code: 'ECONNRESET' })
+    await over
+    t.match(outcomes, [{ status: 200, complete: false }])
+  }
+})
+
+t.test('a client that leaves while its answer comes ends the request at the upstream', async (t) => {
+  const gone = Promise.withResolvers<void>()
+  const { url } = await httpServer(t, (incoming, response) => {
+    incoming.socket.on('close', () => gone.resolve())
+    response.write('begun')
+  })
+  const { port, outcomes, finished } = await serve(t, url)
+  const over = finished()
+  const outgoing = request({ port, host: '127.0.0.1', headers: { host: 'blog.localhost' } }).end()
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  await once(answer, 'data')
+  outgoing.destroy()
+  await gone.promise
+  await over
+  t.match(outcomes, [{ status: 200, complete: false }])
+})
+
+t.test('HEAD keeps the length that the body would have', async (t) => {
+  const { url } = await httpServer(t, (_, response) => response.writeHead(200, { 'content-length': '1234' }).end())
+  const { port } = await serve(t, url)
+  const outgoing = request({ port, host: '127.0.0.1', method: 'HEAD', headers: { host: 'blog.localhost' } }).end()
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  t.equal(answer.headers['content-length'], '1234')
+  t.equal((await buffer(answer)).length, 0)
+})
+
+t.test('a client that reads slowly holds the upstream back, not our memory', async (t) => {
+  const totalBytes = 64 * 1_048_576
+  let written = 0
+  const { url } = await httpServer(t, (_, response) => {
+    const more = () => {
+      while (written < totalBytes) {
+        written += 65_536
+        if (!response.write(Buffer.alloc(65_536))) {
+          response.once('drain', more)
+          return
+        }
+      }
+      response.end()
+    }
+    more()
+  })
+  const { port } = await serve(t, url)
+  const outgoing = request({ port, host: '127.0.0.1', headers: { host: 'blog.localhost' } }).end()
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  for (let last = -1, turns = 0; turns < 300; turns = written === last ? turns + 1 : 0) {
+    last = written
+    await new Promise(setImmediate)
+  }
+  t.ok(written < totalBytes / 2, `the upstream could write ${written} bytes of which nobody read one`)
+  let bytes = 0
+  for await (const chunk of answer) bytes += chunk.length
+  t.equal(bytes, totalBytes)
 })
 
 /** Makes `respond` throw as the real transports do. */
