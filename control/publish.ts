@@ -13,7 +13,7 @@ import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 import type { Blobs } from '../store/blobs.ts'
-import { checkTree, type TreeFile } from '../store/tree.ts'
+import { checkTree, refuseFiles, type TreeFile } from '../store/tree.ts'
 import type { Activator } from './activate.ts'
 import type { FrontLinks } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
@@ -63,7 +63,7 @@ export class Publisher {
   /**
    * Makes a tree the live version of a site, which is made if it is not there. When contents are missing it answers
    * them and does nothing. A repeat with the same `opId` answers the same version. Throws `ERR_PUBLISH_REFUSED`,
-   * `ERR_SITE_NAME`, `ERR_SITE_EXISTS`, `ERR_BLOB_MISMATCH` when a size is not that of the content.
+   * `ERR_SITE_NAME`, `ERR_SITE_EXISTS`.
    */
   async publish(name: SiteName, request: PublishRequest): Promise<PublishResult> {
     const { registry, guard, now, log } = this.#options
@@ -97,7 +97,11 @@ export class Publisher {
       const site = registry.need(name)
       if (version !== undefined && version === site.versions.live?.version) return { site, change: undefined }
       const wanted = version ?? site.versions.live?.parent ?? noVersion
-      return { site, change: await site.versions.activate(wanted, { opId, atMs: now() }) }
+      const change = await site.versions.activate(wanted, { opId, atMs: now() }).catch((error: unknown) => {
+        if (wanted !== noVersion) throw error
+        throw new GroveError('ERR_VERSION_UNKNOWN', `site "${name}" has no version before the live one`)
+      })
+      return { site, change }
     })
     const live = change?.version ?? version ?? noVersion
     log.info({ site: name, version: live, unchanged: !change }, 'rolled back')
@@ -136,7 +140,7 @@ export class Publisher {
     return { ...result, fronts: await brought, awaiting: outbox().plugins }
   }
 
-  /** Contents that are not here. Throws `ERR_BLOB_MISMATCH` when a size in the list is not that of the content. */
+  /** Contents that are not here. Throws `ERR_PUBLISH_REFUSED` when a size in the list is not that of the content. */
   async #missingOf(files: readonly TreeFile[]): Promise<BlobHash[]> {
     const sizes = new Map<BlobHash, number | undefined>()
     for (const { hash } of files) sizes.set(hash, undefined)
@@ -145,11 +149,11 @@ export class Publisher {
       for (const hash of hashes) sizes.set(hash, await this.#options.blobs.bytesOf(hash))
     }
     await Promise.all(Array.from({ length: limits.control.sizeParallel }, work))
-    const wrong = files.find(({ hash, bytes }) => sizes.get(hash) !== undefined && sizes.get(hash) !== bytes)
-    if (wrong) {
-      const found = sizes.get(wrong.hash)
-      throw new GroveError('ERR_BLOB_MISMATCH', `"${wrong.path}" is said to have ${wrong.bytes} bytes, it has ${found}`)
-    }
+    const wrong = files.flatMap(({ path, hash, bytes }) => {
+      const found = sizes.get(hash)
+      return found === undefined || found === bytes ? [] : { path, reason: `has ${found} bytes, not ${bytes}` }
+    })
+    if (wrong.length > 0) refuseFiles(wrong)
     return [...sizes].filter(([, bytes]) => bytes === undefined).map(([hash]) => hash)
   }
 }
