@@ -14,7 +14,7 @@ import { GroveError, toGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
 import type { Plugin, PublishEvent } from '../core/plugin.ts'
-import { coalesce, versionsOf } from './coalesce.ts'
+import { coalesce } from './coalesce.ts'
 import { Semaphore } from './semaphore.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
 
@@ -46,10 +46,10 @@ export interface PendingDelivery {
 interface Delivery {
   readonly plugin: Plugin & { readonly published: NonNullable<Plugin['published']> }
   readonly site: Site
-  /** Versions of the changes that were outstanding when last looked. */
-  versions: VersionNumber[]
-  /** Versions that came since. */
-  readonly poked: Set<VersionNumber>
+  /** What the changes made live that were outstanding when last looked; undefined for the end of the site. */
+  versions: (VersionNumber | undefined)[]
+  /** What came since. */
+  readonly poked: Set<VersionNumber | undefined>
   again: boolean
   attempts: number
   error: string | undefined
@@ -75,13 +75,17 @@ export class Outbox implements AsyncDisposable {
   /** Begins to deliver, first what earlier processes left undelivered. */
   start(): void {
     this.#started.resolve()
-    for (const site of this.#options.registry.all()) this.poke(site)
+    for (const site of this.#options.registry.all())
+      for (const plugin of this.#options.plugins) if (hasPublished(plugin)) this.#deliver(plugin, site)
   }
 
-  /** Says that a site has changed. `version` is what became live. Before {@link start} it is only noted. */
+  /**
+   * Says that a site has changed. `version` is what became live, undefined when the site was deleted. Before
+   * {@link start} it is only noted.
+   */
   poke(site: Site, version?: VersionNumber): void {
     if (this.#ended.signal.aborted) return
-    for (const plugin of this.#options.plugins) if (hasPublished(plugin)) this.#poke(plugin, site, version)
+    for (const plugin of this.#options.plugins) if (hasPublished(plugin)) this.#deliver(plugin, site).poked.add(version)
   }
 
   /** Names of plugins that are told of publishes. */
@@ -93,14 +97,14 @@ export class Outbox implements AsyncDisposable {
   pending(name?: SiteName): PendingDelivery[] {
     return [...this.#deliveries.values()]
       .filter(({ site }) => name === undefined || site.name === name)
+      .filter(({ versions, poked }) => versions.length > 0 || poked.size > 0)
       .map(({ plugin, site, versions, poked, attempts, error }) => ({
         plugin: plugin.name,
         site: site.name,
-        versions: [...new Set([...versions, ...poked])],
+        versions: [...new Set([...versions, ...poked])].filter((version) => version !== undefined),
         attempts,
         error,
       }))
-      .filter(({ versions }) => versions.length > 0)
   }
 
   /** Resolves when every plugin has confirmed a version. Rejects when `signal` aborts. */
@@ -126,7 +130,8 @@ export class Outbox implements AsyncDisposable {
     this.#announce()
   }
 
-  #poke(plugin: Delivery['plugin'], site: Site, version: VersionNumber | undefined): void {
+  /** Has what is after the cursor delivered, by the delivery that runs or by a new one. */
+  #deliver(plugin: Delivery['plugin'], site: Site): Delivery {
     const key = `${plugin.name}/${site.name}`
     const known = this.#deliveries.get(key)
     const delivery = known ?? {
@@ -139,11 +144,11 @@ export class Outbox implements AsyncDisposable {
       error: undefined,
     }
     delivery.again = true
-    if (version !== undefined) delivery.poked.add(version)
-    if (known) return
+    if (known) return known
     this.#deliveries.set(key, delivery)
     const done = this.#deliverAll(key, delivery).finally(() => this.#running.delete(done))
     this.#running.add(done)
+    return delivery
   }
 
   async #deliverAll(key: string, delivery: Delivery): Promise<void> {
@@ -169,7 +174,7 @@ export class Outbox implements AsyncDisposable {
     delivery.poked.clear()
     const after = site.events.cursor(plugin.name)
     const outstanding = await site.versions.changes(after)
-    delivery.versions = versionsOf(outstanding)
+    delivery.versions = outstanding.map(({ version }) => version)
     const changes = outstanding.slice(0, limits.outbox.changesPerEvent)
     const upto = changes.at(-1)?.ts
     if (upto === undefined) return
@@ -182,7 +187,7 @@ export class Outbox implements AsyncDisposable {
     })
     const atMs = this.#options.now()
     await site.events.addReceipt({ plugin: plugin.name, upto, versions: event.versions, atMs, ...receipt })
-    delivery.versions = versionsOf(outstanding.slice(changes.length))
+    delivery.versions = outstanding.slice(changes.length).map(({ version }) => version)
     delivery.attempts = 0
     delivery.error = undefined
     delivery.again = true

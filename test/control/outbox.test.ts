@@ -225,6 +225,34 @@ t.test('a deleted site is told as one without a version', async (t) => {
   t.match(events[1], { version: undefined, versions: [], removed: ['a'] })
 })
 
+t.test('the end of a site is pending until it is confirmed, also after a restart', async (t) => {
+  const opened = await host(t)
+  const site = await opened.registry.create('blog')
+  const { plugin } = recorder('cdn', (event) => {
+    if (event.version === undefined) throw new Error('cannot reach it')
+  })
+  const outbox = outboxOf(opened, [plugin])
+  outbox.start()
+  outbox.poke(site, await publishTexts(opened, site, { a: '1' }))
+  await outbox.confirmed('blog', 1, signal)
+  await opened.registry.delete('blog')
+  outbox.poke(site)
+  t.match(outbox.pending(), [{ plugin: 'cdn', site: 'blog', versions: [], attempts: 0 }], 'from the first moment')
+  while (outbox.pending()[0]?.error === undefined) await new Promise(setImmediate)
+  t.match(outbox.pending(), [{ versions: [], error: 'cannot reach it' }])
+  await outbox[Symbol.asyncDispose]()
+
+  const gate = Promise.withResolvers<void>()
+  const back = recorder('cdn', () => gate.promise)
+  await using next = outboxOf(opened, [back.plugin])
+  next.start()
+  await back.until(1)
+  t.match(next.pending(), [{ site: 'blog', versions: [] }])
+  gate.resolve()
+  while (next.pending().length > 0) await new Promise(setImmediate)
+  t.equal(back.events.length, 1)
+})
+
 t.test('before its start an outbox only notes what happens', async (t) => {
   const opened = await host(t)
   const site = await opened.registry.create('blog')
