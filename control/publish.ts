@@ -15,7 +15,7 @@ import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 import type { Blobs } from '../store/blobs.ts'
 import { checkTree, refuseFiles, type TreeFile } from '../store/tree.ts'
 import type { Activator } from './activate.ts'
-import type { FrontLinks } from './fronts.ts'
+import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
 import { checkNewSiteName } from './site-names.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
@@ -28,7 +28,7 @@ export interface PublisherOptions {
   readonly registry: SiteRegistry
   readonly blobs: Blobs
   readonly activator: Pick<Activator, 'request' | 'live'>
-  readonly fronts: Pick<FrontLinks, 'push' | 'connected'>
+  readonly fronts: Pick<FrontLinks, 'push' | 'connected' | 'behind' | 'allInForce'>
   /** The outbox in force. */
   readonly outbox: () => Pick<Outbox, 'poke' | 'plugins'>
   /** Addresses of a site, for people. */
@@ -134,10 +134,25 @@ export class Publisher {
     const { activator, fronts, outbox, urls } = this.#options
     const result = { ...emptyResult([]), version, unchanged, urls: urls(site.name) }
     if (unchanged && activator.live(site.name)?.version === version)
-      return { ...result, fronts: { live: fronts.connected, connected: fronts.connected } }
+      return { ...result, fronts: await this.#everywhere({ live: fronts.connected, connected: fronts.connected }) }
     const brought = activator.request(site.name)
     outbox().poke(site, version)
-    return { ...result, fronts: await brought, awaiting: outbox().plugins }
+    return { ...result, fronts: await this.#everywhere(await brought), awaiting: outbox().plugins }
+  }
+
+  /**
+   * Waits, for a bounded time, until fronts that run but are not connected (they or control were just started) have come
+   * and have it in force: whoever is told that a version is live must not be shown the one before.
+   */
+  async #everywhere(reach: Reach): Promise<Reach> {
+    const { fronts } = this.#options
+    if (fronts.behind === undefined) return reach
+    try {
+      await fronts.allInForce(AbortSignal.timeout(limits.control.inForceMs))
+      return { live: fronts.connected, connected: fronts.connected }
+    } catch {
+      return reach // Some front is still behind; the caller is told how many are not.
+    }
   }
 
   /** Contents that are not here. Throws `ERR_PUBLISH_REFUSED` when a size in the list is not that of the content. */

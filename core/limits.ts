@@ -117,6 +117,7 @@ export const limits = {
     helloMs: 5_000,
     frontConnections: 1_024,
     frontAnswerMs: 10_000,
+    inForceMs: 5_000,
     stateAnswerMs: 30_000,
     settleAnswerMs: 15_000,
     revokeAnswerMs: 2_000,
