@@ -15,7 +15,6 @@ import type { Logger } from 'pino'
 import { blobFile, compiledFile, type Layout } from '../core/layout.ts'
 import { type BlobHash, isBlobHash } from '../core/names.ts'
 import type { Blobs } from '../store/blobs.ts'
-import { decodeTree } from '../store/tree.ts'
 import type { Activator } from './activate.ts'
 import type { SiteRegistry } from './site-registry.ts'
 
@@ -89,14 +88,14 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
 }
 
 /** The trees of all versions and every content in them. */
-async function referredBlobs({ registry, blobs, signal }: SweepOptions): Promise<Set<BlobHash>> {
+async function referredBlobs({ registry, signal }: SweepOptions): Promise<Set<BlobHash>> {
   const referred = new Set<BlobHash>()
   for (const { versions } of registry.all()) {
-    for (const root of versions.roots()) {
+    for (const { version, root } of versions.versions) {
       if (referred.has(root)) continue
       signal.throwIfAborted()
       referred.add(root)
-      for (const { hash } of decodeTree(await blobs.read(root))) referred.add(hash)
+      for (const { hash } of await versions.tree(version)) referred.add(hash)
       await nextTurn()
     }
   }
