@@ -227,11 +227,9 @@ export class Front {
       case 'gone':
         this.#sites.remove(message.name)
         return {}
-      case 'settle': {
-        const site = this.#sites.get(message.name)
-        if (site) await settled(site, settleWithinMs)
+      case 'settle':
+        await settled(this.#sites.earlier(message.name), settleWithinMs)
         return {}
-      }
       case 'revoke':
         this.#revocations.add(message.revocations)
         this.#dynamic.closeRevoked((session) => this.#revocations.isRevoked(session))

@@ -58,12 +58,12 @@ export function earlierEpochs(before: SiteRuntime | undefined): readonly Epoch[]
   return before ? [...before.earlier, before.epoch].filter((epoch) => !epoch.isIdle).slice(-keptEpochs) : []
 }
 
-/** Resolves when no static answer from an earlier table of the site is under way, or after `withinMs`. */
-export async function settled(site: SiteRuntime, withinMs: number): Promise<void> {
+/** Resolves when no answer of these epochs is under way, or after `withinMs`. */
+export async function settled(epochs: readonly Epoch[], withinMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, withinMs)
   })
-  await Promise.race([Promise.all(site.earlier.map((epoch) => epoch.idle())), late])
+  await Promise.race([Promise.all(epochs.map((epoch) => epoch.idle())), late])
   clearTimeout(timer)
 }

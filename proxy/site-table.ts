@@ -28,6 +28,8 @@ export class SiteTable {
   readonly #byName = new Map<SiteName, SiteRuntime>()
   readonly #byAuthority = new Map<Authority, SiteRuntime>()
   readonly #compiled = new Map<SiteName, string>()
+  /** Of sites that are gone: what may still have answers under way. */
+  readonly #left = new Map<SiteName, readonly Epoch[]>()
 
   constructor(options: SiteTableOptions) {
     this.#options = options
@@ -40,6 +42,11 @@ export class SiteTable {
 
   get(name: SiteName): SiteRuntime | undefined {
     return this.#byName.get(name)
+  }
+
+  /** What may still have answers of an earlier table of a site under way, also when the site is gone. */
+  earlier(name: SiteName): readonly Epoch[] {
+    return this.#byName.get(name)?.earlier ?? this.#left.get(name) ?? []
   }
 
   /** Puts one site in force, in place of what was known of it. Reads its compiled version first. */
@@ -55,8 +62,9 @@ export class SiteTable {
       table,
       upstream,
       epoch: sameTable ? before.epoch : new Epoch(),
-      earlier: sameTable ? before.earlier : earlierEpochs(before),
+      earlier: sameTable || !before ? this.earlier(state.name) : earlierEpochs(before),
     }
+    this.#left.delete(state.name)
     this.#unlist(before)
     this.#byName.set(state.name, site)
     for (const authority of state.authorities) this.#byAuthority.set(authority, site)
@@ -72,6 +80,8 @@ export class SiteTable {
     this.#unlist(before)
     this.#byName.delete(name)
     this.#compiled.delete(name)
+    for (const [gone, epochs] of this.#left) if (epochs.every((epoch) => epoch.isIdle)) this.#left.delete(gone)
+    this.#left.set(name, earlierEpochs(before))
     this.#retire(before)
   }
 

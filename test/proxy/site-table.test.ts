@@ -49,6 +49,25 @@ t.test('the same compiled version is not read twice, and keeps its epoch', async
   t.same(events, ['load 1'])
 })
 
+t.test('answers of a site that is gone are known until they have ended, also when it comes back', async (t) => {
+  const { table } = create()
+  const live = { version: 1, compiled: hash('1') }
+  for (const name of ['blog', 'quiet']) await table.put(state(name, { live }))
+  const underWay = table.get('blog')?.epoch
+  underWay?.begin()
+  for (const name of ['blog', 'quiet']) table.remove(name)
+  t.same(table.earlier('blog'), [underWay])
+  t.same(table.earlier('quiet'), [])
+  await table.put(state('blog'))
+  t.same(table.earlier('blog'), [underWay])
+  await table.put(state('blog', { live }))
+  t.same(table.earlier('blog'), [underWay])
+  underWay?.end()
+  table.remove('blog')
+  t.same(table.earlier('blog'), [])
+  t.same(table.earlier('never'), [])
+})
+
 t.test('upstream connections live as long as the list of upstreams is the same', async (t) => {
   const { table, events } = create()
   await table.put(state('shop', { upstreams: ['http://a'] }))
