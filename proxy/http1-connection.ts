@@ -8,6 +8,7 @@ import { GroveError } from '../core/errors.ts'
 import { nextRequestId } from '../core/ids.ts'
 import type { ListenerName } from '../core/messages.ts'
 import { admit, type Peer } from './admit.ts'
+import { plainAddress } from './client-address.ts'
 import { onFirstBytes } from './first-bytes.ts'
 import { discard, type EndingConnection, Http1Wire, hasBody } from './http1-wire.ts'
 import { handOver, LiveExchange } from './live-exchange.ts'
@@ -56,7 +57,7 @@ export class Http1Connection implements EndingConnection, Watched {
     this.#context = context
     this.#redirects = name === 'http'
     this.#peer = {
-      address: socket.remoteAddress ?? '',
+      address: plainAddress(socket.remoteAddress ?? ''),
       serverName: socket instanceof TLSSocket ? socket.servername || '' : undefined,
     }
   }
@@ -66,7 +67,8 @@ export class Http1Connection implements EndingConnection, Watched {
     const socket = this.#socket
     const ignored = () => {} // A socket error is followed by `close`, where everything is settled.
     socket.on('error', ignored)
-    this.#limit(this.#context.limits.headersTimeoutMs)
+    const { draining, limits } = this.#context
+    this.#limit(draining ? limits.freshGraceMs : limits.headersTimeoutMs)
     onFirstBytes(socket, (beginning) => {
       this.#unlimit()
       if (beginning === 'nothing') socket.destroy()
@@ -178,7 +180,7 @@ export class Http1Connection implements EndingConnection, Watched {
         wire.awaitsContinue = false
         if (!response.headersSent) response.writeContinue()
       }
-      body = new RequestBody(request, expects === 'continue' ? invite : undefined)
+      body = new RequestBody(request, () => !request.complete, expects === 'continue' ? invite : undefined)
     }
     const exchange = new LiveExchange({ ...admitted, body, wire }, context)
     this.#active = { request, exchange }
@@ -210,6 +212,8 @@ export class Http1Connection implements EndingConnection, Watched {
     this.#active = undefined
     this.#quietBytes = socket.bytesRead
     if (socket.destroyed) return
+    // What its reader left holds up the parser, even where all of it has arrived.
+    if (hasBody(request) && !request.readableEnded) discard(request)
     const next = this.#waiting.shift()
     if (next && !socket.writableEnded) {
       socket.setTimeout(0) // A limit of the answer before must not hit this one.
@@ -219,7 +223,6 @@ export class Http1Connection implements EndingConnection, Watched {
     else if (this.#context.draining)
       socket.destroySoon() // The answer began before the drain and could not say so.
     else if (hasBody(request) && !request.complete) {
-      discard(request)
       this.#limit(this.#context.limits.bodyIdleMs)
       request.once('end', () => this.#unlimit())
     }

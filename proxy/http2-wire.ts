@@ -8,6 +8,7 @@ import type { Wire } from './live-exchange.ts'
 export class Http2Wire implements Wire {
   readonly stream: ServerHttp2Stream
   #limited = false
+  #leftBody = false
 
   /** `bodyless`: the request ended with its headers. */
   constructor(stream: ServerHttp2Stream, bodyless: boolean) {
@@ -17,13 +18,20 @@ export class Http2Wire implements Wire {
     stream.once('finish', () => {
       // A turn later, or RST_STREAM overtakes an answer that is headers alone.
       setImmediate(() => {
-        if (!stream.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR)
+        if (stream.readableEnded || stream.closed) return
+        this.#leftBody = true
+        stream.close(constants.NGHTTP2_NO_ERROR)
       })
     })
   }
 
   get gone(): boolean {
     return this.stream.destroyed || this.stream.closed
+  }
+
+  /** Whether the request's body was broken off: node:http2 tells a stream's reset as the end of what is read from it. */
+  get bodyCut(): boolean {
+    return this.#leftBody || this.stream.aborted || this.stream.rstCode !== constants.NGHTTP2_NO_ERROR
   }
 
   /**

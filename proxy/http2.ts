@@ -11,6 +11,7 @@ import type { TLSSocket } from 'node:tls'
 import { getHeader } from '../core/headers.ts'
 import { nextRequestId } from '../core/ids.ts'
 import { type Admitted, admitHead, type Peer } from './admit.ts'
+import { plainAddress } from './client-address.ts'
 import { Http2Wire } from './http2-wire.ts'
 import { handOver, LiveExchange } from './live-exchange.ts'
 import { type Refusal, refusalBody, refusalHeaders } from './refusal.ts'
@@ -84,7 +85,7 @@ class Session implements Watched {
     this.#session = session
     this.#context = context
     const socket = session.socket as TLSSocket
-    this.#peer = { address: socket.remoteAddress ?? '', serverName: socket.servername || '' }
+    this.#peer = { address: plainAddress(socket.remoteAddress ?? ''), serverName: socket.servername || '' }
     this.#resets = createBucket(context.limits.resets)
     this.#controlFrames = createBucket(context.limits.controlFrames)
     session.on('error', () => {}) // Followed by `close`.
@@ -170,7 +171,7 @@ class Session implements Watched {
     const invite = () => {
       if (!stream.headersSent && !wire.gone) stream.additionalHeaders({ ':status': 100 })
     }
-    const body = bodyless ? undefined : new RequestBody(stream, invites ? invite : undefined)
+    const body = bodyless ? undefined : new RequestBody(stream, () => wire.bodyCut, invites ? invite : undefined)
     const exchange = new LiveExchange({ ...admitted, body, wire }, context)
     stream.once('close', () => {
       exchange.over(wire.whole)

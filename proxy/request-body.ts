@@ -14,14 +14,19 @@ export class RequestBody extends Readable {
   /** Bytes that have arrived. */
   receivedBytes = 0
   readonly #source: Readable
+  readonly #isCut: () => boolean
   readonly #invite: (() => void) | undefined
   #started = false
   #waiting = false
 
-  /** `invite` is called once, at the first read: it sends 100 Continue to a client that waits for it. */
-  constructor(source: Readable, invite: (() => void) | undefined) {
+  /**
+   * `isCut` tells at the end of the source whether it is not the end of the body. `invite` is called once, at the first
+   * read: it sends 100 Continue to a client that waits for it.
+   */
+  constructor(source: Readable, isCut: () => boolean, invite: (() => void) | undefined) {
     super()
     this.#source = source
+    this.#isCut = isCut
     this.#invite = invite
     // A body that nobody reads may fail without harm; whoever reads it has a listener of its own.
     this.on('error', () => {})
@@ -54,7 +59,7 @@ export class RequestBody extends Readable {
 
   #start(): void {
     this.#started = true
-    if (this.#source.destroyed && !this.#source.readableEnded) {
+    if (this.#source.destroyed) {
       this.#gone()
       return
     }
@@ -73,10 +78,13 @@ export class RequestBody extends Readable {
 
   readonly #end = (): void => {
     this.#waiting = false
-    this.push(null)
+    if (this.#isCut()) this.#gone()
+    else this.push(null)
   }
 
   readonly #gone = (): void => {
-    if (!this.#source.readableEnded) this.destroy(new GroveError('ERR_CLOSED', 'client went away within its body'))
+    // After its end a body is whole, and the source closes for other reasons.
+    if (this.#source.readableEnded && !this.#isCut()) return
+    this.destroy(new GroveError('ERR_CLOSED', 'client went away within its body'))
   }
 }

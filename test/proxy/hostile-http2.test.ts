@@ -6,7 +6,7 @@ const { endHeaders, endStream } = flag
 type Headers = [string, string][]
 
 /** A whole request in one HEADERS frame. */
-const request = (stream: number, headers: Headers, more = endStream) =>
+const request = (stream: number, headers: Headers, more: number = endStream) =>
   frame(frameType.headers, endHeaders | more, stream, block(headers))
 
 const withPseudo = (name: string, value: string): Headers =>

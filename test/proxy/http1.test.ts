@@ -199,6 +199,25 @@ t.test('a connection on which a small body was left unread is used again', async
   connection.socket.destroy()
 })
 
+t.test('a connection on which a body was read in part is used again', async (t) => {
+  const harness = await startTransport(t, {
+    listeners: ['plain'],
+    handle: (exchange) => {
+      if (!exchange.body) exchange.respond(200, [], Buffer.from('next'))
+      exchange.body?.once('data', () => {
+        exchange.body?.destroy()
+        setImmediate(() => exchange.respond(200, [], Buffer.from('enough')))
+      })
+    },
+  })
+  const connection = await connectRaw(harness.ports.plain)
+  connection.send(`POST / HTTP/1.1\r\n${host}Content-Length: 65000\r\n\r\n${'a'.repeat(65_000)}`)
+  await connection.has('enough')
+  connection.send(get('/'))
+  t.match(await connection.has('next'), /HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 200 /)
+  connection.socket.destroy()
+})
+
 t.test('beyond the number of connections new ones are closed', async (t) => {
   const harness = await startTransport(t, { listeners: ['plain', 'https'], limits: { connectionsPerFront: 2 } })
   const first = await connectRaw(harness.ports.plain)
