@@ -24,7 +24,9 @@ export function limitBody(source: Readable, maxBytes: number): Readable {
       yield chunk
     }
   }
-  return Readable.from(chunks(), { objectMode: false })
+  const body = Readable.from(chunks(), { objectMode: false })
+  body.on('error', () => {}) // It may fail after whoever read it has turned away; readers have listeners of their own.
+  return body
 }
 
 function tooLarge(maxBytes: number): GroveError {

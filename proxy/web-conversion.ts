@@ -4,7 +4,6 @@
  */
 
 import { Readable } from 'node:stream'
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { GroveError } from '../core/errors.ts'
 import { fromHeaders, toHeaders, withoutHeaders } from '../core/headers.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
@@ -29,7 +28,7 @@ export function toWebRequest(request: UpstreamRequest, origin: string): Request 
 export function fromWebRequest(forwarded: Request, asked: Request, original: UpstreamRequest): UpstreamRequest {
   const isSame = forwarded === asked
   const url = new URL(forwarded.url)
-  if (forwarded.bodyUsed) throw new GroveError('ERR_PLUGIN', 'middleware passed a request on whose body it had read')
+  if (isTaken(forwarded)) throw new GroveError('ERR_PLUGIN', 'middleware passed a request on whose body it had read')
   const kept = isBodyless(original.method) && isBodyless(forwarded.method) ? original.body : undefined
   return {
     ...original,
@@ -53,7 +52,7 @@ export function fromWebResponse(
   response: Response,
   answered: { readonly answer: UpstreamAnswer; readonly response: Response } | undefined,
 ): UpstreamAnswer {
-  if (response.bodyUsed) throw new GroveError('ERR_PLUGIN', 'middleware answered with a response that it had read')
+  if (isTaken(response)) throw new GroveError('ERR_PLUGIN', 'middleware answered with a response that it had read')
   const headers = fromHeaders(response.headers)
   const body = response.body ? fromWebStream(response.body) : undefined
   // What a plugin left unread of the upstream's answer must not hold a connection beyond the answer that it gave.
@@ -68,22 +67,54 @@ function isBodyless(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
+/** Whether somebody has read the body, or holds a reader of it. */
+function isTaken({ body, bodyUsed }: Request | Response): boolean {
+  return bodyUsed || body?.locked === true
+}
+
 /** Content-Length is true of the old body only; the transport frames the new one. */
 function withoutLength(headers: string[]): string[] {
   return withoutHeaders(headers, lengthHeader)
 }
 
 const lengthHeader: ReadonlySet<string> = new Set(['content-length'])
-const queuedBytes = 65_536
 
-/** The types of node:stream/web and of the global ReadableStream differ in name only. */
-function toWebStream(body: Readable): ReadableStream {
-  const strategy = new ByteLengthQueuingStrategy({ highWaterMark: queuedBytes })
-  return Readable.toWeb(body, { strategy }) as unknown as ReadableStream
+/**
+ * A body as the web has it, read only when somebody reads. Node's own converter is not used: on Node 24 a stream that is
+ * cancelled as it ends throws out of it, past everybody who could catch it.
+ */
+function toWebStream(body: Readable): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const chunks = body.iterator({ destroyOnReturn: false })
+  return new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      async pull(controller) {
+        const { done, value } = await chunks.next()
+        if (done) controller.close()
+        else controller.enqueue(value)
+      },
+      cancel() {
+        body.destroy()
+      },
+    },
+    { highWaterMark: 0 },
+  )
 }
 
+/** The way back. Destroying it cancels the stream at once, even while a read waits. */
 function fromWebStream(stream: ReadableStream): Readable {
-  const body = Readable.fromWeb(stream as unknown as NodeReadableStream)
+  const reader = stream.getReader()
+  const body = new Readable({
+    read() {
+      reader.read().then(
+        ({ done, value }) => body.push(done ? null : value),
+        (error: Error) => body.destroy(error),
+      )
+    },
+    destroy(error, done) {
+      reader.cancel(error).catch(() => {}) // It failed already, and `error` says why.
+      done(error)
+    },
+  })
   body.on('error', () => {}) // It may fail before whoever takes it listens; they then find it destroyed.
   return body
 }

@@ -36,6 +36,19 @@ t.test('a source that fails fails the body with the same error', async (t) => {
   await t.rejects(failing, { message: 'client left' })
 })
 
+t.test('a body that fails when nobody wants it any more ends nothing', async (t) => {
+  const source = new Readable({ read() {} }).on('error', () => {})
+  const body = limitBody(source, 3)
+  const chunks = body.iterator({ destroyOnReturn: false })
+  source.push('abc')
+  await chunks.next()
+  await chunks.return?.()
+  body.read(0)
+  source.push('over')
+  await new Promise((resolve) => body.once('close', resolve))
+  t.match(body.errored, { code: 'ERR_TOO_LARGE' })
+})
+
 t.test('the source is read no faster than the body', async (t) => {
   let given = 0
   const source = new Readable({

@@ -365,11 +365,15 @@ t.test('a client that waits for 100 Continue is told at once that its body is to
 
 t.test('a body that passes the limit midway is answered with 413, and the upstream sees a cut', async (t) => {
   const cut = Promise.withResolvers<void>()
-  const { url } = await httpServer(t, (incoming) => void incoming.on('error', () => cut.resolve()).resume())
+  const arrived = Promise.withResolvers<void>()
+  const { url } = await httpServer(t, (incoming) => {
+    incoming.on('error', () => cut.resolve()).on('data', () => arrived.resolve())
+  })
   const { port } = await serve(t, url, { bodyBytes: 10 })
   const outgoing = request({ port, host: '127.0.0.1', method: 'POST', headers: { host: 'blog.localhost' } })
   outgoing.on('error', () => {})
   outgoing.write('12345')
+  await arrived.promise
   outgoing.write('678901')
   const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
   t.equal(answer.statusCode, 413)

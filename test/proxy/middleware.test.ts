@@ -204,6 +204,14 @@ t.test('plugins that do what they may not', async (t) => {
       },
     ],
     [
+      'keeps a reader of the response that it answers with',
+      async (request, next) => {
+        const response = await next(request)
+        response.body?.getReader()
+        return response
+      },
+    ],
+    [
       'answers with a response that it has read',
       async (request, next) => {
         const response = await next(request)
@@ -281,6 +289,27 @@ t.test('a body that fails midway fails through the plugins', async (t) => {
   body.push('half')
   body.destroy(new GroveError('ERR_UPSTREAM_DOWN', 'cut'))
   await t.rejects(reading, { code: 'ERR_UPSTREAM_DOWN' })
+})
+
+t.test('a body that a plugin makes wrong fails', async (t) => {
+  const rows: [string, ReadableStream][] = [
+    ['of what is no bytes', new ReadableStream({ start: (controller) => controller.enqueue({ not: 'bytes' }) })],
+    ['that fails', new ReadableStream({ start: (controller) => controller.error(new Error('broken')) })],
+  ]
+  for (const [title, stream] of rows) {
+    const { answer } = await run([plugin('wrong', () => new Response(stream))])
+    await t.rejects(text(answer.body), title)
+  }
+})
+
+t.test('a visitor who leaves while nothing comes lets the upstream go at once', async (t) => {
+  const body = new Readable({ read() {} })
+  const { answer } = await run([plugin('through', (request, next) => next(request))], {}, { body })
+  answer.body?.read(0)
+  const closed = once(body, 'close')
+  answer.body?.destroy()
+  await closed
+  t.equal(body.readableEnded, false)
 })
 
 t.test('bodies are converted no faster than they are read', async (t) => {
