@@ -1,0 +1,101 @@
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { createAdminClient } from '../../cli/admin-client.ts'
+import { publishFolder } from '../../cli/publish-folder.ts'
+import type { SiteDetail } from '../../core/admin-api.ts'
+import { GroveError } from '../../core/errors.ts'
+import { type Harness, startGrove } from './harness.ts'
+
+const kills = 200
+const pages = 12
+const silent = { begin: () => {}, add: () => {}, [Symbol.dispose]: () => {} }
+
+/** Kills control at random moments until told to stop, each time after it has come back. */
+async function killControl(
+  grove: Harness,
+  state: { kills: number; stop: boolean },
+  random: () => number,
+): Promise<void> {
+  let last = 0
+  while (!state.stop && state.kills < kills) {
+    const pid = await grove.until(async () => {
+      const status = await grove.status().catch(() => undefined) // It may be away just now.
+      const now = status?.processes.find(({ kind }) => kind === 'control')?.pid
+      return state.stop ? -1 : now !== last && now
+    })
+    if (state.stop) return
+    last = pid
+    // Not a wait for something: a random moment is what this is about.
+    await new Promise((resolve) => setTimeout(resolve, random() * 400))
+    process.kill(pid, 'SIGKILL')
+    state.kills += 1
+  }
+}
+
+/** A small generator, so that a run can be repeated with the seed that it prints. */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+t.test(
+  `control is killed at ${kills} random moments of publishing and loses nothing that it acknowledged`,
+  async (t) => {
+    const seed = Date.now() % 1_000_000
+    t.comment(`seed ${seed}`)
+    const grove = await startGrove(t, { config: { fronts: 1, log: { access: false, level: 'error' } } })
+    const folder = t.testdir()
+    const text = (round: number, page: number) => `<p>round ${round}, page ${page}</p>\n`.repeat(20)
+    /** Keyed by version: the round whose pages were acknowledged as that version. */
+    const acknowledged = new Map<number, number>()
+    const state = { kills: 0, stop: false }
+    t.teardown(() => {
+      state.stop = true
+    })
+    const killing = killControl(grove, state, seeded(seed))
+    let served = 0
+    for (let round = 1; state.kills < kills; round++) {
+      for (let page = 0; page < pages; page++) writeFileSync(join(folder, `page-${page}.html`), text(round, page))
+      try {
+        using client = createAdminClient(join(grove.data, 'control.sock'))
+        const { result } = await publishFolder(client, { folder, site: 'blog', message: `${round}` }, silent)
+        acknowledged.set(result.version ?? 0, round)
+      } catch (error) {
+        // A publisher may be unlucky for its whole half minute of tries; then nothing was acknowledged.
+        if (!(error instanceof GroveError)) throw error
+      }
+      if (acknowledged.size === 0) continue
+      const answer = await grove.visitor.http1(grove.url('blog', '/page-0.html'))
+      t.equal(answer.status, 200, `the front serves on after ${state.kills} kills`)
+      served += 1
+    }
+    state.stop = true
+    await killing
+    await grove.until(() => grove.status().catch(() => undefined))
+    t.comment(`${acknowledged.size} versions acknowledged, ${served} answers in between`)
+
+    const { history } = await grove.json<SiteDetail>(['site', 'show', 'blog'])
+    const kept = new Map(history.map(({ version, message }) => [version, Number(message)]))
+    for (const [version, round] of acknowledged)
+      t.equal(kept.get(version), round, `version ${version} is that of its publisher`)
+    // Whole and servable: each is put live again in turn and every page of it compared. The last ones stand for all in
+    // what is fetched; what was committed is checked for each.
+    for (const [version, round] of [...acknowledged].slice(-15)) {
+      await grove.json(['site', 'rollback', 'blog', '--to', String(version)])
+      for (let page = 0; page < pages; page++) {
+        const answer = await grove.visitor.http1(grove.url('blog', `/page-${page}.html`))
+        t.equal(answer.headers['grove-version'], `blog@${version}`)
+        t.equal(String(answer.body), text(round, page), `blog@${version} page ${page}`)
+      }
+    }
+
+    t.same(await grove.stop(), { code: 0, signal: null })
+    await grove.start()
+    await grove.until(() => readdirSync(join(grove.data, 'tmp')).length === 0)
+    t.pass('no temporary file is left')
+  },
+)
