@@ -75,6 +75,20 @@ t.test('why control cannot start is said before it ends', async (t) => {
   t.same(await refused.ended, [1, null])
 })
 
+t.test('an error that nobody caught ends control, so that it is started again', async (t) => {
+  const failures = ['setImmediate(() => { throw new Error("not caught") })', 'Promise.reject(new Error("not handled"))']
+  for (const failure of failures) {
+    const folder = shortFolder(t)
+    const command = `host.command('fail', () => { setImmediate(() => { ${failure} }); return {} })`
+    const config = `export default { plugins: [{ name: 'faulty', start(host) { ${command} } }], log: { level: 'silent' } }`
+    writeFileSync(join(folder, 'grove.config.js'), config)
+    const child = new Child(t, { cwd: folder }, listening)
+    await child.until('ready')
+    await ask(join(folder, 'data/control.sock'), 'POST', '/plugins/faulty/fail', {}).catch(() => undefined)
+    t.same(await child.ended, [1, null])
+  }
+})
+
 t.test('control ends when its parent is gone', async (t) => {
   const child = new Child(t, { cwd: shortFolder(t) }, listening)
   await child.until('ready')
