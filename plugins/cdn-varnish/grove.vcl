@@ -90,6 +90,10 @@ sub vcl_backend_response {
     # Nobody said that this may be kept, and nothing would purge it.
     set beresp.ttl = 0s;
   }
+  if (beresp.status != 404 && beresp.http.xkey ~ "(^| )nf-") {
+    # The page for what is not found, asked for by its own name: that one stays when a path comes or goes.
+    set beresp.http.xkey = regsuball(beresp.http.xkey, "(^| )nf-[^ ]+", "");
+  }
   # A ttl of 0, Set-Cookie, Vary: * and a private Cache-Control make the built-in rules pass the answer through.
 }
 

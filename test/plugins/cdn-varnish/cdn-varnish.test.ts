@@ -114,10 +114,15 @@ t.test('a path that was not there is served as soon as it is, and a new 404 page
   await publish({ changed: ['404.html'] })
   for (const target of ['/new/', '/new/?x', '/never'])
     t.equal((await get(varnish.port, target)).body, 'lost, version 2')
+  for (const _ of [1, 2]) t.equal((await get(varnish.port, '/404.html')).status, 200)
   origin.files.set('new/index.html', 'found')
   await publish({ added: ['new/index.html'] })
   for (const target of ['/new/', '/new/?x']) t.equal((await get(varnish.port, target)).body, 'found')
   t.equal((await get(varnish.port, '/never')).body, 'lost, version 2')
+  t.equal((await get(varnish.port, '/404.html')).isHit, true, 'the page itself has not changed')
+  origin.files.set('404.html', 'lost, version 3')
+  await publish({ changed: ['404.html'] })
+  t.equal((await get(varnish.port, '/404.html')).body, 'lost, version 3')
 })
 
 t.test('an old answer that was under way while the first purge ran does not stay', async (t) => {
