@@ -75,7 +75,6 @@ t.test('after a publish no stale byte comes from Varnish, and no page that staye
   }
 
   await grove.json(['site', 'rollback', 'blog'])
-  t.match((await grove.status()).outbox, [{ site: 'blog', versions: [1] }], 'a purge that is under way')
   await delivered()
   t.strictSame(await faultsOf(firstTree), [], 'after the way back')
 })
@@ -92,7 +91,6 @@ t.test('a site that is deleted is gone from Varnish, and its neighbour stays', a
   await ask('/')
 
   await grove.json(['site', 'delete', 'shop', '--yes'])
-  t.match((await grove.status()).outbox, [{ plugin: 'cdn-varnish', site: 'shop' }], 'a purge that is under way')
   await delivered()
   for (const target of ['/', '/cart/?q', '/lost']) t.equal((await ask(target, shop)).status, 421)
   t.equal((await ask('/')).isHit, true)
@@ -143,7 +141,11 @@ t.test('no stale byte comes while publishes follow each other under load', async
   t.strictSame(stale, [])
   t.comment(`${asked} answers, ${hits} of them hits`)
   t.ok(hits > asked / 2, 'most came from the cache')
-  for (const { target, host } of ways) t.equal(versionIn(await ask(target, { host })), 7)
+  const last = await Promise.all(ways.map(async ({ target, host }) => versionIn(await ask(target, { host }))))
+  t.ok(
+    last.every((version) => version === 7),
+    `in the end all are of version 7: ${last}`,
+  )
   t.strictSame(await Promise.all(still.map(async (target) => fillOf(await ask(target)))), stillFills)
 })
 
