@@ -24,6 +24,7 @@ import {
   versionStatusSchema,
 } from '../core/admin-api.ts'
 import { fromPlainError, GroveError } from '../core/errors.ts'
+import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 
@@ -87,7 +88,8 @@ export function createAdminClient(socket: string): AdminClient {
     deleteSite: async (name) => void (await call({ method: 'DELETE', path: site(name) }, nothing)),
     rollback: (name, version) =>
       call(
-        { method: 'POST', path: `${site(name)}/rollback`, json: version === undefined ? {} : { version } },
+        // The id makes a retry after a lost answer go back one version, not two.
+        { method: 'POST', path: `${site(name)}/rollback`, json: { opId: randomId(), ...(version && { version }) } },
         publishResultSchema,
       ),
     putBlob: async (hash, bytes, open) =>
@@ -122,9 +124,10 @@ function createCaller(
         wasAnswered = true
         return checkAnswer(value, answer)
       } catch (error) {
-        untilMs ??= performance.now() + limits.cli.reconnectMs
-        if (!wasAnswered || !isAway(error) || performance.now() > untilMs || disposed.aborted)
-          throw explain(error, socket)
+        // A socket that nobody answers may be that of a control that is being started again.
+        const patienceMs = wasAnswered ? limits.cli.reconnectMs : isRefused(error) ? limits.cli.firstAnswerMs : 0
+        untilMs ??= performance.now() + patienceMs
+        if (!isAway(error) || performance.now() > untilMs || disposed.aborted) throw explain(error, socket)
         await pause(waitMs, undefined, { signal: disposed })
       }
     }
@@ -187,6 +190,10 @@ const awayCodes = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ERR
 /** Whether control was not there, or went before it had answered. */
 function isAway(error: unknown): boolean {
   return error instanceof Error && 'code' in error && awayCodes.has(String(error.code))
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
 }
 
 function explain(error: unknown, socket: string): unknown {

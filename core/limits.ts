@@ -75,7 +75,7 @@ export const limits = {
     bodyCacheBytes: 67_108_864,
     bodyBytes: 1_048_576,
     certificates: 10_000,
-    revocations: 100_000,
+    revocations: 250_000,
     /** Signed identities that are used again for a while. */
     identities: 10_000,
     /** Characters of a failure in an access line. */
@@ -184,6 +184,7 @@ export const limits = {
     parallelSends: 8,
     answerMs: 120_000,
     reconnectMs: 30_000,
+    firstAnswerMs: 3_000,
     passwordBytes: 4_096,
     namesShown: 100,
     publishRounds: 10,
