@@ -3,10 +3,12 @@
 
 import { existsSync } from 'node:fs'
 
-const oldest = 24
-if (Number(process.versions.node.split('.')[0]) < oldest) {
+// From here on Node.js strips types without a warning, and has argon2.
+const oldest = [24, 12]
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
   process.stderr.write(
-    `error: grove needs Node.js ${oldest} or newer, and this is ${process.versions.node}\n` +
+    `error: grove needs Node.js ${oldest.join('.')} or newer, and this is ${process.versions.node}\n` +
       'hint: in a clone, "npx grove" uses the Node.js that "npm ci" put there\n',
   )
   process.exitCode = 1

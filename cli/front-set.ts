@@ -119,6 +119,8 @@ export class FrontSet {
   #fork(data: string, index: number): ChildProcess {
     return fork(this.#options.entry, [JSON.stringify({ data, index })], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // http-proxy, which carries WebSockets, uses util._extend; operators can do nothing about that.
+      execArgv: [...process.execArgv, '--disable-warning=DEP0060'],
     })
   }
 

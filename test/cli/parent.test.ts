@@ -121,8 +121,8 @@ t.test('a front that dies is replaced, and a connection that waits in the queue 
   await whoAnswers(port)
   t.match(
     parent.logged.findLast((line) => line.includes('front 0 ended')),
-    /"code":9.*"restartInMs":200/,
-    'a loop of crashes waits longer each time',
+    /"code":9.*"restartInMs":100/,
+    'one that came up is wanted back at once',
   )
 })
 
