@@ -70,12 +70,12 @@ export class Front {
     this.#cache = createBlobCache(options.layout, limits.front.bodyCacheBytes, options.log)
     this.#revocations = createRevocations(limits.front.revocations)
     this.#contexts = createContexts({ request: (name) => this.#link.certificate(name), log: options.log })
-    this.#pluginRoutes = createPluginRoutes(options.layout)
+    this.#pluginRoutes = createPluginRoutes(options.layout, () => this.#publicPort)
     this.#dynamic = createDynamic({
       log: options.log,
       identity: () => this.#identity,
       middleware: () => this.#settings?.middleware,
-      publicPort: () => this.#settings?.raw.httpsPort ?? 443,
+      publicPort: () => this.#publicPort,
     })
     this.#sites = new SiteTable({
       load: async (compiled) => buildTable(await readCompiled(options.layout, compiled)),
@@ -110,6 +110,8 @@ export class Front {
 
   /** Accepts nothing more and resolves when what is under way has ended, after `withinMs` at the latest. */
   async drain(withinMs: number): Promise<void> {
+    // WebSockets have no end to wait for: their clients come back to whoever serves next.
+    this.#dynamic.close()
     await this.#transport.drain(withinMs)
     this.#link[Symbol.dispose]()
     this.#contexts[Symbol.dispose]()
@@ -126,7 +128,7 @@ export class Front {
       finished: (exchange, outcome) => this.#finished(exchange, outcome),
       rejected: (rejection) => this.#log.info(rejection, 'request refused'),
       settings: () => ({
-        httpsPort: this.#settings?.raw.httpsPort ?? 443,
+        httpsPort: this.#publicPort,
         trustedProxies: this.#settings?.trustedProxies ?? new BlockList(),
         serves: (authority) => this.#sites.at(authority) !== undefined,
       }),
@@ -206,6 +208,10 @@ export class Front {
       pluginRoutes: this.#pluginRoutes,
       session: () => this.#sessionOf(exchange, site),
     })
+  }
+
+  get #publicPort(): number {
+    return this.#settings?.raw.httpsPort ?? 443
   }
 
   #sessionOf(exchange: Exchange, site: SiteRuntime): Session | undefined {

@@ -82,8 +82,13 @@ export function checkHead(head: RequestHead, limits: HeadLimits): CheckedHead | 
     target: form.target,
     path,
     query: mark === -1 ? '' : form.target.slice(mark),
-    headers: fields.headers,
+    headers: withHost(fields, head.authority),
   }
+}
+
+/** The fields with Host as `:authority` says it, port and all, so that both versions tell where the visitor is alike. */
+function withHost({ headers, host }: Fields, authority: string | undefined): string[] {
+  return host !== undefined || authority === undefined ? headers : [...headers, 'host', authority]
 }
 
 /**
