@@ -20,6 +20,9 @@ export function createLog(name: string, level: LogLevel, terminal: boolean = pro
     formatters: { level: (label) => ({ level: label }), bindings: ({ pid, name }) => ({ process: name, pid }) },
   }
   if (terminal)
-    return pino(options, pretty({ colorize: true, sync: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss' }))
+    return pino(
+      options,
+      pretty({ colorize: true, sync: true, singleLine: true, ignore: 'pid', translateTime: 'SYS:HH:MM:ss' }),
+    )
   return pino(options, destination({ dest: 1, sync: false, minLength: 0, maxWrite: 4_096 }))
 }
