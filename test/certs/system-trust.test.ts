@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { access, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openOwnCa } from '../../certs/own-ca.ts'
@@ -9,7 +9,6 @@ import type { TrustEnvironment } from '../../certs/trust-change.ts'
 
 const done: ToolResult = { code: 0, isMissing: false, output: '', errors: '' }
 const hasDebianTools = !(await runTool('update-ca-certificates', ['--help'])).isMissing
-const isRoot = process.getuid?.() === 0
 
 /** A root, and a system that consists of the given folders and writes down what is run. */
 async function setUp(t: Test, folders: readonly string[], answer: (command: string) => ToolResult = () => done) {
@@ -209,30 +208,4 @@ t.test('Debian’s own tool builds a bundle with the root, and one without it', 
   const changes = (await readFile(heard, 'utf8')).split('\n').filter((line) => line.includes(name))
   t.strictSame(changes, [`+${pem}`, `-${pem}`], 'stores that others fill from this one hear of both')
   t.match(await removeFromSystem(root, real), { outcome: 'unchanged' })
-})
-
-// Changes this machine's own store for a second: only where somebody says that it may.
-const mayChangeMachine = isRoot && hasDebianTools && process.env['GROVE_TEST_SYSTEM_TRUST'] === '1'
-t.test('this very machine trusts the root, and then no longer', { skip: !mayChangeMachine }, async (t) => {
-  const { base, ca, root, name } = await setUp(t, [])
-  const machine: TrustEnvironment = { platform: 'linux', home: base, isRoot: true, run: runTool }
-  const file = `/usr/local/share/ca-certificates/${name}.crt`
-  const bundle = '/etc/ssl/certs/ca-certificates.crt'
-  const before = await readFile(bundle, 'utf8')
-  const linksBefore = await readdir('/etc/ssl/certs')
-  const leaf = join(base, 'leaf.pem')
-  await writeFile(leaf, (await ca.issue('blog.localhost')).chain)
-  const verify = () => execFileSync('openssl', ['verify', leaf], { stdio: 'pipe' }).toString()
-  t.teardown(() => removeFromSystem(root, machine))
-  t.throws(verify)
-  t.match(await installInSystem(root, ca.rootPem, machine), { outcome: 'changed' })
-  t.match(verify(), /leaf\.pem: OK/)
-  t.match(await installInSystem(root, ca.rootPem, machine), { outcome: 'unchanged' })
-  t.match(await removeFromSystem(root, machine), { outcome: 'changed' })
-  t.throws(verify)
-  await t.rejects(access(file), { code: 'ENOENT' })
-  t.equal(await readFile(bundle, 'utf8'), before)
-  t.strictSame((await readdir('/etc/ssl/certs')).sort(), linksBefore.sort())
-  const java = await runTool('keytool', ['-list', '-cacerts', '-storepass', 'changeit'])
-  t.notMatch(java.output, name)
 })
