@@ -31,7 +31,11 @@ async function startBlog(t: Test): Promise<Harness> {
 type Make = (folder: string) => void
 
 const folders: readonly [name: string, make: Make, error: RegExp][] = [
-  ['a link out of the folder', (folder) => symlinkSync('/etc/passwd', join(folder, 'x')), /"x" is a symbolic link that leads out of/],
+  [
+    'a link out of the folder',
+    (folder) => symlinkSync('/etc/passwd', join(folder, 'x')),
+    /"x" is a symbolic link that leads out of/,
+  ],
   ['a link to a folder', (folder) => symlinkSync('/etc', join(folder, 'etc')), /"etc" is a symbolic link/],
   ['a link to nothing', (folder) => symlinkSync('gone', join(folder, 'x')), /"x" .*leads nowhere/],
   ['a pipe', (folder) => void execFileSync('mkfifo', [join(folder, 'pipe')]), /"pipe" is not a file/],
