@@ -6,6 +6,7 @@
  * state; requests and WebSockets that are under way go on.
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
@@ -93,7 +94,7 @@ export class Reloader {
       await plugins[Symbol.asyncDispose]()
       throw error
     }
-    const changed = JSON.stringify(before.loaded.config) !== JSON.stringify(loaded.config)
+    const changed = !isDeepStrictEqual(dataOf(before.loaded.config), dataOf(loaded.config))
     log.info({ generation: number, changed }, 'config reloaded')
     // Deliveries of the old plugins end before those of the new ones begin, so each site keeps its order.
     await before.outbox[Symbol.asyncDispose]()
@@ -123,6 +124,11 @@ function checkReplaces(before: Config, after: Config): void {
     const hint = 'stop grove and start it with the new data folder'
     throw new GroveError('ERR_CONFIG_INVALID', `data is ${after.data}: it cannot change while grove runs`, { hint })
   }
+}
+
+/** What can be compared of a config: of plugins their names and options. Two functions are never equal. */
+function dataOf(config: Config): unknown {
+  return { ...config, plugins: config.plugins.map(({ name, options }) => ({ name, options })) }
 }
 
 function listensAlike(before: Config, after: Config): boolean {

@@ -8,9 +8,12 @@
 
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { type ConfigFault, quote, toFaults } from './config-faults.ts'
 import { GroveError } from './errors.ts'
 import { isAuthority, isSiteName } from './names.ts'
 import type { Plugin } from './plugin.ts'
+import { checkOptions } from './plugin-options.ts'
+import { isStandardSchema } from './standard-schema.ts'
 
 const port = z.int().min(0).max(65_535)
 
@@ -63,7 +66,11 @@ const siteSchema = z
   })
   .describe('One site.')
 
-const pluginShape = z.custom<Plugin>(isPlugin, 'a plugin: an object with a name (a-z, 0-9, -) and hooks')
+const mostPlugins = 100
+const pluginShape = z.custom<Plugin>(
+  isPlugin,
+  'a plugin: an object with a name (a-z, 0-9, -), hooks, and perhaps options with a Standard Schema for them',
+)
 
 const listenSchema = z
   .strictObject({
@@ -104,7 +111,11 @@ export const configSchema = z.strictObject({
     .max(256)
     .default(() => availableParallelism())
     .describe('Processes that serve visitors. Default: one per core.'),
-  plugins: z.array(pluginShape).max(100).default([]).describe('Plugins, in the order in which their hooks run.'),
+  plugins: z
+    .array(pluginShape)
+    .max(mostPlugins)
+    .default([])
+    .describe('Plugins, in the order in which their hooks run.'),
   sites: z
     .record(z.string().refine(isSiteName, 'a site name: 1 to 63 of a-z, 0-9 and - between them'), siteSchema)
     .default({})
@@ -151,24 +162,27 @@ export function defineConfig(config: ConfigInput): ConfigInput {
   return config
 }
 
-/** One fault in a config. */
-export interface ConfigFault {
-  /** Path to the value: `sites.shop.upstreams[0]`; empty for the whole. */
-  readonly path: string
-  readonly expected: string
-  readonly found: string
-}
-
 /** Checks a config. Throws `ERR_CONFIG_INVALID` that lists all faults (`details.faults`). `source` is named in the message. */
 export function parseConfig(input: unknown, source: string): Config {
   const parsed = configSchema.safeParse(input, { reportInput: true })
-  const faults = parsed.success ? crossFaults(parsed.data) : parsed.error.issues.flatMap(toFaults)
+  const own = parsed.success ? crossFaults(parsed.data) : parsed.error.issues.flatMap(toFaults)
+  const faults = [...own, ...optionFaults(input)]
   if (parsed.success && faults.length === 0) return parsed.data
   const lines = faults.map(
     ({ path, expected, found }) => `  ${path || '(config)'}: expected ${expected}, found ${found}`,
   )
   const count = faults.length === 1 ? 'one fault' : `${faults.length} faults`
   throw new GroveError('ERR_CONFIG_INVALID', `${source} has ${count}:\n${lines.join('\n')}`, { details: { faults } })
+}
+
+/** Faults in the options of plugins. From the input, so that they are told together with all others. */
+function optionFaults(input: unknown): ConfigFault[] {
+  const { plugins } = Object(input) as { plugins?: unknown }
+  if (!Array.isArray(plugins)) return []
+  return plugins.slice(0, mostPlugins).flatMap((plugin, index) => {
+    if (!isPlugin(plugin) || plugin.schema === undefined) return []
+    return checkOptions(plugin.schema, plugin.options, ['plugins', index, 'options']).faults ?? []
+  })
 }
 
 /** Faults that lie between values: names given twice, plugins of one name. */
@@ -202,57 +216,7 @@ function isPlugin(value: unknown): value is Plugin {
     typeof plugin.name === 'string' &&
     isSiteName(plugin.name) &&
     [plugin.start, plugin.headers, plugin.request, plugin.published].every(optionalFunction) &&
+    (plugin.schema === undefined || isStandardSchema(plugin.schema)) &&
     (plugin.routes === undefined || (typeof plugin.routes === 'object' && plugin.routes !== null))
   )
-}
-
-type Issue = z.core.$ZodIssue
-
-function toFaults(issue: Issue): ConfigFault[] {
-  const path = formatPath(issue.path)
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: formatPath([...issue.path, key]),
-      expected: 'no such key',
-      found: quote((issue.input as Record<string, unknown> | undefined)?.[key]),
-    }))
-  }
-  return [{ path, expected: describeExpected(issue), found: quote(issue.input) }]
-}
-
-function describeExpected(issue: Issue): string {
-  switch (issue.code) {
-    case 'invalid_type':
-      return `${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`
-    case 'invalid_value':
-      return `one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`
-    case 'too_small':
-      return `at least ${issue.minimum}${issue.origin === 'array' ? ' items' : ''}`
-    case 'too_big':
-      return `at most ${issue.maximum}${issue.origin === 'array' ? ' items' : ''}`
-    case 'invalid_format':
-      return `a valid ${issue.format}`
-    case 'invalid_union':
-      return issue.errors.flatMap((option) => option.map(describeExpected)).join(' or ') || issue.message
-    case 'invalid_key':
-      return issue.issues.map((inner) => inner.message).join(', ')
-    default:
-      return issue.message
-  }
-}
-
-function formatPath(path: readonly PropertyKey[]): string {
-  let text = ''
-  for (const key of path) {
-    if (typeof key === 'number') text += `[${key}]`
-    else text += text === '' ? String(key) : `.${String(key)}`
-  }
-  return text
-}
-
-function quote(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  if (typeof value === 'function') return 'a function'
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }

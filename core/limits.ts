@@ -173,6 +173,11 @@ export const limits = {
     publishedTimeoutMs: 60_000,
     /** Names and values that plugins add to one static file. */
     fileHeaderBytes: 8_192,
+    /** Options of one plugin: faults that are told, the length of each, and how deep and how far a value is looked into. */
+    optionFaults: 100,
+    faultChars: 300,
+    optionPath: 32,
+    optionLeaves: 10_000,
   },
   /** Time that a stopping process gives to what is under way. */
   drainMs: 30_000,

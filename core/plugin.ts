@@ -9,6 +9,7 @@ import type { Logger } from 'pino'
 import type { HeaderList } from './headers.ts'
 import type { Authority, BlobHash, SiteName, VersionNumber } from './names.ts'
 import type { Session } from './session.ts'
+import type { StandardSchemaV1 } from './standard-schema.ts'
 
 /** A value or a promise of it. */
 export type Awaitable<T> = T | Promise<T>
@@ -120,6 +121,14 @@ export interface PluginHost {
 export interface Plugin {
   /** 1 to 63 of `a-z0-9-`; the prefix of its routes. */
   readonly name: string
+  /**
+   * What {@link options} have to be, as a schema of any library that speaks Standard Schema v1 (zod does). Checked
+   * when the config is read: all faults are told with the config's own, and `grove validate` tells them too. It has
+   * to answer at once: a promise is a fault.
+   */
+  readonly schema?: StandardSchemaV1
+  /** The plugin's own options, as the operator wrote them. Faults tell where and what kind, never a value. */
+  readonly options?: unknown
   /** Opens what the plugin needs, in control. A throw, or 10 s without an end, stops the boot and names the plugin. */
   start?(host: PluginHost): Awaitable<AsyncDisposable | undefined>
   /** Headers for a static file; called once per file when a version is built. */

@@ -10,9 +10,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { checkInput } from '../../core/check-input.ts'
 import { GroveError, toGroveError } from '../../core/errors.ts'
 import type { FileInfo, Plugin, PublishEvent, Receipt, SiteInfo } from '../../core/plugin.ts'
+import { lazyOptions } from '../../core/plugin-options.ts'
 import { isNotFoundPage, notFoundTag, pathTag, siteTag } from './cache-tags.ts'
 import { type PurgeCounts, purgeVarnish } from './purge-client.ts'
 import { type PurgePlan, planPurge } from './purge-plan.ts'
@@ -20,7 +20,7 @@ import { type PurgePlan, planPurge } from './purge-plan.ts'
 const varnishUrl = z.string().refine((text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
   return url !== undefined && /^https?:$/.test(url.protocol) && `${url.origin}/` === url.href
-}, 'expected the URL of a Varnish without a path, such as http://127.0.0.1:6081')
+}, 'the URL of a Varnish without a path, such as http://127.0.0.1:6081')
 
 const optionsSchema = z.strictObject({
   /** Every Varnish that stands before this Grove, by the address at which it takes purges. */
@@ -41,7 +41,7 @@ const optionsSchema = z.strictObject({
   timeoutMs: z.int().min(10).max(30_000).default(5_000),
   /** How the time until the second purge passes, for tests. */
   wait: z
-    .custom<(ms: number) => Promise<unknown>>((value) => typeof value === 'function', 'expected a function')
+    .custom<(ms: number) => Promise<unknown>>((value) => typeof value === 'function', 'a function')
     .default(() => (ms: number) => sleep(ms)),
 })
 
@@ -54,14 +54,16 @@ export type CdnVarnishOptions = z.input<typeof optionsSchema>
  */
 const maxUrlsBesideTags = 10_000
 
-/** A plugin `cdn-varnish`. Throws `ERR_CONFIG_INVALID` when an option is not as expected. */
+/** A plugin `cdn-varnish`. Its options are checked when the config is read. */
 export function cdnVarnish(options: CdnVarnishOptions): Plugin {
-  const checked = checkInput(optionsSchema, options, { code: 'ERR_CONFIG_INVALID', what: 'options of cdnVarnish' })
-  const { urls: origins, maxAgeSeconds, reboundMs, xkey, timeoutMs, wait } = checked
+  const parsed = lazyOptions(optionsSchema, options)
   return {
     name: 'cdn-varnish',
+    schema: optionsSchema,
+    options,
 
     headers(file: FileInfo, site: SiteInfo) {
+      const { xkey, maxAgeSeconds } = parsed()
       const isForAnyPath = isNotFoundPage(file.path)
       if (!xkey) return ['cdn-cache-control', isForAnyPath ? 'no-store' : `max-age=${maxAgeSeconds}`]
       const tags = [siteTag(site.name), pathTag(site.name, file.path)]
@@ -70,6 +72,7 @@ export function cdnVarnish(options: CdnVarnishOptions): Plugin {
     },
 
     async published(event: PublishEvent): Promise<Receipt> {
+      const { urls: origins, reboundMs, xkey, timeoutMs, wait } = parsed()
       const whole = planPurge(event)
       const plan: PurgePlan = {
         urls: xkey && whole.urls.length > maxUrlsBesideTags ? [] : whole.urls,

@@ -6,9 +6,9 @@
  */
 
 import { z } from 'zod'
-import { checkInput } from '../../core/check-input.ts'
 import { GroveError } from '../../core/errors.ts'
 import type { Handler, Plugin } from '../../core/plugin.ts'
+import { lazyOptions } from '../../core/plugin-options.ts'
 import { openAccounts } from './accounts.ts'
 import { createCommands } from './commands.ts'
 import { createGuessLimits } from './guess-limits.ts'
@@ -34,7 +34,7 @@ const optionsSchema = z.strictObject({
   /** Most accounts. */
   maxAccounts: z.int().min(1).max(1_000_000).default(100_000),
   /** The clock, for tests. */
-  now: z.custom<() => number>((value) => typeof value === 'function', 'expected a function').default(() => Date.now),
+  now: z.custom<() => number>((value) => typeof value === 'function', 'a function').default(() => Date.now),
 })
 
 /** What {@link loginPassword} takes; all of it has a default. */
@@ -49,10 +49,9 @@ const knownAddressMs = 30 * 86_400_000
 /** Accounts and addresses whose attempts are remembered. */
 const maxLimitKeys = 50_000
 
-/** A plugin `login-password`. Throws `ERR_CONFIG_INVALID` when an option is not as expected. */
+/** A plugin `login-password`. Its options are checked when the config is read. */
 export function loginPassword(options: LoginPasswordOptions = {}): Plugin {
-  const checked = checkInput(optionsSchema, options, { code: 'ERR_CONFIG_INVALID', what: 'options of loginPassword' })
-  const { cost, accountLimit, addressLimit, maxAccounts, now } = checked
+  const parsed = lazyOptions(optionsSchema, options)
   let started: RouteOptions | undefined
   const postSignIn: Handler = (request, context) => {
     if (!started) throw new GroveError('ERR_PLUGIN', 'login-password was asked to sign in before it was started')
@@ -60,8 +59,11 @@ export function loginPassword(options: LoginPasswordOptions = {}): Plugin {
   }
   return {
     name: 'login-password',
+    schema: optionsSchema,
+    options,
     routes: { 'GET /': showPage, 'POST /sign-in': postSignIn, 'POST /sign-out': signOut },
     async start(host) {
+      const { cost, accountLimit, addressLimit, maxAccounts, now } = parsed()
       const accounts = await openAccounts(await host.openLog('accounts'), maxAccounts)
       const limits = { account: accountLimit, address: addressLimit, knownMs: knownAddressMs, maxKeys: maxLimitKeys }
       started = {

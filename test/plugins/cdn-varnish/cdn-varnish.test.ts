@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { parseConfig } from '../../../core/config.ts'
 import type { PublishEvent } from '../../../core/plugin.ts'
 import { type CdnVarnishOptions, cdnVarnish } from '../../../plugins/cdn-varnish/cdn-varnish.ts'
 import { groveVcl, startVarnish } from '../../services/varnish.ts'
@@ -326,6 +327,15 @@ for (const options of [
   { urls: ['http://127.0.0.1'], wait: 5 },
 ]) {
   t.test(`options ${JSON.stringify(options)} are refused when the config is read`, async (t) => {
-    t.throws(() => cdnVarnish(options as never), { code: 'ERR_CONFIG_INVALID', message: /options of cdnVarnish: / })
+    const plugin = cdnVarnish(options as never)
+    t.throws(() => parseConfig({ plugins: [plugin] }, 'the test'), {
+      code: 'ERR_CONFIG_INVALID',
+      message: /plugins\[0\]\.options\.\w.*: expected /,
+    })
+    await t.rejects(
+      async () => plugin.published?.(event({})),
+      { code: 'ERR_CONFIG_INVALID' },
+      'and by the plugin itself',
+    )
   })
 }

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { parseConfig } from '../../../core/config.ts'
 import { loginPassword } from '../../../plugins/login-password/login-password.ts'
 import { type Kept, startPlugin } from './plugin-host.ts'
 
@@ -150,9 +151,9 @@ for (const options of [
   [],
 ]) {
   t.test(`options ${JSON.stringify(options)} are refused when the config is read`, async (t) => {
-    t.throws(() => loginPassword(options as never), {
+    t.throws(() => parseConfig({ plugins: [loginPassword(options as never)] }, 'the test'), {
       code: 'ERR_CONFIG_INVALID',
-      message: /options of loginPassword: /,
+      message: /plugins\[0\]\.options.*: expected /,
     })
   })
 }
