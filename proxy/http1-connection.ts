@@ -198,8 +198,7 @@ export class Http1Connection implements EndingConnection, Watched {
   /** Refuses a request that was parsed. The connection ends: what else would come on it is not to be trusted. */
   #refuse(wire: Http1Wire, refusal: Refusal): void {
     this.#broken = true
-    this.#reject(refusal)
-    const body = refusalBody(refusal.status, nextRequestId())
+    const body = refusalBody(refusal.status, this.#reject(refusal))
     const headers = refusalHeaders(refusal.status)
     headers.push('content-length', String(body.length))
     wire.begin(refusal.status, headers)
@@ -238,19 +237,22 @@ export class Http1Connection implements EndingConnection, Watched {
 
   /** Says the last word on the socket itself, where no response exists, and ends the connection. */
   #say(refusal: Refusal): void {
-    this.#reject(refusal)
+    const requestId = this.#reject(refusal)
     const socket = this.#socket
     if (!socket.writable) {
       socket.destroy()
       return
     }
-    socket.end(rawRefusal(refusal.status, nextRequestId()))
+    socket.end(rawRefusal(refusal.status, requestId))
     socket.resume() // What still comes is taken and dropped, or the client may lose the answer.
     this.#limit(this.#context.limits.lingerMs)
   }
 
-  #reject({ status, reason }: Refusal): void {
-    this.#context.options.rejected({ status, reason, clientAddress: this.#peer.address })
+  /** Tells of a refusal, and answers the request id under which it did. */
+  #reject({ status, reason }: Refusal): string {
+    const requestId = nextRequestId()
+    this.#context.options.rejected({ requestId, status, reason, clientAddress: this.#peer.address })
+    return requestId
   }
 
   #limit(withinMs: number): void {

@@ -128,7 +128,8 @@ class Session implements Watched {
   /** A flood ends the session at once; an honest client that is caught opens another one. */
   #calm(reason: string): void {
     if (this.#session.destroyed) return
-    this.#context.options.rejected({ status: 429, reason, clientAddress: this.#peer.address })
+    const clientAddress = this.#peer.address
+    this.#context.options.rejected({ requestId: undefined, status: 429, reason, clientAddress })
     this.#session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
@@ -181,9 +182,10 @@ class Session implements Watched {
   }
 
   #refuse(wire: Http2Wire, { status, reason }: Refusal): void {
-    this.#context.options.rejected({ status, reason, clientAddress: this.#peer.address })
+    const requestId = nextRequestId()
+    this.#context.options.rejected({ requestId, status, reason, clientAddress: this.#peer.address })
     if (wire.gone) return
-    const body = refusalBody(status, nextRequestId())
+    const body = refusalBody(status, requestId)
     const headers = refusalHeaders(status)
     headers.push('content-length', String(body.length))
     wire.begin(status, headers, true)

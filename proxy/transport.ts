@@ -31,8 +31,10 @@ export interface TransportSettings {
   readonly serves: (authority: string) => boolean
 }
 
-/** A request that was refused before an exchange existed. */
+/** A request, or a whole connection, that was refused before an exchange existed. */
 export interface Rejection {
+  /** The id that the answer shows; undefined where there was no answer to show it. */
+  readonly requestId: string | undefined
   readonly status: number
   /** For operators; names the rule, never repeats what the client sent. */
   readonly reason: string

@@ -189,7 +189,11 @@ t.test('what two servers could read in two ways is refused and the connection cl
     if (!bytes.includes('/slow'))
       t.equal(harness.exchanges.length - handled, statuses.length - refusals.length, `${name}: handed on`)
     if (refusals.length > 0) t.match(text, /\r\nconnection: close\r\n/i, `${name}: says that it closes`)
-    if (refusals.length > 0) t.match(text, /\nrequest [0-9a-z-]{8,40}\n/, `${name}: has a request id`)
+    t.same(
+      [...text.matchAll(/\nrequest ([0-9a-z-]{8,40})\n/g)].map(([, id]) => id),
+      harness.rejected.slice(before).map(({ requestId }) => requestId),
+      `${name}: shows the request id that is told`,
+    )
   }
 })
 

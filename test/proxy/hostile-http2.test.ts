@@ -105,7 +105,13 @@ t.test('what is not clearly one request is refused or reset, and the session goe
     await harness.until(() => answered() || client.connection.closed)
     const reset = client.frames().some(({ type, stream }) => type === frameType.rst && stream === 1)
     if (refused === 'reset') t.ok(reset, `${name}: stream is reset`)
-    else t.equal(harness.rejected[before]?.status, refused, `${name}: status`)
+    else {
+      const told = harness.rejected[before]
+      t.equal(told?.status, refused, `${name}: status`)
+      const sent = client.frames().filter(({ type, stream }) => type === 0 && stream === 1)
+      const text = Buffer.concat(sent.map(({ payload }) => payload)).toString('latin1')
+      t.match(text, `\nrequest ${told?.requestId}\n`, `${name}: shows the request id that is told`)
+    }
     t.notOk(client.connection.closed, `${name}: session goes on`)
     client.connection.socket.destroy()
   }
