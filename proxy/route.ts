@@ -39,8 +39,9 @@ export function routeExchange(exchange: Exchange, site: SiteRuntime, options: Ro
     return
   }
   if (site.upstream) options.dynamic(exchange, site, options.sessionOf(exchange, site))
-  else if (entry && !isRead) answerMethodNotAllowed(exchange)
-  else if (!table || !serveNotFound(exchange, table, options.cache)) answerError(exchange, 404)
+  else if (!table) answerError(exchange, 404)
+  else if (entry && !isRead) answerMethodNotAllowed(exchange, table)
+  else serveNotFound(exchange, table, options.cache)
 }
 
 /** Whether this visitor gets the file from the static version. The session is looked at only where it matters. */

@@ -2,7 +2,7 @@
  * Static answers: GET and HEAD of what the table has (RFC 9110 sections 9.3.1, 13, 14 and 15).
  *
  * A file that is in memory is answered at once, and nothing is made on the way but what the answer needs. Whatever else
- * is needed (a file from disk, parts of it, a failure) may take its time.
+ * is needed (a file from disk, parts of it, a failure) may take its time. Every answer names its version, errors too.
  */
 
 import type { Exchange, FileSlice } from '../core/exchange.ts'
@@ -10,7 +10,7 @@ import { type HeaderList, joinHeader } from '../core/headers.ts'
 import { preferenceOf } from './accept-encoding.ts'
 import type { BlobCache } from './blob-cache.ts'
 import { evaluatePreconditions, ifRangeHolds } from './conditional.ts'
-import { answerError } from './error-page.ts'
+import { answerError, type ErrorAnswer } from './error-page.ts'
 import { multipartBody } from './multipart.ts'
 import { contentRange, parseRange, type RangeRequest, rangeBytes, unsatisfiedRange } from './ranges.ts'
 import type { Representation, StaticEntry, StaticRedirect, StaticTable } from './table.ts'
@@ -49,7 +49,7 @@ export function serveStatic(exchange: Exchange, table: StaticTable, entry: Stati
   }
   const representation = entry.select(preferenceOf(acceptEncoding))
   if (representation === undefined) {
-    answerError(exchange, 406, { headers: ['grove-version', table.label, 'vary', 'Accept-Encoding'] })
+    answerStaticError(exchange, table.label, 406, { headers: ['vary', 'Accept-Encoding'] })
     return
   }
   const precondition = evaluatePreconditions(ifMatch, ifNoneMatch, representation.etag)
@@ -61,26 +61,27 @@ export function serveStatic(exchange: Exchange, table: StaticTable, entry: Stati
 }
 
 /**
- * Answers a path where nothing is with the site's nearest `404.html` at status 404, and says whether there is one that
- * the client takes. No precondition and no range is looked at: they count for answers of 2xx only (RFC 9110 sections
- * 13.2.1 and 14.2), and there is no entity tag.
+ * Answers a path where nothing is with 404 and the site's nearest `404.html`, or a page of our own where there is none
+ * that the client takes. No precondition and no range is looked at: they count for answers of 2xx only (RFC 9110
+ * sections 13.2.1 and 14.2), and there is no entity tag.
  */
-export function serveNotFound(exchange: Exchange, table: StaticTable, cache: BlobCache): boolean {
+export function serveNotFound(exchange: Exchange, table: StaticTable, cache: BlobCache): void {
   const page = table.notFound(exchange.path)
-  if (page === undefined) return false
-  const representation = page.select(preferenceOf(joinHeader(exchange.headers, 'accept-encoding')))
-  if (representation === undefined) return false
+  const representation = page?.select(preferenceOf(joinHeader(exchange.headers, 'accept-encoding')))
+  if (representation === undefined) {
+    answerStaticError(exchange, table.label, 404)
+    return
+  }
   // The entity tag is the first of the validator headers.
   const list = representation.validatorHeaders.slice(2).concat(representation.contentHeaders)
   list.push('content-length', String(representation.bytes))
   if (exchange.method === 'HEAD') exchange.respond(404, list)
   else respondWith(exchange, representation, cache, 404, list)
-  return true
 }
 
 /** Answers a method that static content does not have with 405 (RFC 9110 section 15.5.6). */
-export function answerMethodNotAllowed(exchange: Exchange): void {
-  answerError(exchange, 405, { headers: ['allow', 'GET, HEAD'] })
+export function answerMethodNotAllowed(exchange: Exchange, table: StaticTable): void {
+  answerStaticError(exchange, table.label, 405, { headers: ['allow', 'GET, HEAD'] })
 }
 
 function joined(first: string | undefined, next: string | undefined): string | undefined {
@@ -159,7 +160,7 @@ async function respondFromDisk(
     if (request === 'ignore') exchange.respond(status, headers, content)
     else respondParts(exchange, representation, content, request)
   } catch (error) {
-    respondFailure(exchange, error)
+    respondFailure(exchange, representation.label, error)
   }
 }
 
@@ -194,8 +195,14 @@ function respondEmpty(exchange: Exchange, status: number, headers: string[]): vo
 const passingErrors: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
 /** The reason goes to the operator; the visitor learns the status and the request's id. */
-function respondFailure(exchange: Exchange, thrown: unknown): void {
+function respondFailure(exchange: Exchange, label: string, thrown: unknown): void {
   const { code, message } = thrown as NodeJS.ErrnoException
-  if (passingErrors.has(code)) answerError(exchange, 503, { headers: ['retry-after', '2'], error: message })
-  else answerError(exchange, 500, { error: message })
+  if (passingErrors.has(code))
+    answerStaticError(exchange, label, 503, { headers: ['retry-after', '2'], error: message })
+  else answerStaticError(exchange, label, 500, { error: message })
+}
+
+/** An error page of a version: `label` names it. */
+function answerStaticError(exchange: Exchange, label: string, status: number, answer: ErrorAnswer = {}): void {
+  answerError(exchange, status, { ...answer, headers: ['grove-version', label, ...(answer.headers ?? [])] })
 }

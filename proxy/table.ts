@@ -13,6 +13,8 @@ import { contentKey, type StoredContent } from './blob-cache.ts'
 
 /** A file in one coding, with ready header lists. */
 export interface Representation extends StoredContent {
+  /** `blog@42`, the value of Grove-Version. */
+  readonly label: string
   /** Media type, the value of Content-Type. */
   readonly type: string
   /** Strong, one per coding (RFC 9110 section 8.8.3.3), with its quotes. */
@@ -144,6 +146,7 @@ function represent(file: CompiledFile, label: string, coding: Coding | 'identity
   return {
     key: contentKey(hash, coding),
     hash,
+    label,
     coding,
     bytes,
     type,

@@ -295,12 +295,12 @@ t.test('no file descriptors left: 503, and to be asked again', async (t) => {
   const answer = await record({}, (exchange) => serveFrom(table, exchange, cache))
   t.equal(answer.status, 503)
   t.equal(answer.get('retry-after'), '2')
+  t.equal(answer.get('grove-version'), 'blog@7')
 })
 
 t.test("what is not there gets the site's page with 404, without tag, range or condition", async (t) => {
   const cache = createBlobCache(layout)
-  const ask = (request: RecordedRequest) =>
-    record(request, (exchange) => t.ok(serveNotFound(exchange, table, cache), 'answered'))
+  const ask = (request: RecordedRequest) => record(request, (exchange) => serveNotFound(exchange, table, cache))
   for (let i = 0; i < 2; i += 1) {
     const answer = await ask({ target: '/nothing', headers: ['range', 'bytes=0-1', 'if-none-match', '*'] })
     t.equal(answer.status, 404)
@@ -318,25 +318,29 @@ t.test("what is not there gets the site's page with 404, without tag, range or c
   t.equal(head.get('content-length'), '8')
 })
 
-t.test('a site without such a page leaves the answer to the caller', async (t) => {
-  const bare = buildTable({ site: 'blog', version: 1, files: [put('a.html', page)] })
-  const cache = createBlobCache(layout)
-  const answer = await record({ target: '/nothing' }, (exchange) => {
-    t.notOk(serveNotFound(exchange, bare, cache))
-    exchange.respond(418, [])
-  })
-  t.equal(answer.status, 418)
-  const refused = await record({ target: '/nothing', headers: ['accept-encoding', '*;q=0'] }, (exchange) => {
-    t.notOk(serveNotFound(exchange, table, cache))
-    exchange.respond(418, [])
-  })
-  t.equal(refused.status, 418)
-})
+t.test(
+  'a site without such a page, or none that the client takes, gets one of ours that names the version',
+  async (t) => {
+    const bare = buildTable({ site: 'blog', version: 1, files: [put('a.html', page)] })
+    const cache = createBlobCache(layout)
+    const answer = await record({ target: '/nothing' }, (exchange) => serveNotFound(exchange, bare, cache))
+    t.equal(answer.status, 404)
+    t.equal(answer.get('grove-version'), 'blog@1')
+    t.match(answer.body.toString(), '404 Not Found')
+    const refused = await record({ target: '/nothing', headers: ['accept-encoding', '*;q=0'] }, (exchange) =>
+      serveNotFound(exchange, table, cache),
+    )
+    t.equal(refused.status, 404)
+    t.equal(refused.get('grove-version'), 'blog@7')
+    t.notMatch(refused.body.toString(), 'not here')
+  },
+)
 
 t.test('other methods get 405 with those that there are', async (t) => {
-  const answer = await record({ method: 'POST' }, answerMethodNotAllowed)
+  const answer = await record({ method: 'POST' }, (exchange) => answerMethodNotAllowed(exchange, table))
   t.equal(answer.status, 405)
   t.equal(answer.get('allow'), 'GET, HEAD')
+  t.equal(answer.get('grove-version'), 'blog@7')
 })
 
 t.test('what is in memory is served when its file is gone', async (t) => {
