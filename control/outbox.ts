@@ -10,13 +10,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { z } from 'zod'
-import { GroveError, toGroveError } from '../core/errors.ts'
+import { toGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
 import type { Plugin, PublishEvent } from '../core/plugin.ts'
 import { coalesce } from './coalesce.ts'
 import { Semaphore } from './semaphore.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
+import { retryWaitMs, waitAtMost, within } from './within.ts'
 
 /** What an outbox is made with. */
 export interface OutboxOptions {
@@ -123,10 +124,7 @@ export class Outbox implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort()
     this.#started.resolve()
-    const waited = new AbortController()
-    const late = sleep(limits.outbox.stopMs, undefined, { signal: waited.signal }).catch(() => undefined)
-    await Promise.race([Promise.all(this.#running), late])
-    waited.abort()
+    await waitAtMost(limits.outbox.stopMs, this.#running)
     this.#announce()
   }
 
@@ -196,15 +194,8 @@ export class Outbox implements AsyncDisposable {
 
   async #call(plugin: Delivery['plugin'], event: PublishEvent): Promise<z.output<typeof receiptSchema>> {
     const timeoutMs = this.#options.publishedMs ?? limits.plugin.publishedTimeoutMs
-    const { promise: late, reject } = Promise.withResolvers<never>()
-    const timer = setTimeout(() => {
-      reject(new GroveError('ERR_TIMEOUT', `plugin "${plugin.name}" did not confirm within ${timeoutMs} ms`))
-    }, timeoutMs)
-    try {
-      return this.#checkReceipt(plugin, await Promise.race([plugin.published(event), late]))
-    } finally {
-      clearTimeout(timer)
-    }
+    const told = Promise.try(() => plugin.published(event))
+    return this.#checkReceipt(plugin, await within(told, timeoutMs, `plugin "${plugin.name}" did not confirm`))
   }
 
   /** What can be kept of a receipt. The work is done, so a receipt of a wrong shape must not lead to a retry. */
@@ -221,9 +212,7 @@ export class Outbox implements AsyncDisposable {
     delivery.again = true
     delivery.attempts += 1
     delivery.error = error.message.slice(0, limits.outbox.errorChars)
-    const { firstRetryMs, longestRetryMs } = limits.outbox
-    const ceilingMs = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(delivery.attempts - 1, 20))
-    const waitMs = Math.round(ceilingMs * (0.5 + Math.random() / 2))
+    const waitMs = retryWaitMs(delivery.attempts)
     const facts = { plugin: delivery.plugin.name, site: delivery.site.name, attempts: delivery.attempts, waitMs }
     this.#options.log.warn({ err: error, ...facts }, 'plugin did not take a publish, tried again later')
     await sleep(waitMs, undefined, { signal: this.#ended.signal }).catch(() => undefined)

@@ -12,6 +12,7 @@ import { isSiteName } from '../core/names.ts'
 import type { Command, Plugin, PluginHost, PluginLog, SiteInfo } from '../core/plugin.ts'
 import type { Handle, Log, Store } from '../store/store.ts'
 import { openOwnLog } from './own-log.ts'
+import { within } from './within.ts'
 
 /** What plugins are started with. */
 export interface StartPluginsOptions {
@@ -110,18 +111,6 @@ async function stop(stack: AsyncDisposableStack, name: string, log: Logger): Pro
     await within(stack.disposeAsync(), limits.plugin.stopTimeoutMs)
   } catch (error) {
     log.error({ err: error }, `plugin "${name}" did not stop in order`)
-  }
-}
-
-async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new GroveError('ERR_TIMEOUT', `not done within ${timeoutMs} ms`)), timeoutMs)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }
 
