@@ -7,7 +7,7 @@ import { Readable } from 'node:stream'
 import type { PublishFile } from '../core/admin-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { forEachParallel } from './parallel.ts'
+import { forEachParallel } from '../core/parallel.ts'
 import type { ScannedFile } from './scan.ts'
 
 const chunkBytes = 262_144

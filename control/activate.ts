@@ -13,6 +13,7 @@ import { GroveError } from '../core/errors.ts'
 import { compiledFile, type Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
+import { forEachParallel } from '../core/parallel.ts'
 import { compileVersion, writeCompiled } from './compile.ts'
 import { Followers } from './followers.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
@@ -86,19 +87,15 @@ export class Activator implements AsyncDisposable {
    */
   async compileAll(config: Config, { strict }: { strict: boolean }): Promise<Map<SiteName, LiveVersion>> {
     const compiled = new Map<SiteName, LiveVersion>()
-    const sites = this.#options.registry.served(config).values()
-    const work = async () => {
-      for (const site of sites) {
-        try {
-          const version = await this.#compile(site, config)
-          if (version) compiled.set(site.name, version)
-        } catch (error) {
-          if (strict && this.#live.has(site.name)) throw error
-          this.#options.log.error({ err: error, site: site.name }, 'live version cannot be compiled')
-        }
+    await forEachParallel(this.#options.registry.served(config), limits.control.compileParallel, async (site) => {
+      try {
+        const version = await this.#compile(site, config)
+        if (version) compiled.set(site.name, version)
+      } catch (error) {
+        if (strict && this.#live.has(site.name)) throw error
+        this.#options.log.error({ err: error, site: site.name }, 'live version cannot be compiled')
       }
-    }
-    await Promise.all(Array.from({ length: limits.control.compileParallel }, work))
+    })
     return compiled
   }
 

@@ -13,6 +13,7 @@ import { randomId } from '../core/ids.ts'
 import { compiledFile, type Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash } from '../core/names.ts'
+import { forEachParallel } from '../core/parallel.ts'
 import type { FileInfo, Plugin, SiteInfo } from '../core/plugin.ts'
 import type { TreeFile } from '../store/tree.ts'
 import { mergeHeaders, pluginHeaders } from './file-headers.ts'
@@ -130,16 +131,11 @@ function compileFile(file: TreeFile, { site, hasUpstream, plugins }: CompileInpu
 /** Fills in the copies that lie on disk; answers whether none is outstanding. */
 async function addVariants(files: CompiledFile[], layout: Layout): Promise<boolean> {
   let encoded = true
-  let next = 0
-  const work = async (): Promise<void> => {
-    for (let index = next++; index < files.length; index = next++) {
-      const file = files[index]
-      if (file === undefined || !wantsVariants(file.type, file.bytes)) continue
-      const found = await findVariants(layout, file.hash)
-      files[index] = { ...file, variants: found.variants }
-      encoded &&= found.isComplete
-    }
-  }
-  await Promise.all(Array.from({ length: limits.variant.lookups }, work))
+  await forEachParallel(files.entries(), limits.variant.lookups, async ([index, file]) => {
+    if (!wantsVariants(file.type, file.bytes)) return
+    const found = await findVariants(layout, file.hash)
+    files[index] = { ...file, variants: found.variants }
+    encoded &&= found.isComplete
+  })
   return encoded
 }

@@ -13,7 +13,8 @@ import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 import type { Blobs } from '../store/blobs.ts'
-import { checkTree, refuseFiles, type TreeFile } from '../store/tree.ts'
+import { missingBlobs } from '../store/missing-blobs.ts'
+import { checkTree } from '../store/tree.ts'
 import type { Activator } from './activate.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
@@ -51,7 +52,7 @@ export class Publisher {
   /** Of some contents those that are not here yet, each once. */
   missing(hashes: readonly BlobHash[]): Promise<BlobHash[]> {
     this.#options.guard.touch(hashes)
-    return this.#options.blobs.missing([...new Set(hashes)])
+    return this.#options.blobs.missing(hashes)
   }
 
   /** Takes in one content. Throws `ERR_BLOB_MISMATCH`, `ERR_TOO_LARGE`. */
@@ -66,12 +67,12 @@ export class Publisher {
    * `ERR_SITE_NAME`, `ERR_SITE_EXISTS`.
    */
   async publish(name: SiteName, request: PublishRequest): Promise<PublishResult> {
-    const { registry, guard, now, log } = this.#options
+    const { registry, blobs, guard, now, log } = this.#options
     if (!registry.serves(name)) checkNewSiteName(name)
     const { files, message, opId } = request
     checkTree(files)
     guard.touch(files.map(({ hash }) => hash))
-    const missing = await this.#missingOf(files)
+    const missing = await missingBlobs(blobs, files)
     if (missing.length > 0) return emptyResult(missing)
     const committed = await this.#turns.run(name, async () => {
       const site = registry.get(name) ?? (await registry.create(name))
@@ -153,23 +154,6 @@ export class Publisher {
     } catch {
       return reach // Some front is still behind; the caller is told how many are not.
     }
-  }
-
-  /** Contents that are not here. Throws `ERR_PUBLISH_REFUSED` when a size in the list is not that of the content. */
-  async #missingOf(files: readonly TreeFile[]): Promise<BlobHash[]> {
-    const sizes = new Map<BlobHash, number | undefined>()
-    for (const { hash } of files) sizes.set(hash, undefined)
-    const hashes = sizes.keys()
-    const work = async () => {
-      for (const hash of hashes) sizes.set(hash, await this.#options.blobs.bytesOf(hash))
-    }
-    await Promise.all(Array.from({ length: limits.control.sizeParallel }, work))
-    const wrong = files.flatMap(({ path, hash, bytes }) => {
-      const found = sizes.get(hash)
-      return found === undefined || found === bytes ? [] : { path, reason: `has ${found} bytes, not ${bytes}` }
-    })
-    if (wrong.length > 0) refuseFiles(wrong)
-    return [...sizes].filter(([, bytes]) => bytes === undefined).map(([hash]) => hash)
   }
 }
 

@@ -14,6 +14,7 @@ import { randomId } from '../core/ids.ts'
 import { type Layout, variantFile } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash } from '../core/names.ts'
+import { forEachParallel } from '../core/parallel.ts'
 import type { Blobs } from '../store/blobs.ts'
 import { decode, encode } from './encode.ts'
 import { isCompressible } from './media-type.ts'
@@ -101,11 +102,8 @@ export function createVariants(options: {
 
   return {
     async request(files) {
-      const sources = files.values()
-      const work = async (): Promise<void> => {
-        for (const source of sources) if (wantsVariants(source.type, source.bytes)) await makeOnce(source)
-      }
-      await Promise.all(Array.from({ length: limits.variant.parallel }, work))
+      const wanted = files.filter(({ type, bytes }) => wantsVariants(type, bytes))
+      await forEachParallel(wanted, limits.variant.parallel, makeOnce)
       if (ended.signal.aborted) throw new GroveError('ERR_CLOSED', 'copies are not made any more: control is stopping')
     },
     async close() {

@@ -14,12 +14,12 @@ import { GroveError } from '../core/errors.ts'
 import { blobFile, type Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import { type BlobHash, isBlobHash } from '../core/names.ts'
+import { forEachParallel } from '../core/parallel.ts'
 import { findBlob, readBlob, removeUnused, writeBlob } from './blob-file.ts'
 import { createFolderNames, makeFolder } from './durable.ts'
 
 /** The blobs of one data folder. */
 export interface Blobs {
-  has(hash: BlobHash): Promise<boolean>
   /** Those of the hashes that are not there, each once, in their order. */
   missing(hashes: readonly BlobHash[]): Promise<BlobHash[]>
   /** The length of a blob, or undefined when it is not there. */
@@ -65,16 +65,12 @@ export async function openBlobs(layout: Layout): Promise<Blobs> {
   return {
     bytesOf,
     put,
-    has: async (hash) => (await bytesOf(hash)) !== undefined,
     async missing(hashes) {
-      const missing: BlobHash[] = []
-      const distinct = [...new Set(hashes)]
-      for (let at = 0; at < distinct.length; at += limits.store.blobLookups) {
-        const some = distinct.slice(at, at + limits.store.blobLookups)
-        const lengths = await Promise.all(some.map(bytesOf))
-        missing.push(...some.filter((_, index) => lengths[index] === undefined))
-      }
-      return missing
+      const missing = new Set(hashes)
+      await forEachParallel([...missing], limits.store.blobLookups, async (hash) => {
+        if ((await bytesOf(hash)) !== undefined) missing.delete(hash)
+      })
+      return [...missing]
     },
     async putBytes(bytes) {
       const hash = createHash('sha256').update(bytes).digest('hex')

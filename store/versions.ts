@@ -11,10 +11,11 @@ import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type BlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
 import type { Blobs } from './blobs.ts'
+import { missingBlobs } from './missing-blobs.ts'
 import { createSerial } from './serial.ts'
 import { type Committed, openSiteLog, type SiteLog } from './site-log.ts'
 import type { Handle, Store, Ts } from './store.ts'
-import { checkTree, encodeTree, refuseFiles, type TreeFile } from './tree.ts'
+import { checkTree, encodeTree, type TreeFile } from './tree.ts'
 import {
   changeOf,
   type SiteChange,
@@ -169,26 +170,9 @@ function ofKind<Kind extends VersionEntry['kind']>(
   throw new GroveError('ERR_BAD_REQUEST', `operation id ${opId} was used for another operation`)
 }
 
-/**
- * Checks that every content is there with the length that the list gives it. The look marks it as used, which keeps
- * it from a sweep until the commit.
- */
+/** Checks that every content is there with the length that the list gives it. Throws `ERR_BLOB_MISSING`. */
 async function requireBlobs(blobs: Blobs, files: readonly TreeFile[]): Promise<void> {
-  const missing = new Set<BlobHash>()
-  const refused: { path: string; reason: string }[] = []
-  for (let at = 0; at < files.length; at += limits.store.blobLookups) {
-    const some = files.slice(at, at + limits.store.blobLookups)
-    const lengths = await Promise.all(some.map(({ hash }) => blobs.bytesOf(hash)))
-    for (const [index, { path, hash, bytes }] of some.entries()) {
-      const found = lengths[index]
-      if (found === undefined) missing.add(hash)
-      else if (found !== bytes)
-        refused.push({ path, reason: `is said to have ${bytes} bytes, its content has ${found}` })
-    }
-  }
-  if (refused.length > 0) refuseFiles(refused)
-  if (missing.size > 0)
-    throw new GroveError('ERR_BLOB_MISSING', `${missing.size} contents were not sent`, {
-      details: { missing: [...missing] },
-    })
+  const missing = await missingBlobs(blobs, files)
+  if (missing.length > 0)
+    throw new GroveError('ERR_BLOB_MISSING', `${missing.length} contents were not sent`, { details: { missing } })
 }

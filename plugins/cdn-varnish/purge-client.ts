@@ -3,6 +3,7 @@
 import { Pool } from 'undici'
 import { GroveError, toGroveError } from '../../core/errors.ts'
 import type { Authority } from '../../core/names.ts'
+import { forEachParallel } from '../../core/parallel.ts'
 import { type PurgePlan, packTags } from './purge-plan.ts'
 
 /** Below Varnish's default of 8 KiB for one header. */
@@ -52,8 +53,8 @@ export async function purgeVarnish(origin: string, plan: PurgePlan, options: Pur
     objects += Number(answer.headers['purged']) || 0
   }
   try {
-    await inParallel(packTags(plan.tags, maxTagBytes), (xkey) => purge('/', { host: authority, xkey }))
-    await inParallel(plan.urls, (url) => purge(url.target, { host: url.authority }))
+    await forEachParallel(packTags(plan.tags, maxTagBytes), parallel, (xkey) => purge('/', { host: authority, xkey }))
+    await forEachParallel(plan.urls, parallel, (url) => purge(url.target, { host: url.authority }))
   } finally {
     // After a fault the others are not waited for: they are repeated anyway.
     await pool.destroy()
@@ -71,21 +72,4 @@ function refusedError(origin: string, status: number): GroveError {
     details: { origin, status },
     ...(hint !== undefined && { hint }),
   })
-}
-
-/** Runs `work` over all items, {@link parallel} at once. The first fault ends it. */
-async function inParallel<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
-  const iterator = items[Symbol.iterator]()
-  let failed = false
-  const worker = async () => {
-    for (let next = iterator.next(); !next.done && !failed; next = iterator.next()) {
-      try {
-        await work(next.value)
-      } catch (error) {
-        failed = true
-        throw error
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: parallel }, worker))
 }

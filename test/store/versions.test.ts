@@ -210,7 +210,7 @@ t.test('a publish that cannot be is refused and changes nothing', async (t) => {
   const wrongLength = files.map((file) => ({ ...file, bytes: 2 }))
   await t.rejects(versions.publish(input(wrongLength)), {
     code: 'ERR_PUBLISH_REFUSED',
-    message: /"a" is said to have 2 bytes, its content has 1/,
+    message: /"a" has 1 bytes, not 2/,
   })
   t.equal(await codeOf(versions.publish(input([], 'x'.repeat(1_001)))), 'ERR_PUBLISH_REFUSED')
   t.equal(await codeOf(versions.publish({ ...input([]), opId: 'short' })), 'ERR_BAD_REQUEST')

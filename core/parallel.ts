@@ -1,6 +1,9 @@
 /** Work on many things, a bounded number at a time. */
 
-/** Runs `work` on every item, at most `parallel` at once. The first failure stops the start of more and is thrown. */
+/**
+ * Runs `work` on every item, at most `parallel` at once. Items are taken as places come free. The first failure stops
+ * the start of more and is thrown; what has begun by then goes on.
+ */
 export async function forEachParallel<T>(
   items: Iterable<T>,
   parallel: number,
