@@ -14,8 +14,8 @@ import { toGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
 import type { Plugin, PublishEvent } from '../core/plugin.ts'
+import { createTurnstile } from '../core/turnstile.ts'
 import { coalesce } from './coalesce.ts'
-import { Semaphore } from './semaphore.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
 import { retryWaitMs, waitAtMost, within } from './within.ts'
 
@@ -62,7 +62,11 @@ const receiptSchema = z.object({ action: z.string(), details: z.record(z.string(
 export class Outbox implements AsyncDisposable {
   readonly #options: OutboxOptions
   readonly #ended = new AbortController()
-  readonly #calls = new Semaphore(limits.outbox.parallel)
+  readonly #calls = createTurnstile({
+    parallel: limits.outbox.parallel,
+    most: limits.outbox.inLine,
+    what: 'deliveries to plugins',
+  })
   /** Keyed by plugin and site. Only what has something to deliver is here. */
   readonly #deliveries = new Map<string, Delivery>()
   readonly #running = new Set<Promise<void>>()
@@ -179,10 +183,10 @@ export class Outbox implements AsyncDisposable {
     const signal = this.#ended.signal
     await this.#options.inForce(site.name, signal)
     const event = coalesce({ plugin: plugin.name, site: this.#options.registry.info(site.name), after, changes })
-    const receipt = await this.#calls.run(signal, async () => {
+    const receipt = await this.#calls.run(async () => {
       await this.#options.settle(site.name)
       return this.#call(plugin, event)
-    })
+    }, signal)
     const atMs = this.#options.now()
     await site.events.addReceipt({ plugin: plugin.name, upto, versions: event.versions, atMs, ...receipt })
     delivery.versions = outstanding.slice(changes.length).map(({ version }) => version)

@@ -15,10 +15,10 @@ import { type Layout, variantFile } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash } from '../core/names.ts'
 import { forEachParallel } from '../core/parallel.ts'
+import { createTurnstile } from '../core/turnstile.ts'
 import type { Blobs } from '../store/blobs.ts'
 import { decode, encode } from './encode.ts'
 import { isCompressible } from './media-type.ts'
-import { Semaphore } from './semaphore.ts'
 
 /** A content that copies are wanted of. `type` is its media type. */
 export interface VariantSource {
@@ -78,13 +78,14 @@ export function createVariants(options: {
 }): Variants {
   const { layout, blobs, log } = options
   const ended = new AbortController()
-  const places = new Semaphore(limits.variant.parallel)
+  const { parallel, inLine } = limits.variant
+  const places = createTurnstile({ parallel, most: inLine, what: 'contents to be copied' })
   /** Keyed by hash: a content that two requests want is copied once. Each request has a few in here at a time. */
   const underWay = new Map<BlobHash, Promise<void>>()
 
   async function make(source: VariantSource): Promise<void> {
     try {
-      await places.run(ended.signal, () => makeVariants(layout, blobs, source, ended.signal))
+      await places.run(() => makeVariants(layout, blobs, source, ended.signal), ended.signal)
     } catch (error) {
       if (!ended.signal.aborted) log.error({ err: error, hash: source.hash }, 'copies in other codings cannot be made')
     } finally {
@@ -103,7 +104,7 @@ export function createVariants(options: {
   return {
     async request(files) {
       const wanted = files.filter(({ type, bytes }) => wantsVariants(type, bytes))
-      await forEachParallel(wanted, limits.variant.parallel, makeOnce)
+      await forEachParallel(wanted, parallel, makeOnce)
       if (ended.signal.aborted) throw new GroveError('ERR_CLOSED', 'copies are not made any more: control is stopping')
     },
     async close() {

@@ -67,7 +67,7 @@ export const limits = {
     refusedListed: 100,
   },
   /** Copies of a file in other content codings. */
-  variant: { minBytes: 256, maxBytes: 16_777_216, parallel: 2, lookups: 32 },
+  variant: { minBytes: 256, maxBytes: 16_777_216, parallel: 2, lookups: 32, inLine: 20_000 },
   /** One file's line in a compiled version. */
   compiled: { lineBytes: 65_536 },
   /** What one front keeps in memory. */
@@ -113,7 +113,6 @@ export const limits = {
     sites: 10_000,
     turns: 1_000,
     compileParallel: 4,
-    sizeParallel: 16,
     helloMs: 5_000,
     frontConnections: 1_024,
     frontAnswerMs: 10_000,
@@ -135,6 +134,8 @@ export const limits = {
     longestRetryMs: 60_000,
     changesPerEvent: 1_000,
     parallel: 16,
+    /** One for each plugin and site that has something to be told. */
+    inLine: 1_000_000,
     stopMs: 5_000,
     errorChars: 500,
     receiptBytes: 4_096,

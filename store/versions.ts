@@ -10,9 +10,9 @@ import { createHash } from 'node:crypto'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type BlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
+import { createTurnstile } from '../core/turnstile.ts'
 import type { Blobs } from './blobs.ts'
 import { missingBlobs } from './missing-blobs.ts'
-import { createSerial } from './serial.ts'
 import { type Committed, openSiteLog, type SiteLog } from './site-log.ts'
 import type { Handle, Store, Ts } from './store.ts'
 import { checkTree, encodeTree, type TreeFile } from './tree.ts'
@@ -81,7 +81,7 @@ export async function openSiteVersions(
 ): Promise<SiteVersions> {
   const name = toSiteName(site.name)
   const log = await openSiteLog(store, handle, blobs, `/sites/${site.owner}/${name}/versions`)
-  const inTurn = createSerial(limits.store.waitingChanges)
+  const { run: inTurn } = createTurnstile({ most: limits.store.waitingChanges, what: `changes of site "${name}"` })
   await log.refresh()
   return {
     name,

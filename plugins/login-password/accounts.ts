@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { GroveError } from '../../core/errors.ts'
 import type { SiteName } from '../../core/names.ts'
 import type { PluginLog } from '../../core/plugin.ts'
+import { createTurnstile } from '../../core/turnstile.ts'
 
 /** One account. */
 export interface Account {
@@ -17,12 +18,15 @@ export interface Account {
   readonly changedAtMs: number
 }
 
+/** Changes that wait for each other: more than sign-ins and commands can ask for at once. */
+const mostChanges = 1_000
+
 /** All accounts. Each change is durable when it resolves, and seen by {@link Accounts.get} from then on. */
 export interface Accounts {
   get(userId: string): Account | undefined
   /** Sorted by user id. */
   list(): readonly Account[]
-  /** Throws `ERR_USER` when there is one of that id, `ERR_TOO_MANY` when there are too many. */
+  /** Throws `ERR_USER` when there is one of that id, `ERR_TOO_MANY` when there are too many of them or of changes. */
   add(account: Account): Promise<void>
   /** Puts `after` in the place of `before`, and answers whether `before` was still the account when it came to that. */
   replace(before: Account, after: Account): Promise<boolean>
@@ -47,13 +51,8 @@ export async function openAccounts(log: PluginLog, max: number): Promise<Account
   const accounts = new Map<string, Account>()
   for (const record of await log.read()) apply(accounts, record)
 
-  let last: Promise<unknown> = Promise.resolve()
   /** One change at a time, so that what was checked still holds when the record is written. */
-  const change = <T>(run: () => Promise<T>): Promise<T> => {
-    const result = last.then(run)
-    last = result.catch(() => undefined) // The caller gets the error; the next change does not depend on it.
-    return result
-  }
+  const { run: change } = createTurnstile({ most: mostChanges, what: 'changes of accounts' })
   const put = async (account: Account) => {
     await log.append({ kind: 'put', ...account })
     accounts.set(account.userId, account)

@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { checkInput } from '../../core/check-input.ts'
 import { GroveError } from '../../core/errors.ts'
 import type { Command, PluginHost } from '../../core/plugin.ts'
+import { createTurnstile } from '../../core/turnstile.ts'
 import { type Accounts, existsError, unknownError } from './accounts.ts'
 import { type HashCost, hashPassword, maxPasswordBytes, passwordBytes } from './password-hash.ts'
-import { createTurnstile } from './turnstile.ts'
 import { toUserId } from './user-id.ts'
 
 /** Shortest password, in characters. */
@@ -47,7 +47,7 @@ export function createCommands(
   { accounts, cost, now }: CommandOptions,
 ): Readonly<Record<string, Command>> {
   // Apart from the line of sign-ins, so that a flood of guesses does not hold up the operator.
-  const turnstile = createTurnstile({ parallel: 1, waiting: 64 })
+  const turnstile = createTurnstile({ most: 65, what: 'commands about users' })
   const hash = (text: string) => turnstile.run(() => hashPassword(text, cost))
   return {
     async add(input) {

@@ -9,12 +9,12 @@ import { z } from 'zod'
 import { GroveError } from '../../core/errors.ts'
 import type { Handler, Plugin } from '../../core/plugin.ts'
 import { lazyOptions } from '../../core/plugin-options.ts'
+import { createTurnstile } from '../../core/turnstile.ts'
 import { openAccounts } from './accounts.ts'
 import { createCommands } from './commands.ts'
 import { createGuessLimits } from './guess-limits.ts'
 import { defaultHashCost } from './password-hash.ts'
 import { type RouteOptions, showPage, signIn, signOut } from './routes.ts'
-import { createTurnstile } from './turnstile.ts'
 
 const limitSchema = z.strictObject({ burst: z.int().min(1).max(10_000), everyMs: z.int().min(1).max(86_400_000) })
 
@@ -40,8 +40,8 @@ const optionsSchema = z.strictObject({
 /** What {@link loginPassword} takes; all of it has a default. */
 export type LoginPasswordOptions = z.input<typeof optionsSchema>
 
-/** How many hashes are computed at once, and how many sign-ins wait for their turn: a bound on memory and on time. */
-const signInTurnstile = { parallel: 2, waiting: 64 }
+/** How many hashes are computed at once, and how many sign-ins are let in before: a bound on memory and on time. */
+const signInTurnstile = { parallel: 2, most: 66, what: 'sign-ins' }
 
 /** How long an address from which somebody signed in is not held up by guesses that others make at the account. */
 const knownAddressMs = 30 * 86_400_000

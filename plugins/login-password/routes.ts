@@ -8,6 +8,7 @@
 import type { Logger } from 'pino'
 import { GroveError } from '../../core/errors.ts'
 import type { Handler, RouteContext } from '../../core/plugin.ts'
+import type { Turnstile } from '../../core/turnstile.ts'
 import type { Account, Accounts } from './accounts.ts'
 import type { GuessLimits } from './guess-limits.ts'
 import { safeNextPath } from './next-path.ts'
@@ -21,7 +22,6 @@ import {
   unmatchedHash,
   verifyPassword,
 } from './password-hash.ts'
-import type { Turnstile } from './turnstile.ts'
 import { toUserId } from './user-id.ts'
 
 /** What the routes work on. */
