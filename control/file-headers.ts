@@ -5,7 +5,7 @@
  */
 
 import { GroveError } from '../core/errors.ts'
-import { type HeaderList, isValidHeader } from '../core/headers.ts'
+import { type HeaderList, hopByHopHeaders, isValidHeader } from '../core/headers.ts'
 import { limits } from '../core/limits.ts'
 import type { FileInfo, Plugin, SiteInfo } from '../core/plugin.ts'
 
@@ -17,18 +17,7 @@ export interface FileTraits {
 
 /** Headers that only the host sends, with the reason. Keyed by name. */
 const refusedNames: ReadonlyMap<string, string> = new Map([
-  ...[
-    'alt-svc',
-    'connection',
-    'keep-alive',
-    'proxy-authenticate',
-    'proxy-authorization',
-    'proxy-connection',
-    'te',
-    'trailer',
-    'transfer-encoding',
-    'upgrade',
-  ].map((name) => [name, 'it is about one connection'] as const),
+  ...[...hopByHopHeaders].map((name) => [name, 'it is about one connection'] as const),
   ...['content-length', 'content-encoding', 'content-range', 'accept-ranges'].map(
     (name) => [name, 'it follows from the content that is sent'] as const,
   ),

@@ -8,7 +8,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
-import { type HeaderList, toHeaders } from '../core/headers.ts'
+import { type HeaderList, hopByHopHeaders, toHeaders, withoutHeaders } from '../core/headers.ts'
 import { type Authority, isAuthority, type SiteName } from '../core/names.ts'
 import type { Session } from '../core/session.ts'
 
@@ -68,22 +68,12 @@ function single(value: string | string[] | undefined): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-/** RFC 9110 section 7.6.1, and what describes this hop's message. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+/** What describes this hop's message, and nothing of the next one's. */
+const ofThisHop: ReadonlySet<string> = new Set([...hopByHopHeaders, 'content-length', 'expect'])
 
 /** A list without the headers of this hop. Names are in lower case. */
 export function withoutHop(headers: HeaderList): string[] {
-  return pairs(headers).flatMap(([name, value]) => (hopByHop.has(name) ? [] : [name, value]))
+  return withoutHeaders(headers, ofThisHop)
 }
 
 /** The request as a handler gets it, with the visitor's URL. Throws `TypeError` for headers that the web does not know. */

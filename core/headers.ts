@@ -46,6 +46,24 @@ export function toHeaders(list: HeaderList): Headers {
   return headers
 }
 
+/**
+ * Names of headers that are about one connection (RFC 9110 section 7.6.1 and what else is meant for one hop), beside
+ * whatever Connection names. TE is among them as a whole, since no trailers are passed on.
+ */
+export const hopByHopHeaders: ReadonlySet<string> = new Set([
+  'alt-svc',
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/
 

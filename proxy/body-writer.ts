@@ -8,7 +8,7 @@
 import { close, createReadStream } from 'node:fs'
 import { Readable, type Writable } from 'node:stream'
 import type { Body, FileSlice } from '../core/exchange.ts'
-import { type HeaderList, isValidHeader } from '../core/headers.ts'
+import { type HeaderList, hopByHopHeaders, isValidHeader } from '../core/headers.ts'
 
 /** Bytes are handed to a connection in pieces of this size, so that a slow client holds no copy of a big body. */
 const pieceBytes = 65_536
@@ -50,7 +50,7 @@ export function planAnswer(method: string, status: number, headers: HeaderList, 
     const name = headers[i] as string
     const value = headers[i + 1] as string
     if (!isValidHeader(name, value)) throw new TypeError(`header "${name}" has a character that no header may have`)
-    if (isOfOneHop(name) || (name === 'content-length' && status === 204)) continue
+    if (hopByHopHeaders.has(name) || (name === 'content-length' && status === 204)) continue
     if (name === 'content-length') {
       if (declared !== undefined || !/^\d{1,15}$/.test(value)) throw new TypeError('expected one Content-Length')
       declared = value
@@ -96,21 +96,6 @@ export function disposeBody(body: Body): void {
 function knownBytes(body: Body): number | undefined {
   if (body === undefined) return 0
   return body instanceof Readable ? undefined : body.length
-}
-
-function isOfOneHop(name: string): boolean {
-  switch (name) {
-    case 'connection':
-    case 'keep-alive':
-    case 'proxy-connection':
-    case 'transfer-encoding':
-    case 'upgrade':
-    case 'trailer':
-    case 'te':
-      return true
-    default:
-      return false
-  }
 }
 
 function closeFile(fd: number): void {

@@ -7,7 +7,7 @@
  * Then ours are set. The session cookie never leaves Grove: an upstream that had it could be the visitor.
  */
 
-import { getHeader, type HeaderList, joinHeader } from '../core/headers.ts'
+import { getHeader, type HeaderList, hopByHopHeaders, joinHeader } from '../core/headers.ts'
 import type { SiteName } from '../core/names.ts'
 import { sessionCookieName } from '../core/session.ts'
 import type { VisitedOrigin } from './visited-origin.ts'
@@ -23,21 +23,6 @@ export interface Forwarding {
   /** Set when the visitor is signed in: the user's id, and the signed form of it. */
   readonly identity?: { readonly userId: string; readonly token: string } | undefined
 }
-
-/** Meant for one hop (RFC 9110 section 7.6.1), beside whatever Connection names. No trailers are forwarded, so TE goes whole. */
-const hopByHop: ReadonlySet<string> = new Set([
-  'alt-svc',
-  'connection',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 /** What only Grove may say, or has answered itself (Expect), or that some server takes for a setting (Proxy: HTTPoxy). */
 const ours: ReadonlySet<string> = new Set([
@@ -108,7 +93,7 @@ export function cleanAnswerHeaders(headers: HeaderList): string[] {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1] as string
-    if (named?.has(name) || hopByHop.has(name) || normalize(name).startsWith('grove-')) continue
+    if (named?.has(name) || hopByHopHeaders.has(name) || normalize(name).startsWith('grove-')) continue
     if (name === 'set-cookie' && isSessionCookie(value)) continue
     kept.push(name, value)
   }
@@ -121,7 +106,7 @@ export function withoutHopByHop(headers: HeaderList): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
-    if (!hopByHop.has(name) && !named?.has(name)) kept.push(name, headers[i + 1] as string)
+    if (!hopByHopHeaders.has(name) && !named?.has(name)) kept.push(name, headers[i + 1] as string)
   }
   return kept
 }
@@ -132,11 +117,11 @@ export function encodeUserId(userId: string): string {
 }
 
 function isDroppedFromRequest(name: string): boolean {
-  if (hopByHop.has(name) || ours.has(name) || ourPrefixes.some((prefix) => name.startsWith(prefix))) return true
+  if (hopByHopHeaders.has(name) || ours.has(name) || ourPrefixes.some((prefix) => name.startsWith(prefix))) return true
   const normal = normalize(name)
   if (normal === name) return false
   return (
-    hopByHop.has(normal) ||
+    hopByHopHeaders.has(normal) ||
     ours.has(normal) ||
     framing.has(normal) ||
     ourPrefixes.some((prefix) => normal.startsWith(prefix))
