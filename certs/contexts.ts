@@ -13,6 +13,7 @@ import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Leaf } from '../core/messages.ts'
 import { isAuthority } from '../core/names.ts'
+import { setNewest } from '../core/newest.ts'
 
 /** What contexts are made with. */
 export interface ContextsOptions {
@@ -49,33 +50,8 @@ export function createContexts(options: ContextsOptions): Contexts {
   const entries = new Map<string, Entry>()
   /** Names that were refused, with the moment until which that stands; oldest first. */
   const refusedUntilMs = new Map<string, number>()
-  /** Keyed by name. */
-  const pending = new Map<string, Promise<Entry>>()
-
-  function ask(name: string): Promise<Entry> {
-    const running = pending.get(name)
-    if (running) return running
-    if (pending.size >= limits.cert.asking)
-      return Promise.reject(new GroveError('ERR_TOO_MANY', `more than ${limits.cert.asking} names are being asked for`))
-    const started: Promise<Entry> = Promise.try(options.request, name)
-      .then((leaf) => {
-        const entry = toEntry(leaf, now())
-        // A name that was forgotten meanwhile may have got the old certificate: it serves who waited, nobody after.
-        if (pending.get(name) === started) keep(name, entry)
-        return entry
-      })
-      .finally(() => {
-        if (pending.get(name) === started) pending.delete(name)
-      })
-    pending.set(name, started)
-    return started
-  }
-
-  function keep(name: string, entry: Entry): void {
-    entries.delete(name)
-    entries.set(name, entry)
-    dropOldest(entries, limits.front.certificates)
-  }
+  const keep = (name: string, entry: Entry) => setNewest(entries, name, entry, limits.front.certificates)
+  const { ask, forget } = createQuestions(options.request, now, keep)
 
   function refuse(name: string, error: unknown): undefined {
     const code = error instanceof GroveError ? error.code : undefined
@@ -83,9 +59,7 @@ export function createContexts(options: ContextsOptions): Contexts {
     if (code !== 'ERR_CERT_NAME' && code !== 'ERR_TOO_MANY')
       options.log.warn({ err: error, name }, 'no certificate: the handshake is refused')
     if (code === 'ERR_TOO_MANY') return
-    refusedUntilMs.delete(name)
-    refusedUntilMs.set(name, now() + limits.cert.unknownNameMs)
-    dropOldest(refusedUntilMs, limits.cert.unknownNames)
+    setNewest(refusedUntilMs, name, now() + limits.cert.unknownNameMs, limits.cert.unknownNames)
   }
 
   function renewIfDue(name: string, entry: Entry): void {
@@ -117,7 +91,7 @@ export function createContexts(options: ContextsOptions): Contexts {
       for (const name of names) {
         entries.delete(name)
         refusedUntilMs.delete(name)
-        pending.delete(name)
+        forget(name)
       }
     },
     get size() {
@@ -126,8 +100,48 @@ export function createContexts(options: ContextsOptions): Contexts {
     [Symbol.dispose]() {
       entries.clear()
       refusedUntilMs.clear()
-      pending.clear()
     },
+  }
+}
+
+/** Questions for certificates that wait for their answers. */
+interface Questions {
+  /** Asks, or joins whoever asks for the same name already. Rejects with `ERR_TOO_MANY` over `limits.cert.asking`. */
+  ask(name: string): Promise<Entry>
+  /** The answer to a question under way serves who waits for it, and nobody after. */
+  forget(name: string): void
+}
+
+/** Nobody asks yet. `keep` takes each answer that may serve others. */
+function createQuestions(
+  request: ContextsOptions['request'],
+  now: () => number,
+  keep: (name: string, entry: Entry) => void,
+): Questions {
+  /** Keyed by name. */
+  const pending = new Map<string, Promise<Entry>>()
+  return {
+    ask(name) {
+      const running = pending.get(name)
+      if (running) return running
+      if (pending.size >= limits.cert.asking)
+        return Promise.reject(
+          new GroveError('ERR_TOO_MANY', `more than ${limits.cert.asking} names are being asked for`),
+        )
+      const started: Promise<Entry> = Promise.try(request, name)
+        .then((leaf) => {
+          const entry = toEntry(leaf, now())
+          // A name that was forgotten meanwhile may have got the old certificate.
+          if (pending.get(name) === started) keep(name, entry)
+          return entry
+        })
+        .finally(() => {
+          if (pending.get(name) === started) pending.delete(name)
+        })
+      pending.set(name, started)
+      return started
+    },
+    forget: (name) => void pending.delete(name),
   }
 }
 
@@ -147,11 +161,4 @@ function toEntry(leaf: Leaf, nowMs: number): Entry {
   // Control may answer a leaf that is due, when it cannot renew: then it is not to be asked at every handshake.
   const renewAtMs = Math.max(leaf.renewAtMs, nowMs + limits.cert.retryMs)
   return { context, notAfterMs: leaf.notAfterMs, renewAtMs }
-}
-
-function dropOldest<T>(map: Map<string, T>, most: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= most) return
-    map.delete(key)
-  }
 }

@@ -12,6 +12,7 @@ import type { Logger } from 'pino'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Leaf } from '../core/messages.ts'
+import { setNewest } from '../core/newest.ts'
 import { makePrivateFolder, readIfThere, removeLeftovers, replaceFile } from '../core/private-file.ts'
 import { decodeLeaf, encodeLeaf, leafFile } from './leaf-file.ts'
 import type { OwnCa } from './own-ca.ts'
@@ -86,12 +87,7 @@ export function openLeaves(options: LeavesOptions): Leaves {
   }
 
   function keep(leaf: Leaf): Leaf {
-    cached.delete(leaf.name)
-    cached.set(leaf.name, leaf)
-    for (const oldest of cached.keys()) {
-      if (cached.size <= limits.cert.leaves) break
-      cached.delete(oldest)
-    }
+    setNewest(cached, leaf.name, leaf, limits.cert.leaves)
     return leaf
   }
 
@@ -110,20 +106,22 @@ export function openLeaves(options: LeavesOptions): Leaves {
       pending.set(name, started)
       return started
     },
-    async sweep() {
-      await makePrivateFolder(options.folder)
-      let removed = await removeLeftovers(options.folder)
-      for (const entry of await readdir(options.folder)) {
-        if (!entry.endsWith('.pem')) continue
-        const file = join(options.folder, entry)
-        const text = await readIfThere(file)
-        if (text === undefined || endOf(text) > now()) continue
-        await rm(file, { force: true })
-        removed += 1
-      }
-      return removed
-    },
+    sweep: () => sweep(options.folder, now()),
   }
+}
+
+async function sweep(folder: string, nowMs: number): Promise<number> {
+  await makePrivateFolder(folder)
+  let removed = await removeLeftovers(folder)
+  for (const entry of await readdir(folder)) {
+    if (!entry.endsWith('.pem')) continue
+    const file = join(folder, entry)
+    const text = await readIfThere(file)
+    if (text === undefined || endOf(text) > nowMs) continue
+    await rm(file, { force: true })
+    removed += 1
+  }
+  return removed
 }
 
 /** When the certificate in a file ends, in milliseconds; 0 when there is none to read. */

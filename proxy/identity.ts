@@ -9,6 +9,7 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { limits } from '../core/limits.ts'
 import type { FrontKeys } from '../core/messages.ts'
+import { setNewest } from '../core/newest.ts'
 import type { Session } from '../core/session.ts'
 
 /** Signs identities with one key. Made anew when keys rotate. */
@@ -48,9 +49,7 @@ export function createIdentity(keys: Pick<FrontKeys, 'identity' | 'identityPubli
       if (known && known.atMs <= nowMs && nowMs < known.atMs + reuseMs && nowMs < session.expiresAtMs)
         return known.token
       const token = signToken(header, key, session, origin, nowMs)
-      recent.delete(name)
-      recent.set(name, { token, atMs: nowMs })
-      if (recent.size > limits.front.identities) recent.delete(recent.keys().next().value as string)
+      setNewest(recent, name, { token, atMs: nowMs }, limits.front.identities)
       return token
     },
   }

@@ -11,6 +11,7 @@
  */
 
 import { isIPv6 } from 'node:net'
+import { setNewest } from '../../core/newest.ts'
 
 /** How many attempts one key has: `burst` at once, then one every `everyMs`. */
 export interface GuessLimit {
@@ -124,14 +125,6 @@ function createBuckets({ burst, everyMs }: GuessLimit, maxKeys: number): Buckets
       if (moment !== undefined) emptyAt.set(key, moment - everyMs)
     },
   }
-}
-
-/** Sets a key as the newest of a map, and forgets the oldest when there are too many. */
-function setNewest(map: Map<string, number>, key: string, value: number, maxKeys: number): void {
-  map.delete(key)
-  const oldest = map.size >= maxKeys ? map.keys().next().value : undefined
-  if (oldest !== undefined) map.delete(oldest)
-  map.set(key, value)
 }
 
 function pairKey(userId: string, network: string): string {
