@@ -27,7 +27,6 @@ export class SiteTable {
   readonly #options: SiteTableOptions
   readonly #byName = new Map<SiteName, SiteRuntime>()
   readonly #byAuthority = new Map<Authority, SiteRuntime>()
-  readonly #compiled = new Map<SiteName, string>()
   /** Of sites that are gone: what may still have answers under way. */
   readonly #left = new Map<SiteName, readonly Epoch[]>()
 
@@ -68,8 +67,6 @@ export class SiteTable {
     this.#unlist(before)
     this.#byName.set(state.name, site)
     for (const authority of state.authorities) this.#byAuthority.set(authority, site)
-    if (state.live) this.#compiled.set(state.name, state.live.compiled)
-    else this.#compiled.delete(state.name)
     if (before?.upstream && !sameUpstreams) this.#retire(before)
   }
 
@@ -79,7 +76,6 @@ export class SiteTable {
     if (!before) return
     this.#unlist(before)
     this.#byName.delete(name)
-    this.#compiled.delete(name)
     for (const [gone, epochs] of this.#left) if (epochs.every((epoch) => epoch.isIdle)) this.#left.delete(gone)
     this.#left.set(name, earlierEpochs(before))
     this.#retire(before)
@@ -107,7 +103,7 @@ export class SiteTable {
 
   async #tableFor(state: SiteState, before: SiteRuntime | undefined): Promise<StaticTable | undefined> {
     if (!state.live) return undefined
-    if (before?.table && this.#compiled.get(state.name) === state.live.compiled) return before.table
+    if (before?.table && before.state.live?.compiled === state.live.compiled) return before.table
     return this.#options.load(state.live.compiled)
   }
 
