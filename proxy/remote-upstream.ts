@@ -14,6 +14,7 @@ import { limits } from '../core/limits.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { AnswerReceiver } from './upstream-answer.ts'
 import {
+  type Connector,
   type ConnectorOptions,
   createConnector,
   hadAnsweredBefore,
@@ -38,7 +39,7 @@ export interface RemoteUpstreamOptions extends ConnectorOptions {
 
 interface Origin {
   readonly url: URL
-  pool: Pool
+  readonly pool: Pool
 }
 
 const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
@@ -46,19 +47,10 @@ const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'
 /** Servers at `urls` (at least one), which take turns. Opens no connection yet. */
 export function createRemoteUpstream(urls: readonly string[], options: RemoteUpstreamOptions = {}): RemoteUpstream {
   const connector = createConnector(options)
-  const openPool = (url: URL) =>
-    new Pool(url.origin, {
-      connect: connector,
-      allowH2: false,
-      connections: limits.upstream.connections,
-      pipelining: 1,
-      keepAliveTimeout: limits.upstream.keepAliveMs,
-      keepAliveMaxTimeout: limits.upstream.keepAliveMs,
-      maxHeaderSize: limits.upstream.headerBytes,
-      headersTimeout: 0, // The clock of a request bounds it; undici's own counts neither waiting nor connecting.
-      bodyTimeout: limits.upstream.bodyIdleMs,
-    })
-  const origins: readonly Origin[] = urls.map((text) => ({ url: new URL(text), pool: openPool(new URL(text)) }))
+  const origins: readonly Origin[] = urls.map((text) => {
+    const url = new URL(text)
+    return { url, pool: openPool(url, connector) }
+  })
   const name = options.name ?? urls.join(' ')
   let turn = 0
   let underWay = 0
@@ -82,7 +74,7 @@ export function createRemoteUpstream(urls: readonly string[], options: RemoteUps
       servername: url.hostname, // Constant, or undici would reconnect whenever the visitor's Host changes.
     }
     // A request that began before a reload may arrive after it: it gets a connection of its own.
-    const target = closed ? openPool(url) : pool
+    const target = closed ? openPool(url, connector) : pool
     target.dispatch(dispatchOptions, receiver)
     if (closed) void target.close()
     return receiver
@@ -118,6 +110,20 @@ export function createRemoteUpstream(urls: readonly string[], options: RemoteUps
       await Promise.all(origins.map(({ pool }) => pool.close()))
     },
   }
+}
+
+function openPool(url: URL, connect: Connector): Pool {
+  return new Pool(url.origin, {
+    connect,
+    allowH2: false,
+    connections: limits.upstream.connections,
+    pipelining: 1,
+    keepAliveTimeout: limits.upstream.keepAliveMs,
+    keepAliveMaxTimeout: limits.upstream.keepAliveMs,
+    maxHeaderSize: limits.upstream.headerBytes,
+    headersTimeout: 0, // The clock of a request bounds it; undici's own counts neither waiting nor connecting.
+    bodyTimeout: limits.upstream.bodyIdleMs,
+  })
 }
 
 type Attempt = (origin: Origin, request: UpstreamRequest, body: Readable | undefined) => AnswerReceiver
