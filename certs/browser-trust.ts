@@ -3,9 +3,10 @@
  * folder. Changed with NSS's own `certutil`.
  */
 
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { access, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fingerprintOf } from './pem.ts'
 import { commandLine, describeFailure } from './run-tool.ts'
 import {
   changed,
@@ -132,7 +133,7 @@ async function has(folder: string, root: TrustRoot, { run }: TrustEnvironment): 
   const { code, output } = await run('certutil', ['-L', '-d', `sql:${folder}`, '-n', nickname(root), '-a'])
   if (code !== 0) return false
   try {
-    return createHash('sha256').update(new X509Certificate(output).raw).digest('hex') === root.fingerprint
+    return fingerprintOf(new X509Certificate(output)) === root.fingerprint
   } catch {
     return false // Not a certificate: then it is not the root.
   }

@@ -31,7 +31,7 @@ import { GroveError } from '../core/errors.ts'
 import type { Leaf } from '../core/messages.ts'
 import { isAuthority } from '../core/names.ts'
 import { createFile, makePrivateFolder, readIfThere, removeLeftovers, replaceFile } from '../core/private-file.ts'
-import { pemBlock } from './pem.ts'
+import { fingerprintOf, pemBlock } from './pem.ts'
 
 const dayMs = 86_400_000
 const rootLifeMs = 3_652 * dayMs
@@ -143,8 +143,8 @@ async function readRoot(keyFile: string): Promise<Root | undefined> {
       certificate.checkPrivateKey(createPrivateKey(keyPem)) &&
       certificate.verify(certificate.publicKey)
     if (!whole) throw damaged(keyFile, 'its key and certificate do not belong together')
-    const fingerprint = createHash('sha256').update(certificate.raw).digest('hex')
-    return { pem, keyPem, fingerprint, notAfterMs: certificate.validToDate.getTime() }
+    const notAfterMs = certificate.validToDate.getTime()
+    return { pem, keyPem, fingerprint: fingerprintOf(certificate), notAfterMs }
   } catch (error) {
     throw error instanceof GroveError ? error : damaged(keyFile, 'it cannot be parsed', error)
   }

@@ -7,11 +7,12 @@
  * this root, known by its fingerprint, and nothing that a person put beside it.
  */
 
-import { createHash, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { homedir } from 'node:os'
 import { GroveError } from '../core/errors.ts'
 import { readIfThere } from '../core/private-file.ts'
 import { installInBrowsers, removeFromBrowsers } from './browser-trust.ts'
+import { fingerprintOf } from './pem.ts'
 import { runTool } from './run-tool.ts'
 import { installInSystem, removeFromSystem } from './system-trust.ts'
 import type { TrustChange, TrustEnvironment, TrustRoot } from './trust-change.ts'
@@ -42,7 +43,7 @@ async function readRootPem({ file, fingerprint }: TrustRoot): Promise<string> {
   } catch (error) {
     throw new GroveError('ERR_TRUST', `${file} is not a certificate`, { cause: error })
   }
-  const found = createHash('sha256').update(certificate.raw).digest('hex')
+  const found = fingerprintOf(certificate)
   if (found !== fingerprint)
     throw new GroveError('ERR_TRUST', `${file} is another certificate: expected SHA-256 ${fingerprint}, found ${found}`)
   if (!certificate.ca) throw new GroveError('ERR_TRUST', `${file} is not the certificate of a CA`)

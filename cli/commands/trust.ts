@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { fingerprintOf } from '../../certs/pem.ts'
 import type { TrustRoot } from '../../certs/trust-change.ts'
 import { GroveError } from '../../core/errors.ts'
 import { layoutOf } from '../../core/layout.ts'
@@ -35,8 +36,7 @@ and is readable by its owner only.`,
 async function readRoot(data: string): Promise<TrustRoot> {
   const file = join(layoutOf(data).certs, 'root.pem')
   try {
-    const { fingerprint256 } = new X509Certificate(await readFile(file))
-    return { file, fingerprint: fingerprint256.replaceAll(':', '').toLowerCase() }
+    return { file, fingerprint: fingerprintOf(new X509Certificate(await readFile(file))) }
   } catch (error) {
     const gone = (error as NodeJS.ErrnoException).code === 'ENOENT'
     throw new GroveError(
