@@ -8,7 +8,7 @@
 import { fork } from 'node:child_process'
 import { extname, join } from 'node:path'
 import type { Logger } from 'pino'
-import { type ErrorCode, errorStatus, GroveError, toPlainError } from '../core/errors.ts'
+import { fromPlainError, GroveError, toPlainError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { ConfigSource } from '../core/load-config.ts'
 import {
@@ -137,13 +137,9 @@ class Parent {
   }
 
   #failed({ code, message, hint }: Extract<ControlToParent, { kind: 'failed' }>): void {
-    if (this.#wasReady) {
-      // It ran before, so it may run again: the operator may be in the middle of an edit.
-      this.#log.error({ code, hint }, `control cannot start: ${message}`)
-      return
-    }
-    const known = code in errorStatus ? (code as ErrorCode) : 'ERR_INTERNAL'
-    void this.#abort(new GroveError(known, message, hint === undefined ? {} : { hint }))
+    // It ran before, so it may run again: the operator may be in the middle of an edit.
+    if (this.#wasReady) this.#log.error({ code, hint }, `control cannot start: ${message}`)
+    else void this.#abort(fromPlainError({ code, message, hint }))
   }
 
   #controlEnded(exit: ChildExit): 'restart' | 'leave' {
