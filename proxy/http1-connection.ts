@@ -91,6 +91,7 @@ export class Http1Connection implements EndingConnection, Watched {
   /** A request has come: it is answered now, or after those before it. */
   request(pending: Pending): void {
     this.#requests += 1
+    this.#unlimit()
     if (!this.#active) {
       this.#start(pending)
       return
@@ -103,6 +104,7 @@ export class Http1Connection implements EndingConnection, Watched {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#requests += 1
     this.#tunnel = true
+    this.#unlimit()
     socket.on('error', () => {}) // Followed by `close`.
     // An answer is under way, or it is a protocol that older versions of node:http hand over all the same.
     if (this.#active || request.headers.upgrade?.toLowerCase() !== 'websocket' || hasBody(request)) {
@@ -223,8 +225,18 @@ export class Http1Connection implements EndingConnection, Watched {
       socket.destroySoon() // The answer began before the drain and could not say so.
     else if (hasBody(request) && !request.complete) {
       this.#limit(this.#context.limits.bodyIdleMs)
-      request.once('end', () => this.#unlimit())
-    }
+      // The next request may be there before this end is told.
+      request.once('end', () => this.#active || this.#awaitNext())
+    } else this.#awaitNext()
+  }
+
+  /**
+   * Bounds the time until the next request is there, whatever comes instead. node:http's own limits do not: the idle time
+   * begins anew at every byte, and the time for headers not before the first that is no empty line (RFC 9112 section 2.2).
+   */
+  #awaitNext(): void {
+    const { headersTimeoutMs, keepAliveMs } = this.#context.limits
+    this.#limit(keepAliveMs + headersTimeoutMs)
   }
 
   /** The body of the request that is being answered is not HTTP. */

@@ -32,8 +32,10 @@ export interface Http2 {
 export function createHttp2(context: TransportContext): Http2 {
   const sessions = new Set<Session>()
   const server = createHttp2Server(context)
+  /** The connection that `session` is emitted for: a session hides its socket. */
+  let accepted: TLSSocket | undefined
   server.on('session', (session) => {
-    const own = new Session(session, context)
+    const own = new Session(session, accepted, context)
     sessions.add(own)
     session.on('close', () => {
       sessions.delete(own)
@@ -44,7 +46,11 @@ export function createHttp2(context: TransportContext): Http2 {
   // Sessions have their own listeners; without this one node:http2 would emit to nobody.
   server.on('sessionError', () => {})
   return {
-    accept: (socket) => void server.emit('connection', socket),
+    accept: (socket) => {
+      accepted = socket
+      server.emit('connection', socket)
+      accepted = undefined
+    },
     drain: () => {
       for (const session of sessions) session.retire()
     },
@@ -70,6 +76,7 @@ function createHttp2Server({ limits }: TransportContext): Http2Server {
 /** One HTTP/2 connection. */
 class Session implements Watched {
   readonly #session: ServerHttp2Session
+  readonly #socket: TLSSocket | undefined
   readonly #context: TransportContext
   readonly #peer: Peer
   readonly #resets: () => boolean
@@ -79,13 +86,14 @@ class Session implements Watched {
   #requests = 0
   #idleMs = 0
   #ageMs = 0
+  #endingMs = 0
   #retiring = false
 
-  constructor(session: ServerHttp2Session, context: TransportContext) {
+  constructor(session: ServerHttp2Session, socket: TLSSocket | undefined, context: TransportContext) {
     this.#session = session
+    this.#socket = socket
     this.#context = context
-    const socket = session.socket as TLSSocket
-    this.#peer = { address: plainAddress(socket.remoteAddress ?? ''), serverName: socket.servername || '' }
+    this.#peer = { address: plainAddress(socket?.remoteAddress ?? ''), serverName: socket?.servername || '' }
     this.#resets = createBucket(context.limits.resets)
     this.#controlFrames = createBucket(context.limits.controlFrames)
     session.on('error', () => {}) // Followed by `close`.
@@ -116,6 +124,10 @@ class Session implements Watched {
 
   tick(elapsedMs: number): void {
     const { limits } = this.#context
+    if (this.#session.destroyed) {
+      this.#endSocket(elapsedMs)
+      return
+    }
     this.#ageMs += elapsedMs
     this.#idleMs = this.#streams > 0 ? 0 : this.#idleMs + elapsedMs
     if (!this.#greeted && this.#ageMs > limits.headersTimeoutMs) this.#session.destroy()
@@ -123,6 +135,12 @@ class Session implements Watched {
     // A header block that never ends opens no stream: the time without streams bounds it, too.
     else if (this.#idleMs > limits.keepAliveMs) this.#session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
     else if (this.#ageMs > limits.connectionAgeMs && !this.#retiring) this.retire()
+  }
+
+  /** A session that has ended waits for its last bytes to go out; for a client that takes none that is for ever. */
+  #endSocket(elapsedMs: number): void {
+    this.#endingMs += elapsedMs
+    if (this.#endingMs > this.#context.limits.writeIdleMs) this.#socket?.destroy()
   }
 
   /** A flood ends the session at once; an honest client that is caught opens another one. */
@@ -190,6 +208,8 @@ class Session implements Watched {
     headers.push('content-length', String(body.length))
     wire.begin(status, headers, true)
     wire.end(body)
+    // No exchange stands behind it that would: a client that leaves no window for it must not keep the stream open.
+    wire.limitIdle(this.#context.limits.writeIdleMs)
   }
 }
 

@@ -160,15 +160,18 @@ export class LiveExchange implements Exchange, Watched {
 
   /**
    * A client that takes nothing is found by the socket's or stream's own timer, which sees progress inside a write; one
-   * that takes a byte now and then is found here. What is in flight may be as old as the minimum pace allows.
+   * that takes a byte now and then is found here. What is in flight may be as old as the minimum pace allows. An answer
+   * of which everything was handed over waits for its client, too, until it is over: headers without a body are in no
+   * queue that could be asked.
    */
   #watchAnswer(elapsedMs: number): void {
-    const queuedBytes = this.#status === 0 ? 0 : this.#wire.stream.writableLength
-    if (queuedBytes > 0 !== this.#idleLimited) {
-      this.#idleLimited = queuedBytes > 0
-      this.#wire.limitIdle(this.#idleLimited ? this.#context.limits.writeIdleMs : 0)
+    const { stream } = this.#wire
+    const waits = this.#status !== 0 && (stream.writableLength > 0 || stream.writableEnded)
+    if (waits !== this.#idleLimited) {
+      this.#idleLimited = waits
+      this.#wire.limitIdle(waits ? this.#context.limits.writeIdleMs : 0)
     }
-    if (queuedBytes === 0) return
+    if (!waits) return
     const { writeIdleMs, minBytesPerSecond } = this.#context.limits
     this.#writeWaitedMs += elapsedMs
     if (this.#writeWaitedMs > writeIdleMs + (this.#progress.sentBytes * 1000) / minBytesPerSecond) this.cut()

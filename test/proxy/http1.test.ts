@@ -120,6 +120,33 @@ t.test('time runs out for a client that is slow', async (t) => {
   }
 })
 
+t.test('empty lines in place of the next request do not keep a connection', async (t) => {
+  const harness = await startTransport(t, { limits: { keepAliveMs: 100, headersTimeoutMs: 100 } })
+  for (const tls of [undefined, tlsFor(harness)]) {
+    const connection = await connectRaw(tls ? harness.ports.https : harness.ports.plain, tls)
+    connection.send(get('/'))
+    const trickle = setInterval(() => connection.send('\r\n'), 10)
+    t.teardown(() => clearInterval(trickle))
+    t.match(await connection.whole(), /^HTTP\/1\.1 200 [\s\S]*\/$/)
+  }
+})
+
+t.test('an answer may take longer than a connection may idle, also when the body before it was not read', async (t) => {
+  const harness = await startTransport(t, {
+    listeners: ['plain'],
+    limits: { keepAliveMs: 40, headersTimeoutMs: 40 },
+    handle: (exchange) => {
+      if (exchange.path === '/slow') setTimeout(() => exchange.respond(200, [], Buffer.from('in the end')), 250)
+      else exchange.respond(200, [])
+    },
+  })
+  const connection = await connectRaw(harness.ports.plain)
+  connection.send(`POST / HTTP/1.1\r\n${host}Content-Length: 6\r\n\r\nabc`)
+  await harness.until(() => harness.finished.length === 1)
+  connection.send(`def${get('/slow')}`)
+  t.match(await connection.has('in the end'), /in the end$/)
+})
+
 t.test('a body that trickles below the minimum pace is cut, although it is never idle', async (t) => {
   const harness = await startTransport(t, {
     listeners: ['plain'],

@@ -130,6 +130,62 @@ t.test('a client that opens its window a byte at a time is cut by the minimum pa
   client.connection.socket.destroy()
 })
 
+const setting = (id: number, value: number) => {
+  const payload = Buffer.alloc(6)
+  payload.writeUInt16BE(id)
+  payload.writeUInt32BE(value, 2)
+  return frame(frameType.settings, 0, 0, payload)
+}
+
+const ask = (stream: number, path: string) =>
+  frame(frameType.headers, flag.endHeaders | flag.endStream, stream, block(pseudo(path)))
+
+const impatient = { writeIdleMs: 60, keepAliveMs: 60 }
+
+t.test('a client that leaves no window for a refusal does not keep its session', async (t) => {
+  const harness = await startTransport(t, { listeners: ['https'], limits: impatient })
+  const client = await connectRawHttp2(harness)
+  client.send(setting(4, 0)) // SETTINGS_INITIAL_WINDOW_SIZE
+  client.send(ask(1, '/a/../b'))
+  await client.connection.whole()
+  t.match(harness.rejected, [{ status: 400 }])
+  await harness.until(() => harness.transport.connections === 0)
+})
+
+t.test(
+  'a client that takes no bytes loses its connection, whatever waits to be sent and however it ends',
+  async (t) => {
+    const ends: Record<string, { limits?: object; bytes?: Buffer[] }> = {
+      'for being idle': {},
+      'at its number of requests': { limits: { requestsPerConnection: 10 } },
+      'for a flood': { bytes: Array.from({ length: 200 }, () => frame(frameType.ping, 0, 0, Buffer.alloc(8))) },
+      'by its own GOAWAY': { bytes: [frame(frameType.goaway, 0, 0, Buffer.alloc(8))] },
+    }
+    for (const [name, { limits = {}, bytes = [] }] of Object.entries(ends)) {
+      const harness = await startTransport(t, {
+        listeners: ['https'],
+        limits: { ...impatient, ...limits },
+        handle: (exchange) => {
+          if (exchange.path === '/big') exchange.respond(200, [], Buffer.alloc(64 * 1024 * 1024))
+          else exchange.respond(200, ['x-big', 'x'.repeat(8_000)])
+        },
+      })
+      const client = await connectRawHttp2(harness)
+      client.connection.socket.pause()
+      const most = Buffer.alloc(4)
+      most.writeUInt32BE(0x7fff0000)
+      client.send(setting(4, 0x7fffffff), frame(frameType.window, 0, 0, most))
+      // The first answer fills what the kernel holds; those that are headers alone are stuck behind it.
+      client.send(ask(1, '/big'))
+      for (let stream = 3; stream < 30; stream += 2) client.send(ask(stream, stream % 4 === 1 ? '/a/../b' : '/'))
+      client.send(...bytes)
+      await harness.until(() => harness.exchanges.length > 0 && harness.transport.connections === 0)
+      t.equal(harness.finished.length, harness.exchanges.length, `${name}: every exchange has ended`)
+      client.connection.socket.destroy()
+    }
+  },
+)
+
 t.test('an answer is not delayed by a request body that nobody wants', async (t) => {
   const harness = await startTransport(t, { handle: (exchange) => exchange.respond(413, [], Buffer.from('too big')) })
   const client = await connectRawHttp2(harness)
