@@ -96,6 +96,10 @@ const listenSchema = z
 
 /** The schema of the config file. Input is what an operator writes, output has every default filled in. */
 export const configSchema = z.strictObject({
+  $schema: z
+    .string()
+    .optional()
+    .describe('For editors, in a `.json` file: where the JSON Schema of the config lies. Grove reads nothing of it.'),
   domain: authority
     .prefault('localhost')
     .describe('Sites are served at `<name>.<domain>`. `localhost` needs no DNS: browsers resolve it by themselves.'),

@@ -14,7 +14,7 @@ t.test('a TypeScript, JavaScript or JSON file is found and read', async (t) => {
   for (const [name, text] of [
     ['grove.config.ts', "const domain: string = 'a.example'\nexport default { domain }"],
     ['grove.config.js', "export default { domain: 'a.example' }"],
-    ['grove.config.json', '{ "domain": "a.example" }'],
+    ['grove.config.json', '{ "$schema": "./schema.json", "domain": "a.example" }'],
   ] as const) {
     const cwd = t.testdir({ 'package.json': '{"type":"module"}', [name]: text })
     const { config, file } = await loadConfig({ cwd })

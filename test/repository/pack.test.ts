@@ -57,6 +57,9 @@ t.test('the packed package serves and publishes from an empty folder', { timeout
       'bin/api.js',
       'dist/cli/main.js',
       'dist/cli/api.d.ts',
+      'docs/operators.md',
+      'schema/grove.config.schema.json',
+      'ARCHITECTURE.md',
       'LICENSE',
       'README.md',
     ])
