@@ -1,6 +1,6 @@
 /**
  * The law of imports: which folder may import from which, and no circles among files. `npm run check` runs it, and
- * test/layers.test.ts proves that it would notice.
+ * test/repository/layers.test.ts proves that it would notice.
  */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
