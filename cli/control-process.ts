@@ -21,6 +21,9 @@ const sourceSchema: z.ZodType<ConfigSource> = z.strictObject({
   httpPort: z.int().optional(),
 })
 
+/** For tests of Grove itself, which cannot wait a minute; not for operators. */
+const meterEverySchema = z.coerce.number().int().min(10).max(3_600_000).optional()
+
 const log = createLog('control', 'info')
 const parent = new ParentLink((message) => void process.send?.(message))
 let control: Control | undefined
@@ -51,7 +54,8 @@ await start()
 async function start(): Promise<void> {
   try {
     const source = sourceSchema.parse(JSON.parse(process.argv[2] ?? ''))
-    control = await startControl({ source, parent, log })
+    const meterEveryMs = meterEverySchema.parse(process.env['GROVE_METER_EVERY_MS'])
+    control = await startControl({ source, parent, log, meterEveryMs })
     control.setProcesses(processes)
     parent.ready(control.banner)
   } catch (thrown) {

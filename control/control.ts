@@ -21,7 +21,8 @@ import { listenSpecs, type Ports } from './front-settings.ts'
 import { frontStateOf } from './front-state.ts'
 import { FrontLinks } from './fronts.ts'
 import { type HostParts, openHostParts } from './host-parts.ts'
-import { Outbox } from './outbox.ts'
+import { Meter } from './meter.ts'
+import { createOutboxes, type Outboxes } from './outboxes.ts'
 import type { ParentLink } from './parent-link.ts'
 import { type RunningPlugins, startPlugins } from './plugin-host.ts'
 import { startPluginServer } from './plugin-server.ts'
@@ -40,6 +41,8 @@ export interface ControlOptions {
   /** Its level becomes the config's. */
   readonly log: Logger
   readonly now?: () => number
+  /** How often usage is taken from the fronts, in milliseconds. @default limits.usage.everyMs */
+  readonly meterEveryMs?: number | undefined
 }
 
 /** A running control. Disposing of it ends what it does in order; fronts go on serving what they know. */
@@ -85,8 +88,10 @@ class Running implements Control {
   readonly #activator: Activator
   readonly #views: SiteViews
   readonly #reloader: Reloader
+  readonly #createOutboxes: (config: Config) => Outboxes
   #processes: readonly ProcessInfo[] = []
   #generation: Generation | undefined
+  #meter: Meter | undefined
 
   constructor(options: ControlOptions, host: HostParts, stack: AsyncDisposableStack, now: () => number) {
     this.#options = options
@@ -100,6 +105,7 @@ class Running implements Control {
       socket: layout.frontSocket,
       state: () => frontStateOf(this.#current, host, this.#activator),
       certificate: (name) => leaves.get(name),
+      usage: async (usage) => this.#meter?.give(usage),
       log,
     })
     this.#activator = new Activator({
@@ -113,9 +119,11 @@ class Running implements Control {
     })
     this.#views = new SiteViews({
       registry,
-      outbox: () => this.#current.outbox,
+      outbox: () => this.#current.outboxes.published,
       httpsPort: () => this.#current.ports.https ?? this.#current.loaded.config.listen.https,
     })
+    const parts = { host, activator: this.#activator, fronts: this.#fronts, log, now }
+    this.#createOutboxes = (config) => createOutboxes(config, parts)
     this.#reloader = new Reloader({
       source: options.source,
       registry,
@@ -124,7 +132,7 @@ class Running implements Control {
       keys,
       current: () => this.#current,
       startPlugins: (config) => this.#startPlugins(config),
-      createOutbox: (config) => this.#createOutbox(config),
+      createOutboxes: this.#createOutboxes,
       apply: (config) => this.#apply(config),
       use: (next) => this.#use(next),
       log,
@@ -140,11 +148,14 @@ class Running implements Control {
     const { config } = loaded
     const stack = this.#stack
     const plugins = await this.#startPlugins(config)
-    this.#generation = { number: 1, loaded, plugins, outbox: this.#createOutbox(config), ports: {} }
+    this.#generation = { number: 1, loaded, plugins, outboxes: this.#createOutboxes(config), ports: {} }
     stack.defer(() => this.#current.plugins[Symbol.asyncDispose]())
     stack.use(this.#fronts)
     stack.use(this.#activator)
-    stack.defer(() => this.#current.outbox[Symbol.asyncDispose]())
+    stack.defer(() => this.#current.outboxes[Symbol.asyncDispose]())
+    const { log, meterEveryMs: everyMs } = this.#options
+    const outbox = () => this.#current.outboxes.metered
+    this.#meter = stack.use(new Meter({ fronts: this.#fronts, usageLog: this.#host.usageLog, outbox, log, everyMs }))
     this.#activator.use(await this.#activator.compileAll(config, { strict: false }))
     await this.#fronts.listen()
     stack.use(await this.#startPluginServer())
@@ -153,7 +164,7 @@ class Running implements Control {
     // A front that was faster than the parent's answer was told a port that may be 0.
     await this.#fronts.pushState()
     stack.use(await this.#listenForCommands())
-    this.#current.outbox.start()
+    this.#current.outboxes.start()
     this.#sweepInBackground()
   }
 
@@ -201,17 +212,6 @@ class Running implements Control {
     })
   }
 
-  #createOutbox(config: Config): Outbox {
-    return new Outbox({
-      registry: this.#host.registry,
-      plugins: config.plugins,
-      inForce: (name, signal) => this.#activator.inForce(name, signal),
-      settle: (name) => this.#fronts.settle(name),
-      log: this.#options.log,
-      now: this.#now,
-    })
-  }
-
   #startPluginServer(): Promise<AsyncDisposable> {
     const { layout, registry, keys } = this.#host
     return startPluginServer({
@@ -234,7 +234,7 @@ class Running implements Control {
       blobs,
       activator: this.#activator,
       fronts: this.#fronts,
-      outbox: () => this.#current.outbox,
+      outbox: () => this.#current.outboxes.published,
       urls: (name) => this.#views.urls(name),
       guard: this.#guard,
       log,
@@ -244,7 +244,7 @@ class Running implements Control {
       publisher,
       registry,
       views: this.#views,
-      outbox: () => this.#current.outbox,
+      outbox: () => this.#current.outboxes.published,
       status: () =>
         statusOf({
           generation: this.#current,

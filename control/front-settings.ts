@@ -34,6 +34,7 @@ export function frontSettings(loaded: LoadedConfig, generation: number, ports: P
     logLevel: config.log.level,
     accessLog: config.log.access,
     routed: config.plugins.filter(({ routes }) => Object.keys(routes ?? {}).length > 0).map(({ name }) => name),
+    metered: config.plugins.some(({ metered }) => metered !== undefined),
     ...(hasMiddleware && file !== undefined && { middlewareFrom: file }),
   }
 }

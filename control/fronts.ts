@@ -9,6 +9,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { z } from 'zod'
 import { Channel } from '../core/channel.ts'
 import { GroveError, toGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -21,6 +22,7 @@ import {
   type Leaf,
 } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
+import { type Usage, usageListSchema } from '../core/usage.ts'
 import { listenPrivately } from './private-socket.ts'
 
 /** A whole state, as a front gets it. */
@@ -34,6 +36,8 @@ export interface FrontLinksOptions {
   readonly state: () => FrontState
   /** The certificate for a name. Rejects with `ERR_CERT_NAME` for a name that no site has. */
   readonly certificate: (name: string) => Promise<Leaf>
+  /** Keeps what a front that ends has counted. */
+  readonly usage: (usage: readonly Usage[]) => Promise<void>
   readonly log: Logger
   /** How long a front may take to answer, in milliseconds. @default limits.control.frontAnswerMs */
   readonly answerMs?: number
@@ -132,14 +136,13 @@ export class FrontLinks implements AsyncDisposable {
   }
 
   /** Counters of the fronts that answer in time. */
-  async stats(): Promise<FrontStats[]> {
-    const calls = [...this.#links.values()].map(({ channel }) =>
-      channel.call({ kind: 'stats' }, limits.control.statsAnswerMs),
-    )
-    return (await Promise.allSettled(calls)).flatMap((call) => {
-      const stats = frontStatsSchema.safeParse(call.status === 'fulfilled' ? call.value : undefined)
-      return stats.success ? [stats.data] : []
-    })
+  stats(): Promise<FrontStats[]> {
+    return this.#collect({ kind: 'stats' }, frontStatsSchema, limits.control.statsAnswerMs)
+  }
+
+  /** What sites used since it was last taken. The counts of a front that does not answer in time are lost. */
+  async takeUsage(): Promise<Usage[]> {
+    return (await this.#collect({ kind: 'usage' }, usageListSchema, limits.usage.takeAnswerMs)).flat()
   }
 
   /** Why {@link allInForce} would wait, for people; undefined if it would not. */
@@ -174,6 +177,15 @@ export class FrontLinks implements AsyncDisposable {
     this.#changed()
   }
 
+  /** The answers of the fronts that answer in time. */
+  async #collect<T>(message: ControlToFront, schema: z.ZodType<T>, timeoutMs: number): Promise<T[]> {
+    const calls = [...this.#links.values()].map(({ channel }) => channel.call(message, timeoutMs))
+    return (await Promise.allSettled(calls)).flatMap((call) => {
+      const answer = schema.safeParse(call.status === 'fulfilled' ? call.value : undefined)
+      return answer.success ? [answer.data] : []
+    })
+  }
+
   get #answerMs(): number {
     return this.#options.answerMs ?? limits.control.frontAnswerMs
   }
@@ -206,8 +218,12 @@ export class FrontLinks implements AsyncDisposable {
     const silent = setTimeout(() => socket.destroy(), limits.control.helloMs)
     const channel = new Channel<FrontToControl, ControlToFront>(socket, {
       incoming: frontToControlSchema,
-      receive: (message) => {
+      receive: async (message) => {
         if (message.kind === 'certificate') return this.#options.certificate(message.name)
+        if (message.kind === 'usage') {
+          await this.#options.usage(message.usage)
+          return {}
+        }
         clearTimeout(silent)
         link ??= this.#hello(message.pid, channel, socket)
         return {}

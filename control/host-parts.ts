@@ -13,6 +13,7 @@ import type { Store } from '../store/store.ts'
 import { type Keys, openKeys } from './keys.ts'
 import { openRevocations, type Revocations } from './revocations.ts'
 import { SiteRegistry } from './site-registry.ts'
+import { UsageLog } from './usage-log.ts'
 
 /** The parts of one data folder. */
 export interface HostParts {
@@ -22,6 +23,7 @@ export interface HostParts {
   readonly registry: SiteRegistry
   readonly keys: Keys
   readonly revocations: Revocations
+  readonly usageLog: UsageLog
   readonly ca: OwnCa
   /** Only for names of sites that are served. */
   readonly leaves: Leaves
@@ -53,6 +55,7 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
     registry,
     keys: await openKeys(layout.keys, { maxSessionMs: maxSessionMs(config), now }),
     revocations: await openRevocations(store, store.root, { now }),
+    usageLog: stack.use(await UsageLog.open(store)),
     ca,
     leaves: openLeaves({ ca, folder: join(layout.certs, 'leaves'), serves, log, now }),
   }

@@ -16,7 +16,7 @@ import { frontSettings, listenSpecs, type Ports } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
 import { maxSessionMs } from './host-parts.ts'
 import type { Keys } from './keys.ts'
-import type { Outbox } from './outbox.ts'
+import type { Outboxes } from './outboxes.ts'
 import type { RunningPlugins } from './plugin-host.ts'
 import type { SiteRegistry } from './site-registry.ts'
 import { Turns } from './turns.ts'
@@ -27,7 +27,7 @@ export interface Generation {
   readonly number: number
   readonly loaded: LoadedConfig
   readonly plugins: RunningPlugins
-  readonly outbox: Outbox
+  readonly outboxes: Outboxes
   readonly ports: Ports
 }
 
@@ -47,7 +47,7 @@ export interface ReloaderOptions {
   readonly keys: Pick<Keys, 'rotateIfDue'>
   readonly current: () => Generation
   readonly startPlugins: (config: Config) => Promise<RunningPlugins>
-  readonly createOutbox: (config: Config) => Outbox
+  readonly createOutboxes: (config: Config) => Outboxes
   /** Has the parent listen and run fronts as a config says. */
   readonly apply: (config: Config) => Promise<Ports>
   /** Takes the next generation as the one in force. Must not fail. */
@@ -96,23 +96,23 @@ export class Reloader {
     }
     const changed = !isDeepStrictEqual(dataOf(before.loaded.config), dataOf(loaded.config))
     log.info({ generation: number, changed }, 'config reloaded')
-    // Deliveries of the old plugins end before those of the new ones begin, so each site keeps its order.
-    await before.outbox[Symbol.asyncDispose]()
-    current().outbox.start()
+    // Deliveries of the old plugins end before those of the new ones begin, so that all keep their order.
+    await before.outboxes[Symbol.asyncDispose]()
+    current().outboxes.start()
     await before.plugins[Symbol.asyncDispose]()
     return { changed, generation: number }
   }
 
   /** While this runs no version is put live, so none is left with the old config. */
-  #putInForce(next: Omit<Generation, 'outbox'>): Promise<void> {
-    const { registry, fronts, activator, current, createOutbox, apply, use } = this.#options
+  #putInForce(next: Omit<Generation, 'outboxes'>): Promise<void> {
+    const { registry, fronts, activator, current, createOutboxes, apply, use } = this.#options
     return activator.paused(async () => {
       const { config } = next.loaded
       const compiled = await activator.compileAll(config, { strict: true })
       const ports = listensAlike(current().loaded.config, config) ? next.ports : await apply(config)
       // From here on nothing can fail.
       registry.use(config)
-      use({ ...next, ports, outbox: createOutbox(config) })
+      use({ ...next, ports, outboxes: createOutboxes(config) })
       activator.use(compiled)
       await fronts.pushState()
     })

@@ -4,6 +4,7 @@ import type { Status } from '../core/admin-api.ts'
 import type { ProcessInfo } from '../core/messages.ts'
 import { listenSpecs } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
+import type { Outboxes } from './outboxes.ts'
 import type { Generation } from './reload.ts'
 import type { SiteViews } from './site-views.ts'
 
@@ -18,7 +19,7 @@ export interface StatusOptions {
 
 /** The state of everything, with counters of the fronts that answer within a second. */
 export async function statusOf({ generation, startedAtMs, processes, fronts, views }: StatusOptions): Promise<Status> {
-  const { loaded, number, plugins, outbox, ports } = generation
+  const { loaded, number, plugins, outboxes, ports } = generation
   const { config, file } = loaded
   return {
     data: config.data,
@@ -29,11 +30,21 @@ export async function statusOf({ generation, startedAtMs, processes, fronts, vie
     fronts: (await fronts.stats()).sort((a, b) => a.pid - b.pid),
     sites: views.summaries(),
     plugins: plugins.plugins.map(({ name }) => name),
-    outbox: outbox.pending().map(({ plugin, site, versions, attempts, error }) => {
-      // What has not failed may be waiting for a front.
-      const reason = error ?? fronts.behind
-      return { plugin, site, versions: [...versions], attempts, ...(reason !== undefined && { error: reason }) }
-    }),
+    outbox: [...publishesIn(outboxes, fronts.behind), ...usageIn(outboxes)],
     listen: listenSpecs(config).map(({ name, port }) => ({ name, port: ports[name] ?? port })),
   }
+}
+
+function publishesIn({ published }: Outboxes, behind: string | undefined): Status['outbox'] {
+  return published.pending().map(({ plugin, site, versions, attempts, error }) => {
+    // What has not failed may be waiting for a front.
+    const reason = error ?? behind
+    return { plugin, site, versions: [...versions], attempts, ...(reason !== undefined && { error: reason }) }
+  })
+}
+
+function usageIn({ metered }: Outboxes): Status['outbox'] {
+  return metered.pending().map(({ plugin, fromMs, attempts, error }) => {
+    return { plugin, usageFromMs: fromMs, versions: [], attempts, ...(error !== undefined && { error }) }
+  })
 }

@@ -125,11 +125,14 @@ export const statusSchema = z.object({
   fronts: z.array(frontStatsSchema),
   sites: z.array(siteSummarySchema),
   plugins: z.array(z.string()),
-  /** Events that plugins have not confirmed. */
+  /** What plugins have not confirmed: publishes of a site, or usage of all sites. */
   outbox: z.array(
     z.object({
       plugin: z.string(),
-      site: z.string(),
+      /** Absent for usage. */
+      site: z.string().optional(),
+      /** When the oldest usage that is not confirmed began to be counted; absent for publishes. */
+      usageFromMs: z.number().optional(),
       versions: z.array(z.int()),
       attempts: z.int(),
       error: z.string().optional(),

@@ -219,7 +219,7 @@ function isPlugin(value: unknown): value is Plugin {
   return (
     typeof plugin.name === 'string' &&
     isSiteName(plugin.name) &&
-    [plugin.start, plugin.headers, plugin.request, plugin.published].every(optionalFunction) &&
+    [plugin.start, plugin.headers, plugin.request, plugin.published, plugin.metered].every(optionalFunction) &&
     (plugin.schema === undefined || isStandardSchema(plugin.schema)) &&
     (plugin.routes === undefined || (typeof plugin.routes === 'object' && plugin.routes !== null))
   )

@@ -72,6 +72,8 @@ export interface Outcome {
   readonly status: number
   /** Bytes of body handed to the transport. */
   readonly bodyBytes: number
+  /** Bytes of the request's body that were read. */
+  readonly receivedBytes: number
   /** False when the client or the body's source went away midway. */
   readonly complete: boolean
 }

@@ -140,6 +140,15 @@ export const limits = {
     errorChars: 500,
     receiptBytes: 4_096,
   },
+  /** Counting what sites use, and telling plugins. `sites`: in one batch, above those that can exist for the deleted. */
+  usage: {
+    everyMs: 60_000,
+    sites: 20_000,
+    takeAnswerMs: 10_000,
+    lastWordMs: 4_000,
+    meteredTimeoutMs: 60_000,
+    cursors: 1_000,
+  },
   /** Sites and logs. */
   store: {
     entryBytes: 67_108_864,

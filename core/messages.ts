@@ -6,6 +6,7 @@
  */
 
 import { z } from 'zod'
+import { usageListSchema } from './usage.ts'
 
 const siteName = z.string()
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
@@ -54,6 +55,8 @@ export const frontSettingsSchema = z.object({
   accessLog: z.boolean(),
   /** Plugins that have routes, by name: `/.grove/<name>/` goes to control. */
   routed: z.array(z.string()),
+  /** Whether any plugin has a `metered` hook: only then usage is counted. */
+  metered: z.boolean(),
   /** The config file to import for plugins with `request` middleware; absent when there are none. */
   middlewareFrom: z.string().optional(),
 })
@@ -86,6 +89,8 @@ export const controlToFrontSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('forget-certificates'), names: z.array(z.string()) }),
   /** Call: answers {@link frontStatsSchema}. */
   z.object({ kind: z.literal('stats') }),
+  /** Call: answers {@link usageListSchema}, what was counted since the last such call, and counts anew. */
+  z.object({ kind: z.literal('usage') }),
 ])
 /** Control to front. */
 export type ControlToFront = z.output<typeof controlToFrontSchema>
@@ -109,6 +114,8 @@ export const frontToControlSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('hello'), pid: z.int(), index: z.int() }),
   /** Call: a certificate for a name that a client asked for. Answer {@link leafSchema} or an error. */
   z.object({ kind: z.literal('certificate'), name: z.string() }),
+  /** Call: what a front that ends has counted since it was last asked. Answer `{}` once it is kept. */
+  z.object({ kind: z.literal('usage'), usage: usageListSchema }),
 ])
 /** Front to control. */
 export type FrontToControl = z.output<typeof frontToControlSchema>

@@ -2,7 +2,7 @@
  * The plugin API: a plugin is plain data, a name and hooks, in the order of the config's array.
  *
  * Building one has no side effects. Plugins are trusted code of the operator; authors and visitors cannot bring any.
- * `start`, `headers`, `routes` and `published` run in control, `request` in the fronts; no hook runs for a static hit.
+ * `start`, `headers`, `routes`, `published` and `metered` run in control, `request` in the fronts; no hook runs for a static hit.
  */
 
 import type { Logger } from 'pino'
@@ -10,6 +10,7 @@ import type { HeaderList } from './headers.ts'
 import type { Authority, BlobHash, SiteName, VersionNumber } from './names.ts'
 import type { Session } from './session.ts'
 import type { StandardSchemaV1 } from './standard-schema.ts'
+import type { Usage } from './usage.ts'
 
 /** A value or a promise of it. */
 export type Awaitable<T> = T | Promise<T>
@@ -139,4 +140,10 @@ export interface Plugin {
   readonly request?: Middleware
   /** After a publish is live on every front; at least once, in order per site, retried until it resolves. */
   published?(event: PublishEvent): Promise<Receipt>
+  /**
+   * What sites used, about each minute in which any was; at least once, in order, retried until it resolves. `batchId`
+   * is the same at every retry, also after a restart, and greater (as a text) than those of all earlier batches. A
+   * plugin gets what was counted since it first stood in the config.
+   */
+  metered?(batchId: string, usage: readonly Usage[]): Promise<void>
 }

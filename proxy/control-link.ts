@@ -6,6 +6,7 @@
 import { connect } from 'node:net'
 import { Channel } from '../core/channel.ts'
 import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import {
   type ControlToFront,
   controlToFrontSchema,
@@ -13,6 +14,7 @@ import {
   type Leaf,
   leafSchema,
 } from '../core/messages.ts'
+import type { Usage } from '../core/usage.ts'
 
 /** How a link is made. */
 export interface ControlLinkOptions {
@@ -65,6 +67,17 @@ export class ControlLink implements Disposable {
     }
   }
 
+  /** Gives control what was counted last. Never rejects: when control stays away or cannot keep it, it is lost. */
+  async giveUsage(usage: readonly Usage[]): Promise<void> {
+    if (usage.length === 0) return
+    try {
+      const channel = this.#channel ?? (await this.#nextChannel(limits.usage.lastWordMs))
+      await channel.call({ kind: 'usage', usage: [...usage] }, limits.usage.lastWordMs)
+    } catch {
+      // The front ends all the same: nobody is to wait for numbers.
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#ended = true
     this.#arrived.reject(new GroveError('ERR_CLOSED', 'front is ending'))
@@ -112,9 +125,11 @@ export class ControlLink implements Disposable {
     })
   }
 
-  /** Runs calls one after the other: a version must never be put in force after a newer one. `settle` waits apart. */
+  /** Runs calls one after the other: a version must never be put in force after a newer one. Those that change nothing of what is
+   * served go past the line. */
   #inOrder(message: ControlToFront): Promise<unknown> {
-    if (message.kind === 'settle' || message.kind === 'stats') return this.#options.receive(message)
+    if (message.kind === 'settle' || message.kind === 'stats' || message.kind === 'usage')
+      return this.#options.receive(message)
     const turn = this.#queue.then(() => this.#options.receive(message))
     this.#queue = turn.catch(() => undefined) // The caller gets the error; the queue goes on.
     return turn

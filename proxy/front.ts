@@ -29,9 +29,10 @@ import { createRevocations } from './revocations.ts'
 import { type RouteOptions, routeExchange } from './route.ts'
 import { sessionOf } from './session-check.ts'
 import { type Settings, toSettings } from './settings.ts'
-import { type SiteRuntime, settled } from './site-runtime.ts'
+import { enterEpoch, leaveEpoch, type SiteRuntime, settled } from './site-runtime.ts'
 import { SiteTable } from './site-table.ts'
 import { buildTable } from './table.ts'
+import { UsageCounter } from './usage.ts'
 
 /** What a front is made with. */
 export interface FrontOptions {
@@ -58,6 +59,7 @@ export class Front {
   readonly #dynamic: Dynamic
   readonly #pluginRoutes: PluginRoutes
   readonly #routing: RouteOptions
+  readonly #usage = new UsageCounter()
   #settings: Settings | undefined
   #prepared: Settings | undefined
   #keys: FrontKeys | undefined
@@ -113,6 +115,7 @@ export class Front {
     // WebSockets have no end to wait for: their clients come back to whoever serves next.
     this.#dynamic.close()
     await this.#transport.drain(withinMs)
+    await this.#link.giveUsage(this.#usage.take())
     this.#link[Symbol.dispose]()
     this.#contexts[Symbol.dispose]()
     await this.#sites.close()
@@ -148,22 +151,19 @@ export class Front {
     note.site = site.state.name
     note.version = site.table?.version
     note.how = 'static'
-    site.epoch.begin()
-    epochs.set(exchange, site)
+    enterEpoch(exchange, site.epoch)
     routeExchange(exchange, site, this.#routing)
   }
 
   #finished(exchange: Exchange, outcome: Outcome): void {
-    const site = epochs.get(exchange)
-    if (site) {
-      epochs.delete(exchange)
-      site.epoch.end()
-    }
+    leaveEpoch(exchange)
+    if (this.#settings?.raw.metered) this.#usage.count(exchange.note, outcome)
     if (this.#settings?.raw.accessLog !== false) logAccess(this.#log, exchange, outcome)
   }
 
   #handOff(exchange: Exchange, site: SiteRuntime, session: Session | undefined): void {
-    this.#leaveEpoch(exchange)
+    // What an upstream or a plugin answers is of no version: it does not hold up the settling of one.
+    leaveEpoch(exchange)
     if (!site.upstream) {
       answerError(exchange, 404)
       return
@@ -173,14 +173,6 @@ export class Front {
       exchange.note.userId = session?.userId
     }
     this.#dynamic.handle(exchange, { state: site.state, info: site.info, upstream: site.upstream }, session)
-  }
-
-  /** What an upstream or a plugin answers is of no version: it does not hold up the settling of one. */
-  #leaveEpoch(exchange: Exchange): void {
-    const site = epochs.get(exchange)
-    if (!site) return
-    epochs.delete(exchange)
-    site.epoch.end()
   }
 
   #upgrade(exchange: Exchange, connection: UpgradeConnection): void {
@@ -201,7 +193,7 @@ export class Front {
   }
 
   #reserved(exchange: Exchange, site: SiteRuntime): void {
-    this.#leaveEpoch(exchange)
+    leaveEpoch(exchange)
     answerReserved(exchange, site.info, {
       identity: this.#identity,
       routed: this.#settings?.routed,
@@ -248,6 +240,8 @@ export class Front {
         return {}
       case 'stats':
         return this.#stats()
+      case 'usage':
+        return this.#usage.take()
     }
   }
 
@@ -260,6 +254,8 @@ export class Front {
     this.#takeKeys(state.keys)
     this.#welcome(state.sites.flatMap(({ authorities }) => authorities))
     await this.#sites.replace(state.sites)
+    // What was counted before it was wanted is nobody's.
+    if (!this.#settings?.raw.metered) this.#usage.take()
     this.#settings = settings
     this.#prepared = undefined
     this.#log.level = settings.raw.logLevel
@@ -295,6 +291,3 @@ export class Front {
     }
   }
 }
-
-/** The site under whose epoch an exchange began. Weak: an exchange that is never finished leaves nothing behind. */
-const epochs = new WeakMap<Exchange, SiteRuntime>()

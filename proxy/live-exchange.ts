@@ -139,7 +139,8 @@ export class LiveExchange implements Exchange, Watched {
     this.#context.watch.delete(this)
     const complete = whole && !this.#cut
     if (!complete) this.#abort?.abort(wentAway())
-    this.#context.options.finished(this, { status: status || clientGone, bodyBytes, complete })
+    const receivedBytes = this.body?.receivedBytes ?? 0
+    this.#context.options.finished(this, { status: status || clientGone, bodyBytes, receivedBytes, complete })
   }
 
   tick(elapsedMs: number): void {

@@ -3,6 +3,7 @@
  * count of static answers under way for each version that was live.
  */
 
+import type { Exchange } from '../core/exchange.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { SiteInfo } from '../core/plugin.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
@@ -36,6 +37,21 @@ export class Epoch {
     if (this.#count === 0) return Promise.resolve()
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
+}
+
+/** The epoch in which an exchange is. Weak: an exchange that is never finished leaves nothing behind. */
+const epochs = new WeakMap<Exchange, Epoch>()
+
+/** Begins an exchange under an epoch. */
+export function enterEpoch(exchange: Exchange, epoch: Epoch): void {
+  epoch.begin()
+  epochs.set(exchange, epoch)
+}
+
+/** Ends an exchange under its epoch, if it is still in one. */
+export function leaveEpoch(exchange: Exchange): void {
+  const epoch = epochs.get(exchange)
+  if (epoch && epochs.delete(exchange)) epoch.end()
 }
 
 /** Everything a front knows of one site at one moment. Replaced as a whole at each change, never altered. */

@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { Status } from '../../core/admin-api.ts'
 import { type CommandContext, type CommonOptions, connectAdmin, printResult, withCommon } from '../command-context.ts'
-import { formatBytes, formatCount, formatDuration, formatTable } from '../human-text.ts'
+import { formatBytes, formatCount, formatDuration, formatTable, formatTime } from '../human-text.ts'
 import { siteTable } from './site.ts'
 
 /** Adds the command. */
@@ -52,8 +52,9 @@ function statusLines(status: Status, nowMs: number): string[] {
     '',
   ]
   if (outbox.length === 0) lines.push('outbox   empty')
-  for (const { plugin, site, versions, attempts, error } of outbox) {
-    const which = versions.map((version) => `${site}@${version}`).join(', ') || site
+  for (const { plugin, site, usageFromMs, versions, attempts, error } of outbox) {
+    const usage = `usage since ${formatTime(usageFromMs)}`
+    const which = versions.map((version) => `${site}@${version}`).join(', ') || (site ?? usage)
     lines.push(
       `outbox   ${plugin}: ${which}, ${formatCount(attempts, 'attempt')}${error === undefined ? '' : `, last: ${error}`}`,
     )

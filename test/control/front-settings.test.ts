@@ -34,7 +34,10 @@ t.test('fronts are told real ports, and to load the config only where there is m
     logLevel: 'warn',
     accessLog: false,
     routed: ['with'],
+    metered: false,
   })
+  const meter = { config: config({ plugins: [{ name: 'm', metered: async () => {} }] }), file: '/c.ts' }
+  t.equal(frontSettings(meter, 1, {}).metered, true)
   const middleware = { config: config({ plugins: [{ name: 'm', request: () => new Response() }] }), file: '/c.ts' }
   t.equal(frontSettings(middleware, 1, {}).middlewareFrom, '/c.ts')
   t.equal(frontSettings(middleware, 1, {}).httpsPort, 8443)

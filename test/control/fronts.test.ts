@@ -5,9 +5,11 @@ import t, { type Test } from 'tap'
 import { FrontLinks, type FrontLinksOptions, type FrontState } from '../../control/fronts.ts'
 import { GroveError } from '../../core/errors.ts'
 import type { ControlToFront } from '../../core/messages.ts'
+import type { Usage } from '../../core/usage.ts'
 import { FakeFront } from './fixtures/fake-front.ts'
 import { silentLog } from './fixtures/running-control.ts'
 import { shortFolder } from './fixtures/short-folder.ts'
+import { usageOf } from './fixtures/usage.ts'
 
 const state: FrontState = {
   kind: 'state',
@@ -19,6 +21,7 @@ const state: FrontState = {
     logLevel: 'info',
     accessLog: true,
     routed: [],
+    metered: false,
   },
   keys: { session: [{ kid: 'a', secret: '' }], ticket: '', identity: { kid: 'i', jwk: {} }, identityPublic: [] },
   sites: [],
@@ -31,6 +34,7 @@ async function listen(t: Test, options: Partial<FrontLinksOptions> = {}) {
   const links = new FrontLinks({
     socket,
     state: () => state,
+    usage: async () => {},
     certificate: async (name) => ({ name, chain: 'c', key: 'k', notAfterMs: 2, renewAtMs: 1 }),
     log: silentLog,
     ...options,
@@ -214,4 +218,38 @@ t.test('what speaks another language is cut off', async (t) => {
     await once(stranger, 'close')
   }
   t.equal(links.connected, 0)
+})
+
+t.test('usage is taken from every front that answers, and kept when a front gives it', async (t) => {
+  const given: (readonly Usage[])[] = []
+  const { links, front } = await listen(t, {
+    usage: async (usage) => {
+      if (given.length === 1) throw new Error('the disk is full')
+      given.push(usage)
+    },
+  })
+  const fronts = await Promise.all([
+    front(1),
+    front(2),
+    front(3, ({ kind }) => {
+      if (kind === 'usage') throw new Error('cannot')
+    }),
+  ])
+  for (const each of fronts) await each.until('state')
+  fronts[0]?.counted.push(usageOf('blog', 1), usageOf('shop', 2))
+  fronts[1]?.counted.push(usageOf('blog', 4))
+  fronts[2]?.counted.push(usageOf('blog', 8))
+  const taken = await links.takeUsage()
+  t.same(taken.map(({ site, requests }) => [site, requests]).sort(), [
+    ['blog', 1],
+    ['blog', 4],
+    ['shop', 2],
+  ])
+  t.same(await links.takeUsage(), [], 'what was taken is not there again')
+  const usage = [usageOf('blog', 5)]
+  t.same(await fronts[0]?.channel.call({ kind: 'usage', usage }), {})
+  t.same(given, [usage])
+  await t.rejects(fronts[0]?.channel.call({ kind: 'usage', usage }) ?? Promise.resolve(), {
+    message: 'the disk is full',
+  })
 })

@@ -1,8 +1,10 @@
 import t from 'tap'
-import type { Outbox, PendingDelivery } from '../../control/outbox.ts'
+import type { PendingDelivery } from '../../control/outbox.ts'
+import type { Outboxes } from '../../control/outboxes.ts'
 import type { Generation } from '../../control/reload.ts'
 import type { SiteViews } from '../../control/site-views.ts'
 import { statusOf } from '../../control/status.ts'
+import type { PendingUsage } from '../../control/usage-outbox.ts'
 import { statusSchema } from '../../core/admin-api.ts'
 import { parseConfig } from '../../core/config.ts'
 
@@ -13,11 +15,12 @@ t.test('what waits for a front says so, what failed says why', async (t) => {
     { plugin: 'cdn', site: 'blog', versions: [1, 2], attempts: 3, error: 'it is down' },
     { plugin: 'mail', site: 'blog', versions: [2], attempts: 0, error: undefined },
   ]
+  const usage: PendingUsage[] = [{ plugin: 'billing', fromMs: 60_000, attempts: 1, error: undefined }]
   const generation: Generation = {
     number: 4,
     loaded: { config: parseConfig({ listen: { https: 0, plain: 9000 } }, 'the test'), file: undefined },
     plugins: { plugins: [{ name: 'cdn' }], command: () => undefined, async [Symbol.asyncDispose]() {} },
-    outbox: { pending: () => pending } as unknown as Outbox,
+    outboxes: { published: { pending: () => pending }, metered: { pending: () => usage } } as unknown as Outboxes,
     ports: { https: 4_430 },
   }
   const options = {
@@ -31,8 +34,9 @@ t.test('what waits for a front says so, what failed says why', async (t) => {
   t.same(statusSchema.parse(status), status, 'it has the shape of the API')
   t.same(
     status.outbox.map(({ error }) => error),
-    ['it is down', 'front 9 is not connected'],
+    ['it is down', 'front 9 is not connected', undefined],
   )
+  t.same(status.outbox.at(-1), { plugin: 'billing', usageFromMs: 60_000, versions: [], attempts: 1 })
   t.same(
     status.fronts.map(({ pid }) => pid),
     [1, 2],
@@ -46,6 +50,6 @@ t.test('what waits for a front says so, what failed says why', async (t) => {
   const inForce = await statusOf({ ...options, fronts: { stats, behind: undefined } })
   t.same(
     inForce.outbox.map(({ error }) => error),
-    ['it is down', undefined],
+    ['it is down', undefined, undefined],
   )
 })

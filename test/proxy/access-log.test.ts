@@ -23,7 +23,7 @@ const exchange = {
 
 t.test('one line tells all of a request but its secrets', (t) => {
   const { log, lines } = capture()
-  logAccess(log, exchange, { status: 200, bodyBytes: 9, complete: true })
+  logAccess(log, exchange, { status: 200, bodyBytes: 9, receivedBytes: 0, complete: true })
   t.match(lines[0], {
     level: 30,
     msg: 'request',
@@ -47,7 +47,7 @@ t.test('one line tells all of a request but its secrets', (t) => {
 
 t.test('a server error is an error, and a cut answer says so', (t) => {
   const { log, lines } = capture()
-  logAccess(log, exchange, { status: 502, bodyBytes: 0, complete: false })
+  logAccess(log, exchange, { status: 502, bodyBytes: 0, receivedBytes: 0, complete: false })
   t.match(lines[0], { level: 50, complete: false })
   t.end()
 })

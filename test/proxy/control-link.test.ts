@@ -101,3 +101,40 @@ t.test('the line comes back by itself, and a failed call does not block the next
   await t.rejects(link.certificate('a.localhost'), { code: 'ERR_CLOSED' })
   t.equal(changes.at(-1), true)
 })
+
+t.test('what was counted last is given to control, and its answer waited for', async (t) => {
+  const path = socketPath(t)
+  const { server, next } = await listen(path)
+  t.teardown(() => server.close())
+  const connected = Promise.withResolvers<void>()
+  const away = Promise.withResolvers<void>()
+  const link = new ControlLink({
+    socket: path,
+    index: 0,
+    receive: async () => ({}),
+    changed: (isConnected) => (isConnected ? connected : away).resolve(),
+  })
+  t.teardown(() => link[Symbol.dispose]())
+  const kept: FrontToControl[] = []
+  const socket = await next()
+  control(socket, async (message) => {
+    await new Promise(setImmediate)
+    if (message.kind === 'usage') kept.push(message)
+    if (kept.length > 1) throw new Error('the disk is full')
+  })
+  await connected.promise
+  await link.giveUsage([])
+  const answered = { static: 1, upstream: 0, plugin: 0, error: 0 }
+  const usage = { site: 'blog', fromMs: 1, toMs: 2, requests: 1, answered, sentBytes: 5, receivedBytes: 0 }
+  await link.giveUsage([usage])
+  t.same(kept, [{ kind: 'usage', usage: [usage] }], 'nothing counted, nothing said')
+  await link.giveUsage([usage])
+  t.equal(kept.length, 2, 'a control that cannot keep it is no reason not to end')
+  const returned = next()
+  socket.destroy()
+  await away.promise
+  const giving = link.giveUsage([usage])
+  control(await returned, (message) => void (message.kind === 'usage' && kept.push(message)))
+  await giving
+  t.equal(kept.length, 3, 'a control that is coming back is waited for')
+})

@@ -11,6 +11,7 @@ const raw: FrontSettings = {
   logLevel: 'info',
   accessLog: true,
   routed: ['login'],
+  metered: false,
 }
 
 t.test('addresses and networks are matched in both families', async (t) => {

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Epoch, earlierEpochs, type SiteRuntime, settled } from '../../proxy/site-runtime.ts'
+import type { Exchange } from '../../core/exchange.ts'
+import { Epoch, earlierEpochs, enterEpoch, leaveEpoch, type SiteRuntime, settled } from '../../proxy/site-runtime.ts'
 
 function runtime(earlier: readonly Epoch[] = []): SiteRuntime {
   return {
@@ -43,4 +44,20 @@ t.test('only epochs with answers under way are remembered', (t) => {
   t.same(earlierEpochs(undefined), [])
   t.same(earlierEpochs(runtime([new Epoch(), busy])), [busy])
   t.end()
+})
+
+t.test('an exchange leaves the epoch that it entered, once', async (t) => {
+  const [epoch, other] = [new Epoch(), new Epoch()]
+  const [one, two] = [{}, {}] as Exchange[]
+  if (!one || !two) throw new Error('there are two')
+  leaveEpoch(one)
+  enterEpoch(one, epoch)
+  enterEpoch(two, other)
+  t.notOk(epoch.isIdle)
+  leaveEpoch(one)
+  leaveEpoch(one)
+  t.ok(epoch.isIdle)
+  t.notOk(other.isIdle)
+  enterEpoch(one, epoch)
+  t.notOk(epoch.isIdle, 'it was left once, not twice')
 })
