@@ -52,6 +52,42 @@ const ours: ReadonlySet<string> = new Set([
 
 const ourPrefixes: readonly string[] = ['grove-', 'x-forwarded-']
 
+/** May come once only in an answer. Of those that do not, recipients take different ones, and HTTP/2 cannot send them. */
+const single: ReadonlySet<string> = new Set([
+  'access-control-allow-credentials',
+  'access-control-max-age',
+  'access-control-request-method',
+  'age',
+  'authorization',
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-md5',
+  'content-range',
+  'content-type',
+  'date',
+  'dnt',
+  'etag',
+  'expires',
+  'from',
+  'host',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'last-modified',
+  'location',
+  'max-forwards',
+  'range',
+  'referer',
+  'retry-after',
+  'tk',
+  'upgrade-insecure-requests',
+  'user-agent',
+  'x-content-type-options',
+])
+
 /** Dropped only when spelled otherwise: as themselves they are what the transport has checked. */
 const framing: ReadonlySet<string> = new Set(['content-encoding', 'content-length', 'content-type'])
 
@@ -86,15 +122,23 @@ export function forwardAnswerHeaders(headers: HeaderList, signedIn: boolean): st
   return kept
 }
 
-/** What an upstream may say to a visitor: no hop-by-hop headers, no session cookie, nothing of Grove's own. */
+/**
+ * What an upstream may say to a visitor: no hop-by-hop headers, no session cookie, nothing of Grove's own, and the first
+ * only of what may come once (RFC 9110 section 5.3).
+ */
 export function cleanAnswerHeaders(headers: HeaderList): string[] {
   const named = namedByConnection(headers)
   const kept: string[] = []
+  const seen = new Set<string>()
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1] as string
     if (named?.has(name) || hopByHopHeaders.has(name) || normalize(name).startsWith('grove-')) continue
     if (name === 'set-cookie' && isSessionCookie(value)) continue
+    if (single.has(name)) {
+      if (seen.has(name)) continue
+      seen.add(name)
+    }
     kept.push(name, value)
   }
   return kept

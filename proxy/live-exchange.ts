@@ -103,12 +103,13 @@ export class LiveExchange implements Exchange, Watched {
     let plan: ReturnType<typeof planAnswer>
     try {
       plan = planAnswer(this.method, status, headers, body)
+      this.#wire.begin(status, plan.headers, plan.hasBody)
     } catch (error) {
+      // Nothing has gone out: there can still be an answer, that something went wrong.
       disposeBody(body)
       throw error
     }
     this.#status = status
-    this.#wire.begin(status, plan.headers, plan.hasBody)
     if (plan.hasBody && body !== undefined) {
       const sink: Sink = { stream: this.#wire.stream, end: (bytes) => this.#wire.end(bytes), cut: () => this.cut() }
       this.#progress = writeBody(sink, body, plan.declaredBytes)

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
+import { Readable } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { block, connectRawHttp2, flag, frame, frameType, pseudo } from './raw-http2.ts'
@@ -185,6 +187,25 @@ t.test(
     }
   },
 )
+
+t.test('an answer that HTTP/2 cannot carry leaves room for another', async (t) => {
+  const freed: boolean[] = []
+  const harness = await startTransport(t, {
+    handle: (exchange) => {
+      const body = new Readable({ read() {} }).once('close', () => freed.push(true))
+      const send = () => exchange.respond(200, ['etag', '"a"', 'etag', '"b"'], body)
+      t.throws(send, { code: 'ERR_HTTP2_HEADER_SINGLE_VALUE' })
+      t.notOk(exchange.responded)
+      exchange.respond(500, [])
+    },
+  })
+  const session = openSession(harness)
+  const stream = session.request({ ':path': '/', ':authority': 'blog.localhost' })
+  const [headers] = (await once(stream, 'response')) as [{ ':status': number }]
+  t.equal(headers[':status'], 500)
+  t.same(freed, [true], 'the body that was not sent is freed')
+  session.destroy()
+})
 
 t.test('an answer is not delayed by a request body that nobody wants', async (t) => {
   const harness = await startTransport(t, { handle: (exchange) => exchange.respond(413, [], Buffer.from('too big')) })
