@@ -6,6 +6,7 @@
 import { X509Certificate } from 'node:crypto'
 import { access, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { limits } from '../core/limits.ts'
 import { fingerprintOf } from './pem.ts'
 import { commandLine, describeFailure } from './run-tool.ts'
 import {
@@ -26,7 +27,6 @@ const firefox = [
   'snap/firefox/common/.mozilla/firefox',
   '.var/app/org.mozilla.firefox/.mozilla/firefox',
 ]
-const mostProfiles = 100
 
 /** An empty file of passwords: certutil uses the empty one, and never asks on the terminal. */
 const noPassword = ['-f', '/dev/null']
@@ -78,7 +78,7 @@ async function findDatabases(home: string): Promise<string[]> {
   const folders = chromium.map((name) => join(home, name))
   for (const name of firefox) {
     const profiles = await readdir(join(home, name)).catch(() => [])
-    for (const profile of profiles.sort().slice(0, mostProfiles)) folders.push(join(home, name, profile))
+    for (const profile of profiles.sort().slice(0, limits.trust.profiles)) folders.push(join(home, name, profile))
   }
   const found: string[] = []
   for (const folder of folders) if (await exists(join(folder, 'cert9.db'))) found.push(folder)

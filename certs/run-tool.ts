@@ -1,6 +1,7 @@
 /** Running the system's own tools. */
 
 import { execFile } from 'node:child_process'
+import { limits } from '../core/limits.ts'
 
 /** How a tool ended. */
 export interface ToolResult {
@@ -8,7 +9,7 @@ export interface ToolResult {
   readonly code: number | undefined
   /** The tool is not installed. */
   readonly isMissing: boolean
-  /** What it wrote to its standard output and to its standard error, at most 16 MiB. */
+  /** What it wrote to its standard output and to its standard error, at most {@link limits}.trust.toolOutputBytes. */
   readonly output: string
   readonly errors: string
 }
@@ -16,14 +17,12 @@ export interface ToolResult {
 /** Runs a tool with arguments, without a shell and without input. Never rejects. */
 export type RunTool = (command: string, args: readonly string[]) => Promise<ToolResult>
 
-const timeoutMs = 120_000
-const outputBytes = 16_777_216
-
-/** Runs a tool of this machine, for at most two minutes. Those in `/usr/sbin` are found also where PATH lacks it. */
+/** Runs a tool of this machine, for at most {@link limits}.trust.toolMs. Those in `/usr/sbin` are found also where PATH lacks it. */
 export const runTool: RunTool = (command, args) =>
   new Promise((resolve) => {
     const path = [process.env['PATH'], '/usr/sbin', '/sbin'].filter(Boolean).join(':')
-    const options = { timeout: timeoutMs, maxBuffer: outputBytes, env: { ...process.env, PATH: path, LC_ALL: 'C' } }
+    const env = { ...process.env, PATH: path, LC_ALL: 'C' }
+    const options = { timeout: limits.trust.toolMs, maxBuffer: limits.trust.toolOutputBytes, env }
     const child = execFile(command, args, options, (error, output, errors) => {
       const isMissing = error?.code === 'ENOENT'
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : undefined

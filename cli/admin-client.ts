@@ -115,10 +115,11 @@ function createCaller(
   agent: Agent,
   disposed: AbortSignal,
 ): <T>(call: Call, answer: z.ZodType<T>) => Promise<T> {
+  const { firstRetryMs, longestRetryMs } = limits.cli
   let wasAnswered = false
   return async (call, answer) => {
     let untilMs: number | undefined
-    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 1_000)) {
+    for (let waitMs: number = firstRetryMs; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
       try {
         const value = await callOnce(socket, agent, call)
         wasAnswered = true

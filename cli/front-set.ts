@@ -24,9 +24,6 @@ interface Slot {
   readonly listening: Set<string>
 }
 
-/** How long a reload waits for fronts to accept from a new socket before the old one is given up. */
-const listenWaitMs = 10_000
-
 /** All fronts. */
 export class FrontSet {
   readonly #options: FrontSetOptions
@@ -175,9 +172,9 @@ export class FrontSet {
         if (holds()) finish()
       }
       const timer = setTimeout(() => {
-        this.#options.log.warn({ waitedMs: listenWaitMs }, 'a front is slow to accept from a new socket')
+        this.#options.log.warn({ waitedMs: limits.parent.listenMs }, 'a front is slow to accept from a new socket')
         finish()
-      }, listenWaitMs)
+      }, limits.parent.listenMs)
       this.#waiting.add(check)
       check()
     })

@@ -10,6 +10,7 @@ import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import type { Logger } from 'pino'
 import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import type { ListenerName, ListenSpec } from '../core/messages.ts'
 import { findPortHolder } from './port-holder.ts'
 
@@ -53,7 +54,6 @@ type CreateHandle = (
 const createHandle = (net as unknown as { _createServerHandle: CreateHandle })._createServerHandle
 
 const ipv6Only = 1
-const freePortTries = 20
 
 /**
  * Binds what `specs` ask for and is not held yet, all or nothing: throws `ERR_PORT` and then everything is as it was.
@@ -96,7 +96,7 @@ function bindSpec(spec: ListenSpec, binding: Binding): BoundSocket[] {
     } catch (error) {
       // The port that the first address got may be taken on the second; another free one is as good.
       const taken = error instanceof GroveError && error.details?.['reason'] === 'EADDRINUSE'
-      if (spec.port !== 0 || !taken || attempt >= freePortTries) throw error
+      if (spec.port !== 0 || !taken || attempt >= limits.parent.freePortTries) throw error
       for (const handle of binding.made.splice(before)) handle.close()
     }
   }

@@ -173,7 +173,7 @@ function parseJson<T>(text: string, schema: z.ZodType<T>): T {
   }
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.slice(0, listedFaults).map(({ path, message }) => ({
+  const faults = parsed.error.issues.slice(0, limits.admin.faults).map(({ path, message }) => ({
     path: path.join('.'),
     message,
   }))
@@ -183,8 +183,6 @@ function parseJson<T>(text: string, schema: z.ZodType<T>): T {
     cause: parsed.error,
   })
 }
-
-const listedFaults = 20
 
 function send(response: ServerResponse, status: number, answer: unknown): void {
   const body = Buffer.from(JSON.stringify(answer))

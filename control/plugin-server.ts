@@ -176,8 +176,9 @@ function contextOf(options: PluginServerOptions, site: SiteInfo, visit: Visit): 
 
 /** A new session, never one that was there before: nobody can fix a visitor's session ahead of the sign-in. */
 function mint(options: PluginServerOptions, site: string, userId: string): string {
-  if (userId.length < 1 || userId.length > 256)
-    throw new GroveError('ERR_USER', `expected a user id of 1 to 256 characters, found ${userId.length}`)
+  const { userIdChars } = limits.session
+  if (userId.length < 1 || userId.length > userIdChars)
+    throw new GroveError('ERR_USER', `expected a user id of 1 to ${userIdChars} characters, found ${userId.length}`)
   const nowMs = options.now?.() ?? Date.now()
   const expiresAtMs = nowMs + options.maxAgeSeconds() * 1000
   const session: Session = { id: randomId(), userId, site, issuedAtMs: nowMs, expiresAtMs }

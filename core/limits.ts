@@ -1,6 +1,6 @@
 /**
  * Every bound of Grove in one table, with its unit in its name. A number that limits something stands here or in the
- * config, nowhere else.
+ * config; only a plugin's own bounds stand with the plugin.
  */
 
 /** The bounds that are not configurable, grouped by what they bound. */
@@ -12,6 +12,8 @@ export const limits = {
     methodBytes: 32,
     targetBytes: 8_192,
     headersTimeoutMs: 10_000,
+    /** How much of a connection's first line is looked at for HTTP/0.9. */
+    firstLineBytes: 4_096,
     bodyIdleMs: 30_000,
     writeIdleMs: 30_000,
     /** Slowest pace of a client that sends a body or takes an answer, beyond the idle time above. */
@@ -31,6 +33,8 @@ export const limits = {
     resets: { burst: 200, perSecond: 33 },
     /** HTTP/2 PING and SETTINGS frames of one connection: so many at once, then so many per second. */
     controlFrames: { burst: 100, perSecond: 10 },
+    /** HTTP/2 frames of one connection that break the protocol and do not end it by themselves. */
+    invalidFrames: 100,
     /** Entries of X-Forwarded-For that are read, from the right. */
     forwardedHops: 32,
     tlsSessionSeconds: 7_200,
@@ -85,9 +89,11 @@ export const limits = {
     /** Values of Accept-Encoding that are remembered as parsed, and the longest of them. */
     acceptEncodings: 256,
     acceptEncodingChars: 256,
+    /** Media ranges of an Accept header that are looked at for an error page. */
+    mediaRanges: 32,
   },
-  /** Sessions that ended before their time and have not expired. */
-  session: { revocations: 250_000, longestMs: 31_536_000_000 },
+  /** Sessions. `revocations`: those that ended before their time and have not expired. */
+  session: { revocations: 250_000, longestMs: 31_536_000_000, userIdChars: 256, cookieChars: 1_024 },
   /** Certificates. `unknownNames` and `asking` bound what a flood of made-up names costs a front; `issuing` control. */
   cert: {
     leaves: 10_000,
@@ -107,6 +113,8 @@ export const limits = {
     requestTimeoutMs: 3_600_000,
     waitMs: 30_000,
     history: 1_000,
+    /** Faults of a body that an error tells. */
+    faults: 20,
   },
   /** Control: sites, turns that wait for one of them, and how long fronts may take to answer. */
   control: {
@@ -200,10 +208,17 @@ export const limits = {
     answerMs: 120_000,
     reconnectMs: 30_000,
     firstAnswerMs: 3_000,
+    /** Between tries to reach control: the first wait and the longest. */
+    firstRetryMs: 100,
+    longestRetryMs: 1_000,
     passwordBytes: 4_096,
     namesShown: 100,
     publishRounds: 10,
   },
+  /** `grove trust`: the system's own tools, and folders of browser profiles that are looked through. */
+  trust: { toolMs: 120_000, toolOutputBytes: 16_777_216, profiles: 100 },
+  /** The parent: how long fronts may take to accept from a new socket, and tries for a port that is free on all addresses. */
+  parent: { listenMs: 10_000, freePortTries: 20 },
   /** Restarts of a crashed process: the first wait and the longest. */
   restart: { firstMs: 100, longestMs: 10_000 },
 } as const

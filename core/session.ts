@@ -8,6 +8,7 @@
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { limits } from './limits.ts'
 import type { SiteName } from './names.ts'
 
 /** A signed-in visitor of one site. The host mints it; a login plugin only proves who. */
@@ -31,8 +32,12 @@ export interface SessionKey {
 /** The name of the session cookie; `__Host-` makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis 4.1.3.2). */
 export const sessionCookieName = '__Host-grove'
 
-const payloadSchema = z.tuple([z.string().max(64), z.string().min(1).max(256), z.number().int(), z.number().int()])
-const maxCookieChars = 1_024
+const payloadSchema = z.tuple([
+  z.string().max(64),
+  z.string().min(1).max(limits.session.userIdChars),
+  z.number().int(),
+  z.number().int(),
+])
 const nonceBytes = 12
 const tagBytes = 16
 
@@ -58,7 +63,7 @@ export function openSession(
   keys: readonly SessionKey[],
   nowMs: number,
 ): Session | undefined {
-  if (value.length > maxCookieChars) return undefined
+  if (value.length > limits.session.cookieChars) return undefined
   const [format, kid, body, ...rest] = value.split('.')
   if (format !== 's1' || kid === undefined || body === undefined || rest.length > 0) return undefined
   const key = keys.find((candidate) => candidate.kid === kid)

@@ -66,7 +66,7 @@ function prefersJson(accept: string | undefined): boolean {
   if (accept === undefined) return false
   let json = 0
   let html = 0
-  for (const range of accept.toLowerCase().split(',').slice(0, 32)) {
+  for (const range of accept.toLowerCase().split(',').slice(0, limits.front.mediaRanges)) {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim())
     const weight = Number(parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? 1) || 0
     if (type === 'application/json' || type.endsWith('+json')) json = Math.max(json, weight)

@@ -6,6 +6,7 @@
  */
 
 import type { Socket } from 'node:net'
+import { limits } from '../core/limits.ts'
 
 /** How a connection begins. */
 export type Beginning = 'http' | 'http/0.9' | 'nothing'
@@ -49,6 +50,6 @@ export function onFirstBytes(socket: Socket, begun: (beginning: Beginning) => vo
 /** Whether the first line is a method and a target and no more (RFC 1945 section 4.1, Simple-Request). */
 function isSimpleRequest(bytes: Buffer): boolean {
   const end = bytes.indexOf(10)
-  if (end === -1 || end > 4096) return false
+  if (end === -1 || end > limits.http.firstLineBytes) return false
   return /^[A-Z]+ +[^\s]+ *\r?$/.test(bytes.toString('latin1', 0, end))
 }

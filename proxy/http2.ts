@@ -66,7 +66,7 @@ function createHttp2Server({ limits }: TransportContext): Http2Server {
     },
     // One more than may pass, so that ours is the check that answers; beyond it the stream is reset.
     maxHeaderListPairs: limits.headerCount * 2,
-    maxSessionInvalidFrames: 100,
+    maxSessionInvalidFrames: limits.invalidFrames,
     streamResetBurst: limits.resets.burst,
     streamResetRate: limits.resets.perSecond,
     unknownProtocolTimeout: limits.headersTimeoutMs,
