@@ -188,6 +188,8 @@ export const limits = {
     connections: 1_000,
     routeTimeoutMs: 30_000,
     routeBodyBytes: 65_536,
+    /** Bodies for routes that one front holds, from their first byte to the answer. */
+    routeBodiesBytes: 67_108_864,
     publishedTimeoutMs: 60_000,
     /** Names and values that plugins add to one static file. */
     fileHeaderBytes: 8_192,

@@ -5,15 +5,17 @@
  * says there: all of it stands in `grove-internal-*` headers, and every `grove-*` header that came in is dropped first.
  */
 
+import { Readable } from 'node:stream'
 import type { Exchange } from '../core/exchange.ts'
 import { getHeader } from '../core/headers.ts'
 import type { Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteInfo } from '../core/plugin.ts'
 import type { Session } from '../core/session.ts'
-import { checkAnnouncedLength, limitBody } from './body-limit.ts'
+import { checkAnnouncedLength } from './body-limit.ts'
 import { answerError, describeFailure, statusOfFailure } from './error-page.ts'
 import { forwardRequestHeaders } from './forward-headers.ts'
+import { createHeldBodies } from './held-bodies.ts'
 import { createRemoteUpstream } from './remote-upstream.ts'
 import { visitedOrigin } from './visited-origin.ts'
 
@@ -31,17 +33,20 @@ export function createPluginRoutes(
   publicPort: () => number = () => 443,
 ): PluginRoutes {
   const control = createRemoteUpstream(['http://control'], { socketPath: layout.pluginSocket, name: 'plugins' })
-  const { routeBodyBytes, routeTimeoutMs } = limits.plugin
+  const { routeBodiesBytes, routeBodyBytes, routeTimeoutMs } = limits.plugin
+  // Connections to control are few and everybody's: a request takes one when it is there whole.
+  const bodies = createHeldBodies({ bodyBytes: routeBodyBytes, totalBytes: routeBodiesBytes })
 
   const answer = async (exchange: Exchange, site: SiteInfo, session: Session | undefined): Promise<void> => {
     checkAnnouncedLength(exchange.headers, routeBodyBytes)
+    using held = exchange.body && (await bodies.take(exchange.body))
     const { status, headers, body } = await control.send({
       id: exchange.id,
       method: exchange.method,
       authority: exchange.authority,
       target: exchange.target,
       headers: pluginHeaders(exchange, site, session, publicPort()),
-      body: exchange.body && limitBody(exchange.body, routeBodyBytes),
+      body: held && Readable.from([held.bytes], { objectMode: false }),
       signal: exchange.signal,
       timeoutMs: routeTimeoutMs,
     })

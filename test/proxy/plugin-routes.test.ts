@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { getHeader, joinHeader } from '../../core/headers.ts'
@@ -116,6 +116,19 @@ t.test('a body that is too large is 413', async (t) => {
   routes.handle(streamed, site, undefined)
   t.equal((await streamed.answered).status, 413)
   t.match(streamed.note, { how: 'error', error: /^ERR_TOO_LARGE/ })
+})
+
+t.test('bodies that never end keep nobody else from a route', async (t) => {
+  const { routes } = await make(t, echo)
+  const slow = Array.from({ length: limits.upstream.connections }, () => new PassThrough())
+  for (const body of slow) {
+    body.write('username=')
+    routes.handle(testExchange({ method: 'POST', target: '/.grove/login/enter', body }), site, undefined)
+  }
+  const exchange = testExchange({ method: 'POST', target: '/.grove/login/enter', body: Readable.from(['whole']) })
+  routes.handle(exchange, site, undefined)
+  t.match(JSON.parse(String((await exchange.answered).body)), { body: 'whole' })
+  for (const body of slow) body.destroy()
 })
 
 t.test('while control is away it is 503, and soon worth another try', async (t) => {
