@@ -58,6 +58,18 @@ t.test('an equal config starts its plugins anew', async (t) => {
   t.same(seen, ['start same', 'start same', 'stop same'])
 })
 
+t.test('options of plugins are part of what a config says, whatever their schema is made of', async (t) => {
+  const checked = (seconds: number) => `(() => {
+    const schema = { '~standard': { version: 1, vendor: 'own', validate: (value) => ({ value }) } }
+    schema.self = schema
+    return { plugins: [{ name: 'a', schema, options: { seconds: ${seconds}, size: 5n } }] }
+  })()`
+  const running = await run(t, checked(1))
+  t.match((await reload(running)).body, { changed: false, generation: 2 })
+  await running.configure(checked(2))
+  t.match((await reload(running)).body, { changed: true, generation: 3 })
+})
+
 t.test('the parent is asked when ports or the number of fronts changed', async (t) => {
   const running = await run(t, '{ fronts: 1 }', async ({ listen }) => ({ https: listen[0]?.port ?? 0 }))
   const front = await running.addFront(1)
