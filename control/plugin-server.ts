@@ -119,7 +119,7 @@ async function answer(
 /** The log tells what went wrong; the visitor gets the id under which it does. */
 function logFailure(log: Logger, visit: Visit | undefined, error: unknown): void {
   const { requestId, site, plugin, path } = visit ?? {}
-  log.error({ err: error, requestId, site, plugin, path }, 'plugin route failed')
+  log.error({ err: error, request: requestId, site, plugin, path }, 'plugin route failed')
 }
 
 async function route(

@@ -1,17 +1,19 @@
 /**
- * The access line: one per request, for operators. Cookies, authorization and queries never stand in it, since all
+ * The access line: one per request, for operators, and one for what was refused before it was a request. Cookies, authorization and queries never stand in it, since all
  * three carry secrets.
  */
 
 import type { Logger } from 'pino'
 import type { Exchange, ExchangeNote, Outcome } from '../core/exchange.ts'
+import type { SiteName, VersionNumber } from '../core/names.ts'
+import type { Rejection } from './transport.ts'
 
 /** A note for an exchange that begins now. */
-export function beginNote(): ExchangeNote {
+export function beginNote(site?: SiteName, version?: VersionNumber): ExchangeNote {
   return {
     startedMs: performance.now(),
-    site: undefined,
-    version: undefined,
+    site,
+    version,
     how: 'error',
     userId: undefined,
     error: undefined,
@@ -40,4 +42,9 @@ export function logAccess(log: Logger, exchange: Exchange, outcome: Outcome): vo
   }
   if (outcome.status >= 500) log.error(line, 'request')
   else log.info(line, 'request')
+}
+
+/** Writes the line of what was refused before an exchange existed, under the names that access lines use. */
+export function logRejection(log: Logger, { requestId, status, reason, clientAddress }: Rejection): void {
+  log.info({ request: requestId, status, client: clientAddress, how: 'error', error: reason }, 'request refused')
 }

@@ -14,7 +14,7 @@ import { limits } from '../core/limits.ts'
 import type { ControlToFront, FrontKeys, FrontStats, ListenerName } from '../core/messages.ts'
 import type { Authority } from '../core/names.ts'
 import type { Session } from '../core/session.ts'
-import { beginNote, logAccess } from './access-log.ts'
+import { beginNote, logAccess, logRejection } from './access-log.ts'
 import { createBlobCache } from './blob-cache.ts'
 import { readCompiled } from './compiled-reader.ts'
 import { ControlLink } from './control-link.ts'
@@ -126,10 +126,11 @@ export class Front {
     return createTransport({
       secureContext: (name) => this.#contexts.get(name),
       ticketKeys: Buffer.alloc(48),
+      begun: (exchange) => this.#begun(exchange),
       handle: (exchange) => this.#handle(exchange),
       upgrade: (exchange, connection) => this.#upgrade(exchange, connection),
       finished: (exchange, outcome) => this.#finished(exchange, outcome),
-      rejected: (rejection) => this.#log.info(rejection, 'request refused'),
+      rejected: (rejection) => logRejection(this.#log, rejection),
       settings: () => ({
         httpsPort: this.#publicPort,
         trustedProxies: this.#settings?.trustedProxies ?? new BlockList(),
@@ -139,18 +140,19 @@ export class Front {
     })
   }
 
-  #handle(exchange: Exchange): void {
+  #begun(exchange: Exchange): void {
     this.#requests += 1
-    const note = beginNote()
-    exchange.note = note
+    const site = this.#sites.at(exchange.authority)
+    exchange.note = beginNote(site?.state.name, site?.table?.version)
+  }
+
+  #handle(exchange: Exchange): void {
     const site = this.#sites.at(exchange.authority)
     if (!site) {
       answerError(exchange, 421)
       return
     }
-    note.site = site.state.name
-    note.version = site.table?.version
-    note.how = 'static'
+    if (exchange.note) exchange.note.how = 'static'
     enterEpoch(exchange, site.epoch)
     routeExchange(exchange, site, this.#routing)
   }
@@ -168,26 +170,18 @@ export class Front {
       answerError(exchange, 404)
       return
     }
-    if (exchange.note) {
-      exchange.note.how = 'upstream'
-      exchange.note.userId = session?.userId
-    }
+    noteUpstream(exchange, session)
     this.#dynamic.handle(exchange, { state: site.state, info: site.info, upstream: site.upstream }, session)
   }
 
   #upgrade(exchange: Exchange, connection: UpgradeConnection): void {
-    this.#requests += 1
-    const note = beginNote()
-    exchange.note = note
     const site = this.#sites.at(exchange.authority)
-    note.site = site?.state.name
     if (!site?.upstream || exchange.path.startsWith('/.grove/')) {
       answerError(exchange, site ? 404 : 421)
       return
     }
     const session = this.#sessionOf(exchange, site)
-    note.how = 'upstream'
-    note.userId = session?.userId
+    noteUpstream(exchange, session)
     const target = { state: site.state, info: site.info, upstream: site.upstream }
     this.#dynamic.upgrade(exchange, connection, target, session)
   }
@@ -290,4 +284,10 @@ export class Front {
       uptimeSeconds: process.uptime(),
     }
   }
+}
+
+function noteUpstream({ note }: Exchange, session: Session | undefined): void {
+  if (!note) return
+  note.how = 'upstream'
+  note.userId = session?.userId
 }

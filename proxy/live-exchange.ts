@@ -183,6 +183,7 @@ export class LiveExchange implements Exchange, Watched {
 /** Hands an exchange to whoever answers it; what is thrown there is answered with 500. */
 export function handOver(exchange: LiveExchange, context: TransportContext, answer: () => void): void {
   try {
+    context.options.begun(exchange)
     answer()
   } catch (error) {
     context.options.log.error({ err: error, request: exchange.id }, 'request failed')

@@ -8,6 +8,7 @@ import type { Exchange } from '../core/exchange.ts'
  */
 export function redirectToHttps(exchange: Exchange, httpsPort: number): void {
   const port = httpsPort === 443 ? '' : `:${httpsPort}`
+  if (exchange.note) exchange.note.how = 'static'
   const location = `https://${exchange.authority}${port}${exchange.target}`
   exchange.respond(308, ['location', location, 'cache-control', 'no-store'])
 }

@@ -54,6 +54,8 @@ export interface TransportOptions {
   readonly secureContext: (name: string) => Promise<SecureContext | undefined>
   /** 48 bytes: keys of TLS session tickets, the same in every front. */
   readonly ticketKeys: Buffer
+  /** Told of each exchange when it begins, before anybody answers it, the redirects of the transport itself included. */
+  readonly begun: (exchange: Exchange) => void
   /** Takes every exchange and sees to it that it is answered. A throw is answered with 500. */
   readonly handle: (exchange: Exchange) => void
   /**

@@ -269,7 +269,7 @@ t.test(
       const path = `/.grove/login${key.slice('GET '.length)}`
       const { status, body } = await send({ path })
       t.strictSame({ status, body }, { status: 500, body: 'Internal Server Error\nRequest req-1\n' }, key)
-      t.match(JSON.parse(lines.pop() ?? ''), { level: 50, requestId: 'req-1', plugin: 'login', site: 'blog' })
+      t.match(JSON.parse(lines.pop() ?? ''), { level: 50, request: 'req-1', plugin: 'login', site: 'blog' })
     }
   },
 )

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import t from 'tap'
 import type { Exchange } from '../../core/exchange.ts'
-import { beginNote, logAccess } from '../../proxy/access-log.ts'
+import { beginNote, logAccess, logRejection } from '../../proxy/access-log.ts'
 
 function capture() {
   const lines: Record<string, unknown>[] = []
@@ -49,5 +49,24 @@ t.test('a server error is an error, and a cut answer says so', (t) => {
   const { log, lines } = capture()
   logAccess(log, exchange, { status: 502, bodyBytes: 0, receivedBytes: 0, complete: false })
   t.match(lines[0], { level: 50, complete: false })
+  t.end()
+})
+
+t.test('a refusal has the names of an access line, and its request id if anybody was shown one', (t) => {
+  const { log, lines } = capture()
+  logRejection(log, { requestId: 'r-2', status: 400, reason: 'two Host headers', clientAddress: '127.0.0.1' })
+  logRejection(log, { requestId: undefined, status: 429, reason: 'flood', clientAddress: '127.0.0.1' })
+  t.match(lines, [
+    {
+      msg: 'request refused',
+      request: 'r-2',
+      status: 400,
+      client: '127.0.0.1',
+      how: 'error',
+      error: 'two Host headers',
+    },
+    { msg: 'request refused', status: 429 },
+  ])
+  t.notOk('request' in (lines[1] ?? {}))
   t.end()
 })

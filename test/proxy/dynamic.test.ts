@@ -306,10 +306,10 @@ async function serve(t: Pick<Test, 'teardown'>, url: string, made: Made = {}) {
   const transport = createTransport({
     secureContext: () => Promise.resolve(undefined),
     ticketKeys: Buffer.alloc(48),
-    handle: (exchange) => {
+    begun: (exchange) => {
       exchange.note = beginNote()
-      dynamic.handle(exchange, site, session)
     },
+    handle: (exchange) => dynamic.handle(exchange, site, session),
     upgrade: () => {},
     finished: (exchange, outcome) => {
       outcomes.push({ ...outcome, error: exchange.note?.error })

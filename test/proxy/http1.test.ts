@@ -270,6 +270,11 @@ t.test('the plain port redirects to https, for known authorities only', async (t
     /^HTTP\/1\.1 308 [\s\S]*location: https:\/\/blog\.localhost:8443\/a%20b\?x=1\r\n/,
   )
   t.match(harness.finished, [{ outcome: { status: 308, complete: true } }])
+  t.match(
+    harness.finished[0]?.exchange.note,
+    { site: 'blog.localhost', how: 'static' },
+    'it has an access line like any',
+  )
   connection.send('GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n')
   t.match(await connection.whole(), / 421 /)
   const upgrade = await connectRaw(harness.ports.http)

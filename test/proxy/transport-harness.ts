@@ -14,6 +14,7 @@ import type { Test } from 'tap'
 import { type OwnCa, openOwnCa } from '../../certs/own-ca.ts'
 import type { Exchange, Outcome } from '../../core/exchange.ts'
 import type { ListenerName } from '../../core/messages.ts'
+import { beginNote } from '../../proxy/access-log.ts'
 import { createTransport } from '../../proxy/listen.ts'
 import type { HttpLimits, Rejection, Transport, UpgradeConnection } from '../../proxy/transport.ts'
 
@@ -60,6 +61,9 @@ export async function startTransport(t: Test, options: HarnessOptions = {}): Pro
   const transport = createTransport({
     secureContext: async (name) => contexts.get(name),
     ticketKeys: options.ticketKeys ?? Buffer.alloc(48, 7),
+    begun: (exchange) => {
+      exchange.note = beginNote(exchange.authority, 1)
+    },
     handle: (exchange) => {
       exchanges.push(exchange)
       ;(options.handle ?? answerPath)(exchange)

@@ -58,9 +58,11 @@ async function make(t: Pick<Test, 'teardown'>, urls: readonly string[], options:
   const transport = createTransport({
     secureContext: () => Promise.resolve(undefined),
     ticketKeys: Buffer.alloc(48),
+    begun: (exchange) => {
+      exchange.note = beginNote()
+    },
     handle: (exchange) => exchange.respond(404, []),
     upgrade: (exchange, connection) => {
-      exchange.note = beginNote()
       dynamic.upgrade(exchange, connection, site, options.sessions?.[handshakes++] ?? options.session)
     },
     finished: (exchange, outcome) => {
@@ -360,6 +362,7 @@ t.test('what is open is bounded, for a site and for the front', async (t) => {
     const transport = createTransport({
       secureContext: () => Promise.resolve(undefined),
       ticketKeys: Buffer.alloc(48),
+      begun: () => {},
       handle: () => {},
       upgrade: (exchange, connection) =>
         webSockets.open({
