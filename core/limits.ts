@@ -89,6 +89,14 @@ export const limits = {
     /** Values of Accept-Encoding that are remembered as parsed, and the longest of them. */
     acceptEncodings: 256,
     acceptEncodingChars: 256,
+    /** How long a settling waits for answers of versions before, and how many of these are watched. */
+    settleMs: 10_000,
+    epochs: 64,
+    /** Reaching control again: the first wait and the longest. */
+    firstRetryMs: 50,
+    longestRetryMs: 2_000,
+    /** How long a handshake waits for a certificate; `http.handshakeTimeoutMs` bounds it as a whole. */
+    certificateMs: 8_000,
     /** Media ranges of an Accept header that are looked at for an error page. */
     mediaRanges: 32,
   },

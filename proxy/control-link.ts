@@ -30,15 +30,12 @@ export interface ControlLinkOptions {
 
 type ControlChannel = Channel<ControlToFront, FrontToControl>
 
-const firstWaitMs = 50
-const longestWaitMs = 2_000
-
 /** A line to control that mends itself. */
 export class ControlLink implements Disposable {
   readonly #options: ControlLinkOptions
   #channel: ControlChannel | undefined
   #queue: Promise<unknown> = Promise.resolve()
-  #waitMs = firstWaitMs
+  #waitMs: number = limits.front.firstRetryMs
   #timer: NodeJS.Timeout | undefined
   #ended = false
   #arrived = withArrival()
@@ -53,7 +50,7 @@ export class ControlLink implements Disposable {
    * handshake can wait longer than that. Rejects with `ERR_CERT_NAME`, or `ERR_CLOSED` when control stays away.
    */
   async certificate(name: string): Promise<Leaf> {
-    const giveUpAtMs = performance.now() + certificateTimeoutMs
+    const giveUpAtMs = performance.now() + limits.front.certificateMs
     for (;;) {
       const leftMs = giveUpAtMs - performance.now()
       const channel = this.#channel ?? (await this.#nextChannel(leftMs))
@@ -106,12 +103,12 @@ export class ControlLink implements Disposable {
       if (this.#ended) return
       this.#options.changed(false, error)
       this.#timer = setTimeout(() => this.#connect(), this.#waitMs)
-      this.#waitMs = Math.min(this.#waitMs * 2, longestWaitMs)
+      this.#waitMs = Math.min(this.#waitMs * 2, limits.front.longestRetryMs)
     }
     socket.once('error', retry)
     socket.once('connect', () => {
       socket.off('error', retry)
-      this.#waitMs = firstWaitMs
+      this.#waitMs = limits.front.firstRetryMs
       const channel: ControlChannel = new Channel(socket, {
         incoming: controlToFrontSchema,
         receive: (message) => this.#inOrder(message),
@@ -135,9 +132,6 @@ export class ControlLink implements Disposable {
     return turn
   }
 }
-
-/** A handshake waits at most this long for control; limits.http.handshakeTimeoutMs bounds it as a whole. */
-const certificateTimeoutMs = 8_000
 
 function withArrival(): PromiseWithResolvers<ControlChannel> {
   const arrival = Promise.withResolvers<ControlChannel>()

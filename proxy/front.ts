@@ -44,8 +44,6 @@ export interface FrontOptions {
   readonly ready: () => void
 }
 
-const settleWithinMs = 10_000
-
 /** One front: takes listening sockets from the parent and serves. */
 export class Front {
   readonly #options: FrontOptions
@@ -220,7 +218,7 @@ export class Front {
         this.#sites.remove(message.name)
         return {}
       case 'settle':
-        await settled(this.#sites.earlier(message.name), settleWithinMs)
+        await settled(this.#sites.earlier(message.name), limits.front.settleMs)
         return {}
       case 'revoke':
         this.#revocations.add(message.revocations)

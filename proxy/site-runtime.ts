@@ -4,6 +4,7 @@
  */
 
 import type { Exchange } from '../core/exchange.ts'
+import { limits } from '../core/limits.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { SiteInfo } from '../core/plugin.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
@@ -63,15 +64,13 @@ export interface SiteRuntime {
   /** Undefined when the site has none. */
   readonly upstream: RemoteUpstream | undefined
   readonly epoch: Epoch
-  /** Epochs of earlier tables that may still have answers under way; at most {@link keptEpochs}. */
+  /** Epochs of earlier tables that may still have answers under way; at most `limits.front.epochs`. */
   readonly earlier: readonly Epoch[]
 }
 
-const keptEpochs = 64
-
 /** The epochs that a successor of a site has to remember. */
 export function earlierEpochs(before: SiteRuntime | undefined): readonly Epoch[] {
-  return before ? [...before.earlier, before.epoch].filter((epoch) => !epoch.isIdle).slice(-keptEpochs) : []
+  return before ? [...before.earlier, before.epoch].filter((epoch) => !epoch.isIdle).slice(-limits.front.epochs) : []
 }
 
 /** Resolves when no answer of these epochs is under way, or after `withinMs`. */
