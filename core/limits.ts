@@ -229,6 +229,8 @@ export const limits = {
   trust: { toolMs: 120_000, toolOutputBytes: 16_777_216, profiles: 100 },
   /** The parent: how long fronts may take to accept from a new socket, and tries for a port that is free on all addresses. */
   parent: { listenMs: 10_000, freePortTries: 20 },
+  /** The log: lines that wait for an output that is slow, and how often it is tried. */
+  log: { queuedBytes: 8_388_608, retryMs: 50 },
   /** Restarts of a crashed process: the first wait and the longest. */
   restart: { firstMs: 100, longestMs: 10_000 },
 } as const
