@@ -23,7 +23,7 @@ import {
   type VersionStatus,
   versionStatusSchema,
 } from '../core/admin-api.ts'
-import { fromPlainError, GroveError } from '../core/errors.ts'
+import { fromPlainError, GroveError, plainErrorSchema } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
@@ -57,15 +57,7 @@ interface Call {
   readonly body?: { readonly bytes: number; readonly open: () => Promise<Readable> }
 }
 
-const errorSchema = z.object({
-  error: z.object({
-    code: z.string(),
-    message: z.string(),
-    details: z.record(z.string(), z.unknown()).optional(),
-    hint: z.string().optional(),
-  }),
-})
-
+const errorSchema = z.object({ error: plainErrorSchema })
 const nothing = z.object({})
 const segment = encodeURIComponent
 

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { type Control, startControl } from '../control/control.ts'
 import { ParentLink } from '../control/parent-link.ts'
-import { toGroveError } from '../core/errors.ts'
+import { toGroveError, toPlainError } from '../core/errors.ts'
 import type { ConfigSource } from '../core/load-config.ts'
 import { createLog } from '../core/log.ts'
 import {
@@ -59,9 +59,8 @@ async function start(): Promise<void> {
     control.setProcesses(processes)
     parent.ready(control.banner)
   } catch (thrown) {
-    const { code, message, hint } = toGroveError(thrown)
     log.debug({ err: thrown }, 'control cannot start')
-    const failed: ControlToParent = { kind: 'failed', code, message, ...(hint !== undefined && { hint }) }
+    const failed: ControlToParent = { kind: 'failed', ...toPlainError(thrown) }
     // It has to be out before the process ends. Without a parent there is nobody to tell.
     if (process.send) process.send(failed, () => process.exit(1))
     else process.exit(1)

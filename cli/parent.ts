@@ -131,15 +131,15 @@ class Parent {
       this.#fronts.resize(fronts, data)
       this.#tellControl({ kind: 'applied', id, ports: portsOf(change.sockets) })
     } catch (thrown) {
-      const { code, message, hint } = toPlainError(thrown)
-      this.#tellControl({ kind: 'applied', id, error: { code, message, ...(hint !== undefined && { hint }) } })
+      this.#tellControl({ kind: 'applied', id, error: toPlainError(thrown) })
     }
   }
 
-  #failed({ code, message, hint }: Extract<ControlToParent, { kind: 'failed' }>): void {
+  #failed(failed: Extract<ControlToParent, { kind: 'failed' }>): void {
+    const { code, message, hint } = failed
     // It ran before, so it may run again: the operator may be in the middle of an edit.
     if (this.#wasReady) this.#log.error({ code, hint }, `control cannot start: ${message}`)
-    else void this.#abort(fromPlainError({ code, message, hint }))
+    else void this.#abort(fromPlainError(failed))
   }
 
   #controlEnded(exit: ChildExit): 'restart' | 'leave' {

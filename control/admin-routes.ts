@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { publishRequestSchema, rollbackRequestSchema, type Status } from '../core/admin-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { isBlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
+import { blobHashSchema, isBlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
 import type { AdminRequest, AdminRoute } from './admin.ts'
 import type { Outbox } from './outbox.ts'
 import type { Publisher } from './publish.ts'
@@ -26,8 +26,7 @@ export interface AdminRoutesOptions {
   readonly command: (plugin: string, command: string, input: unknown) => Promise<unknown>
 }
 
-const hash = z.string().refine(isBlobHash, 'expected 64 lower-case hex digits')
-const missingSchema = z.strictObject({ hashes: z.array(hash).max(limits.tree.files) })
+const missingSchema = z.strictObject({ hashes: z.array(blobHashSchema).max(limits.tree.files) })
 const createSchema = z.strictObject({ name: z.string() })
 const nothingSchema = z.strictObject({})
 

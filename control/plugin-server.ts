@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Logger } from 'pino'
-import { GroveError } from '../core/errors.ts'
+import { GroveError, isGroveError } from '../core/errors.ts'
 import { fromHeaders } from '../core/headers.ts'
 import { randomId } from '../core/ids.ts'
 import type { Layout } from '../core/layout.ts'
@@ -107,7 +107,7 @@ async function answer(
       error === incoming.errored ||
       (error as NodeJS.ErrnoException | undefined)?.code === 'ERR_STREAM_PREMATURE_CLOSE'
     if (!isGone) logFailure(options.log, visit, error)
-    const isLate = error instanceof GroveError && error.code === 'ERR_TIMEOUT'
+    const isLate = isGroveError(error, 'ERR_TIMEOUT')
     // An answer that is cut must not look whole.
     if (isGone || outgoing.headersSent) outgoing.destroy()
     else await finish(plain(isLate ? 504 : 500, visit)).catch(() => outgoing.destroy())

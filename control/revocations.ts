@@ -3,19 +3,13 @@
  * over a restart. What fronts do with them is in proxy/revocations.ts.
  */
 
-import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { Revocation } from '../core/session.ts'
+import { type Revocation, revocationSchema } from '../core/session.ts'
+import { openOwnLog } from '../store/own-log.ts'
 import type { Handle, Store } from '../store/store.ts'
-import { openOwnLog } from './own-log.ts'
 
 const path = '/sessions/revoked'
-
-const recordSchema: z.ZodType<Revocation> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('session'), id: z.string(), untilMs: z.number() }),
-  z.object({ kind: z.literal('user'), userId: z.string(), issuedUptoMs: z.number(), untilMs: z.number() }),
-])
 
 /** The revocations of one host. */
 export interface Revocations {
@@ -58,7 +52,7 @@ export async function openRevocations(
 
 function parseRecord(data: Uint8Array): Revocation {
   try {
-    return recordSchema.parse(JSON.parse(Buffer.from(data).toString('utf8')))
+    return revocationSchema.parse(JSON.parse(Buffer.from(data).toString('utf8')))
   } catch (error) {
     throw new GroveError('ERR_DATA_FORMAT', `log ${path} has a record that is no revocation`, { cause: error })
   }

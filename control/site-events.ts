@@ -8,8 +8,8 @@
 import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
+import { openOwnLog } from '../store/own-log.ts'
 import type { Log, Store, Ts } from '../store/store.ts'
-import { openOwnLog } from './own-log.ts'
 
 const receiptSchema = z.object({
   kind: z.literal('receipt'),

@@ -9,9 +9,9 @@ import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type Usage, usageListSchema } from '../core/usage.ts'
+import { openOwnLog } from '../store/own-log.ts'
 import type { Log, Store, Ts } from '../store/store.ts'
 import { justBefore } from '../store/timestamp.ts'
-import { openOwnLog } from './own-log.ts'
 import { Turns } from './turns.ts'
 
 /** What was used in about one minute, as plugins are told it. */

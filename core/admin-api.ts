@@ -21,19 +21,25 @@
  */
 
 import { z } from 'zod'
+import { limits } from './limits.ts'
 import { frontStatsSchema, processInfoSchema } from './messages.ts'
+import { blobHashSchema } from './names.ts'
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/)
+const opId = z.string().min(limits.store.opIdMinChars).max(limits.store.opIdMaxChars)
 
 /** A file of a publish: where it is in the tree, and its content by hash. */
-export const publishFileSchema = z.strictObject({ path: z.string(), hash, bytes: z.int().nonnegative() })
+export const publishFileSchema = z.strictObject({
+  path: z.string(),
+  hash: blobHashSchema,
+  bytes: z.int().nonnegative(),
+})
 /** A file of a publish. */
 export type PublishFile = z.output<typeof publishFileSchema>
 
 /** A whole tree to publish. `opId` makes a retry after a lost answer harmless. */
 export const publishRequestSchema = z.strictObject({
-  opId: z.string().min(8).max(64),
-  message: z.string().max(1_000).default(''),
+  opId,
+  message: z.string().max(limits.tree.messageChars).default(''),
   files: z.array(publishFileSchema),
 })
 /** A whole tree to publish. */
@@ -42,14 +48,14 @@ export type PublishRequest = z.output<typeof publishRequestSchema>
 /** Which version to make live: by default the one before the live one. `opId` makes a retry after a lost answer harmless. */
 export const rollbackRequestSchema = z.strictObject({
   version: z.int().positive().optional(),
-  opId: z.string().min(8).max(64).optional(),
+  opId: opId.optional(),
 })
 /** Which version to make live. */
 export type RollbackRequest = z.output<typeof rollbackRequestSchema>
 
 /** What a publish or a rollback did. `missing` is not empty when contents have to be sent first; nothing happened then. */
 export const publishResultSchema = z.object({
-  missing: z.array(hash),
+  missing: z.array(blobHashSchema),
   version: z.int().optional(),
   /** The tree was equal to the live one: no new version was made. */
   unchanged: z.boolean().default(false),

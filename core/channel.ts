@@ -9,15 +9,8 @@
 
 import type { Socket } from 'node:net'
 import { z } from 'zod'
-import { fromPlainError, GroveError, type PlainError, toPlainError } from './errors.ts'
+import { fromPlainError, GroveError, type PlainError, plainErrorSchema, toPlainError } from './errors.ts'
 import { limits } from './limits.ts'
-
-const plainErrorSchema = z.object({
-  code: z.string(),
-  message: z.string(),
-  details: z.record(z.string(), z.unknown()).optional(),
-  hint: z.string().optional(),
-})
 
 const frameSchema = z.object({
   /** Set on a call; its answer carries the same number in `re`. */

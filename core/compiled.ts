@@ -8,6 +8,7 @@
  */
 
 import { z } from 'zod'
+import { blobHashSchema } from './names.ts'
 
 /** A content coding that Grove makes copies in (RFC 9110 section 8.4.1, RFC 7932, RFC 8878). */
 export type Coding = 'br' | 'zstd' | 'gzip'
@@ -26,7 +27,7 @@ export const compiledHeadSchema = z.strictObject({
 /** Every further line on disk: one file. */
 export const compiledFileSchema: z.ZodType<CompiledFile> = z.strictObject({
   path: z.string(),
-  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  hash: blobHashSchema,
   bytes: z.int().nonnegative(),
   type: z.string(),
   personal: z.boolean(),

@@ -5,6 +5,8 @@
  * found, is lower case and has no full stop. It is written for operators and authors; a visitor never sees it.
  */
 
+import { z } from 'zod'
+
 /**
  * Every code with the status that the control socket answers for it. Keyed by code.
  * The exit code of the CLI follows from the status: 4xx and 5xx alike end a command with 1.
@@ -83,6 +85,11 @@ export class GroveError extends Error {
   }
 }
 
+/** Whether something thrown is a {@link GroveError} of a code. */
+export function isGroveError(thrown: unknown, code: ErrorCode): thrown is GroveError {
+  return thrown instanceof GroveError && thrown.code === code
+}
+
 /** An error as it crosses a channel or the control socket. */
 export interface PlainError {
   readonly code: ErrorCode
@@ -104,13 +111,16 @@ export function toPlainError(thrown: unknown): PlainError {
   return { code, message, details, hint }
 }
 
+/** A {@link PlainError} as it comes in: its code may be one of a newer Grove. */
+export const plainErrorSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  details: z.record(z.string(), z.unknown()).optional(),
+  hint: z.string().optional(),
+})
+
 /** A {@link GroveError} made again from plain data; an unknown code becomes `ERR_INTERNAL`. */
-export function fromPlainError(plain: {
-  code: string
-  message: string
-  details?: ErrorDetails | undefined
-  hint?: string | undefined
-}): GroveError {
+export function fromPlainError(plain: z.output<typeof plainErrorSchema>): GroveError {
   const code = plain.code in errorStatus ? (plain.code as ErrorCode) : 'ERR_INTERNAL'
   return new GroveError(code, plain.message, {
     ...(plain.details && { details: plain.details }),

@@ -6,10 +6,12 @@
  */
 
 import { z } from 'zod'
+import { plainErrorSchema } from './errors.ts'
+import { blobHashSchema } from './names.ts'
+import { revocationSchema } from './session.ts'
 import { usageListSchema } from './usage.ts'
 
 const siteName = z.string()
-const hash = z.string().regex(/^[0-9a-f]{64}$/)
 
 /** What a front must know of one site. */
 export const siteStateSchema = z.object({
@@ -17,18 +19,13 @@ export const siteStateSchema = z.object({
   /** Every name that leads to the site, `<name>.<domain>` first. */
   authorities: z.array(z.string()),
   /** The live version and the compiled form of it; absent before the first publish. */
-  live: z.object({ version: z.int().positive(), compiled: hash }).optional(),
+  live: z.object({ version: z.int().positive(), compiled: blobHashSchema }).optional(),
   upstreams: z.array(z.string()),
   timeoutMs: z.int(),
   bodyBytes: z.int(),
 })
 /** What a front must know of one site. */
 export type SiteState = z.output<typeof siteStateSchema>
-
-const revocationSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('session'), id: z.string(), untilMs: z.number() }),
-  z.object({ kind: z.literal('user'), userId: z.string(), issuedUptoMs: z.number(), untilMs: z.number() }),
-])
 
 /** Keys that fronts hold: those of session cookies and tickets, and the one that signs `Grove-Identity`. */
 export const keysSchema = z.object({
@@ -165,7 +162,7 @@ export const controlToParentSchema = z.discriminatedUnion('kind', [
   /** Control serves its sockets; the parent may tell people. */
   z.object({ kind: z.literal('ready'), banner: z.array(z.string()) }),
   /** Control cannot start: the parent prints this and ends with 1. */
-  z.object({ kind: z.literal('failed'), code: z.string(), message: z.string(), hint: z.string().optional() }),
+  z.object({ kind: z.literal('failed'), ...plainErrorSchema.shape }),
   /** Somebody asked over the control socket to stop everything. */
   z.object({ kind: z.literal('stop') }),
 ])
@@ -190,7 +187,7 @@ export const parentToControlSchema = z.discriminatedUnion('kind', [
     id: z.int(),
     /** The real port of each listener, where 0 was asked for. */
     ports: z.partialRecord(z.enum(listenerNames), z.int()).optional(),
-    error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).optional(),
+    error: plainErrorSchema.optional(),
   }),
   /** Read the config again (SIGHUP). */
   z.object({ kind: z.literal('reload') }),

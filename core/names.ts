@@ -2,6 +2,7 @@
  * Names and small types that every folder speaks: sites, authorities, hashes, versions.
  */
 
+import { z } from 'zod'
 import { GroveError } from './errors.ts'
 
 /** A site's name: one DNS label, lower case, 1 to 63 characters, `a-z0-9-`, no dash at an end (RFC 1123 section 2.1). */
@@ -12,6 +13,9 @@ export type Authority = string
 
 /** SHA-256 of a content, 64 lower-case hex digits. */
 export type BlobHash = string
+
+/** The schema of a {@link BlobHash}. */
+export const blobHashSchema = z.string().refine(isBlobHash, 'expected 64 lower-case hex digits')
 
 /** A version's number within its site: 1, 2, 3 … */
 export type VersionNumber = number

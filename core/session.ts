@@ -96,9 +96,12 @@ export function sessionCookie(session: Session, keys: readonly SessionKey[], now
 export const clearedSessionCookie: string = `${sessionCookieName}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0`
 
 /** A session that ended before its time: one by id, or all of a user that were issued at or before a moment. */
-export type Revocation =
-  | { readonly kind: 'session'; readonly id: string; readonly untilMs: number }
-  | { readonly kind: 'user'; readonly userId: string; readonly issuedUptoMs: number; readonly untilMs: number }
+export const revocationSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('session'), id: z.string(), untilMs: z.number() }),
+  z.object({ kind: z.literal('user'), userId: z.string(), issuedUptoMs: z.number(), untilMs: z.number() }),
+])
+/** A session that ended before its time. */
+export type Revocation = Readonly<z.output<typeof revocationSchema>>
 
 function associatedData(kid: string, site: SiteName): Buffer {
   return Buffer.from(`grove-session\n${kid}\n${site}`)

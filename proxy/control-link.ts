@@ -5,7 +5,7 @@
 
 import { connect } from 'node:net'
 import { Channel } from '../core/channel.ts'
-import { GroveError } from '../core/errors.ts'
+import { GroveError, isGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import {
   type ControlToFront,
@@ -58,7 +58,7 @@ export class ControlLink implements Disposable {
         return leafSchema.parse(await channel.call({ kind: 'certificate', name }, Math.max(1, leftMs)))
       } catch (error) {
         // Control went before it answered; what it was asked changes nothing, so the next one can be asked the same.
-        if (!(error instanceof GroveError && error.code === 'ERR_CLOSED') || this.#ended) throw error
+        if (!isGroveError(error, 'ERR_CLOSED') || this.#ended) throw error
         if (this.#channel === channel) throw error
       }
     }

@@ -1,10 +1,11 @@
 /** A site's log: what it says, folded into the site's state, and the one way to write to it. */
 
 import { createHash } from 'node:crypto'
-import { GroveError } from '../core/errors.ts'
+import { GroveError, isGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { VersionNumber } from '../core/names.ts'
 import type { Blobs } from './blobs.ts'
+import { openOwnLog } from './own-log.ts'
 import type { Handle, Log, Store, Ts } from './store.ts'
 import { justBefore } from './timestamp.ts'
 import { decodeTree, encodeTree, type TreeFile } from './tree.ts'
@@ -48,7 +49,7 @@ export interface SiteLog {
 
 /** Opens a site's log and makes it when it is not there. */
 export async function openSiteLog(store: Store, handle: Handle, blobs: Blobs, path: string): Promise<SiteLog> {
-  const log = await openOrCreate(store, handle, path)
+  const log = await openOwnLog(store, handle, path, { serialized: true })
   let state: SiteState = emptySite
 
   async function refresh(): Promise<void> {
@@ -74,7 +75,7 @@ export async function openSiteLog(store: Store, handle: Handle, blobs: Blobs, pa
           await refresh()
           return await entryAt(log, ts)
         } catch (error) {
-          if (!isCode(error, 'ERR_CONFLICT') || attempt >= limits.store.conflictRetries) throw error
+          if (!isGroveError(error, 'ERR_CONFLICT') || attempt >= limits.store.conflictRetries) throw error
         }
       }
     },
@@ -88,7 +89,7 @@ export async function openSiteLog(store: Store, handle: Handle, blobs: Blobs, pa
       try {
         return decodeTree(await blobs.read(record.root))
       } catch (error) {
-        if (isCode(error, 'ERR_BLOB_MISSING') || isCode(error, 'ERR_BLOB_CORRUPT'))
+        if (isGroveError(error, 'ERR_BLOB_MISSING') || isGroveError(error, 'ERR_BLOB_CORRUPT'))
           return rebuildTree(log, record, error)
         throw error
       }
@@ -101,21 +102,6 @@ export async function openSiteLog(store: Store, handle: Handle, blobs: Blobs, pa
     },
     close: () => log.close(),
   }
-}
-
-/** Opens a serialized log and makes it when it is not there. */
-async function openOrCreate(store: Store, handle: Handle, path: string): Promise<Log> {
-  try {
-    return await store.open(handle, path)
-  } catch (error) {
-    if (!isCode(error, 'ERR_NOT_FOUND')) throw error
-  }
-  try {
-    await store.create(handle, path, { serialized: true })
-  } catch (error) {
-    if (!isCode(error, 'ERR_EXISTS')) throw error // Another one was faster; the log is there all the same.
-  }
-  return store.open(handle, path)
 }
 
 /** The entry that was committed at a moment. Throws `ERR_NOT_FOUND`. */
@@ -139,9 +125,4 @@ async function rebuildTree(log: Log, record: VersionRecord, why: unknown): Promi
   const tree = [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
   if (createHash('sha256').update(encodeTree(tree)).digest('hex') !== record.root) throw why
   return tree
-}
-
-/** Whether something thrown is a {@link GroveError} of a code. */
-function isCode(thrown: unknown, code: GroveError['code']): thrown is GroveError {
-  return thrown instanceof GroveError && thrown.code === code
 }

@@ -7,18 +7,17 @@
 
 import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
-import type { BlobHash, VersionNumber } from '../core/names.ts'
+import { type BlobHash, blobHashSchema, type VersionNumber } from '../core/names.ts'
 import type { Entry, Ts } from './store.ts'
 import { diffTrees, type TreeFile } from './tree.ts'
 
-const hash = z.string().regex(/^[0-9a-f]{64}$/)
 const number = z.int().positive()
 const count = z.int().nonnegative()
 
 const change = {
   format: z.literal(1),
   /** What is new or different on the live site: path, hash, bytes, and whether the path is new. Sorted by path. */
-  put: z.array(z.tuple([z.string(), hash, count, z.boolean()])),
+  put: z.array(z.tuple([z.string(), blobHashSchema, count, z.boolean()])),
   /** Paths that are gone from the live site. Sorted. */
   del: z.array(z.string()),
   atMs: z.number(),
@@ -32,7 +31,7 @@ const entrySchema = z.discriminatedUnion('kind', [
     /** The version that was live before. */
     parent: number.or(z.undefined()).optional(),
     /** The hash of the tree's blob. */
-    root: hash,
+    root: blobHashSchema,
     message: z.string(),
     files: count,
     bytes: count,

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { GroveError } from '../../core/errors.ts'
+import { GroveError, isGroveError } from '../../core/errors.ts'
 import { userListSchema, userSchema } from '../../plugins/login-password/commands.ts'
 import {
   type CommandContext,
@@ -102,7 +102,7 @@ async function callPlugin<T>(
   try {
     return await client.plugin(plugin, command, input, answer)
   } catch (error) {
-    if (!(error instanceof GroveError) || error.code !== 'ERR_NOT_FOUND') throw error
+    if (!isGroveError(error, 'ERR_NOT_FOUND')) throw error
     throw new GroveError('ERR_NOT_FOUND', `the plugin ${plugin} is not in the config of the grove that runs`, {
       cause: error,
       hint: 'add loginPassword() to plugins in the config, then: grove reload',

@@ -12,7 +12,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { type AdminClient, createAdminClient } from '../../cli/admin-client.ts'
-import { GroveError } from '../../core/errors.ts'
+import { GroveError, isGroveError } from '../../core/errors.ts'
 import { layoutOf } from '../../core/layout.ts'
 import { userListSchema } from '../../plugins/login-password/commands.ts'
 import { type Guestbook, startGuestbook } from './upstream/guestbook.ts'
@@ -102,7 +102,7 @@ async function waitUntilReady(client: AdminClient, serve: ChildProcess): Promise
   const untilMs = Date.now() + startTimeoutMs
   while (serve.exitCode === null && serve.signalCode === null) {
     const status = await client.status().catch((error: unknown) => {
-      if (error instanceof GroveError && error.code === 'ERR_NOT_RUNNING') return undefined
+      if (isGroveError(error, 'ERR_NOT_RUNNING')) return undefined
       throw error
     })
     // Another Grove may have this data folder; then ours is about to say so, and to end.

@@ -6,7 +6,7 @@
  */
 
 import type { Logger } from 'pino'
-import { GroveError } from '../../core/errors.ts'
+import { isGroveError } from '../../core/errors.ts'
 import type { Handler, RouteContext } from '../../core/plugin.ts'
 import type { Turnstile } from '../../core/turnstile.ts'
 import type { Account, Accounts } from './accounts.ts'
@@ -74,7 +74,7 @@ export async function signIn(request: Request, context: RouteContext, options: R
     return goTo(next, cookie)
   } catch (error) {
     attempt.giveBack()
-    if (!(error instanceof GroveError) || error.code !== 'ERR_TOO_MANY') throw error
+    if (!isGroveError(error, 'ERR_TOO_MANY')) throw error
     const problem = 'Many people are signing in right now. Please try again in a few seconds.'
     return again(503, problem, { 'retry-after': String(busySeconds) })
   }

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { openOwnLog } from '../../control/own-log.ts'
 import { SiteEvents } from '../../control/site-events.ts'
 import { openMemoryStore } from '../../store/drivers/memory.ts'
+import { openOwnLog } from '../../store/own-log.ts'
 import type { Ts } from '../../store/store.ts'
 
 t.test('what happened to versions is there again after reopening', async (t) => {

@@ -1,5 +1,13 @@
 import t from 'tap'
-import { errorStatus, fromPlainError, GroveError, toGroveError, toPlainError } from '../../core/errors.ts'
+import {
+  errorStatus,
+  fromPlainError,
+  GroveError,
+  isGroveError,
+  plainErrorSchema,
+  toGroveError,
+  toPlainError,
+} from '../../core/errors.ts'
 
 t.test('an error keeps its code, details, hint and cause, and knows its status', (t) => {
   const cause = new Error('below')
@@ -17,7 +25,7 @@ t.test('an error keeps its code, details, hint and cause, and knows its status',
 
 t.test('an error crosses a channel and comes out equal, without its cause', (t) => {
   const sent = new GroveError('ERR_CONFLICT', 'lost the race', { details: { head: 3 }, cause: new Error('secret') })
-  const got = fromPlainError(JSON.parse(JSON.stringify(toPlainError(sent))))
+  const got = fromPlainError(plainErrorSchema.parse(JSON.parse(JSON.stringify(toPlainError(sent)))))
   t.equal(got.code, 'ERR_CONFLICT')
   t.equal(got.message, 'lost the race')
   t.same(got.details, { head: 3 })
@@ -33,6 +41,13 @@ t.test('what is thrown by others becomes ERR_INTERNAL with the thrown value as c
     t.equal(error.cause, thrown)
   }
   t.equal(fromPlainError({ code: 'ERR_FROM_THE_FUTURE', message: 'm' }).code, 'ERR_INTERNAL')
+  t.end()
+})
+
+t.test('an error is asked for its code, whatever was thrown', (t) => {
+  t.ok(isGroveError(new GroveError('ERR_CLOSED', 'm'), 'ERR_CLOSED'))
+  const others = [new GroveError('ERR_DENIED', 'm'), Object.assign(new Error('m'), { code: 'ERR_CLOSED' }), undefined]
+  for (const thrown of others) t.notOk(isGroveError(thrown, 'ERR_CLOSED'))
   t.end()
 })
 
