@@ -11,6 +11,7 @@ import { type Blobs, openBlobs } from '../store/blobs.ts'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
 import type { Store } from '../store/store.ts'
 import { type Keys, openKeys } from './keys.ts'
+import { refuseLostStore } from './lost-store.ts'
 import { openRevocations, type Revocations } from './revocations.ts'
 import { SiteRegistry } from './site-registry.ts'
 import { UsageLog } from './usage-log.ts'
@@ -44,6 +45,7 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
   await makePrivateFolder(layout.root)
   // The store comes first: its lock keeps a second process away from all the rest.
   const store = stack.use(await openSqliteStore(layout.database, { now }))
+  await refuseLostStore(store, layout)
   const blobs = await openBlobs(layout)
   const registry = stack.use(await SiteRegistry.open({ store, blobs, config, now }))
   const ca = await openOwnCa(layout.certs, { now })
