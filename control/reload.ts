@@ -10,7 +10,9 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import { type ConfigSource, type LoadedConfig, loadConfig } from '../core/load-config.ts'
+import { createTurnstile } from '../core/turnstile.ts'
 import type { Activator } from './activate.ts'
 import { frontSettings, listenSpecs, type Ports } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
@@ -19,7 +21,6 @@ import type { Keys } from './keys.ts'
 import type { Outboxes } from './outboxes.ts'
 import type { RunningPlugins } from './plugin-host.ts'
 import type { SiteRegistry } from './site-registry.ts'
-import { Turns } from './turns.ts'
 
 /** Everything that a reload replaces. */
 export interface Generation {
@@ -58,7 +59,7 @@ export interface ReloaderOptions {
 /** Reloads the config, one reload after the other. */
 export class Reloader {
   readonly #options: ReloaderOptions
-  readonly #turns = new Turns()
+  readonly #turns = createTurnstile({ most: limits.control.turns, what: 'reloads' })
   #lastNumber = 1
 
   constructor(options: ReloaderOptions) {
@@ -67,7 +68,7 @@ export class Reloader {
 
   /** Reads the config again and puts it in force. Rejects with the reason when it cannot; then all is as it was. */
   reload(): Promise<ReloadResult> {
-    return this.#turns.run('reload', async () => {
+    return this.#turns.run(async () => {
       try {
         return await this.#reload()
       } catch (error) {

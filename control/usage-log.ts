@@ -8,11 +8,12 @@
 import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { setNewest } from '../core/newest.ts'
+import { createTurnstile } from '../core/turnstile.ts'
 import { type Usage, usageListSchema } from '../core/usage.ts'
 import { openOwnLog } from '../store/own-log.ts'
 import type { Log, Store, Ts } from '../store/store.ts'
 import { justBefore } from '../store/timestamp.ts'
-import { Turns } from './turns.ts'
 
 /** What was used in about one minute, as plugins are told it. */
 export interface UsageBatch {
@@ -28,7 +29,8 @@ const cursorsSchema = z.record(z.string(), z.string().nullable())
 export class UsageLog implements AsyncDisposable {
   readonly #batches: Log
   readonly #delivered: Log
-  readonly #turns = new Turns()
+  /** Each cursor is written with all the others, so one change follows another. */
+  readonly #cursorTurns = createTurnstile({ most: limits.control.turns, what: 'cursors of usage to be kept' })
   #cursors: ReadonlyMap<string, Ts | undefined>
 
   private constructor(batches: Log, delivered: Log, cursors: ReadonlyMap<string, Ts | undefined>) {
@@ -51,7 +53,7 @@ export class UsageLog implements AsyncDisposable {
 
   /** Has a plugin begin with what is appended from now on, unless it began before. */
   begin(plugin: string): Promise<void> {
-    return this.#turns.run('cursors', async () => {
+    return this.#cursorTurns.run(async () => {
       if (!this.#cursors.has(plugin)) await this.#setCursor(plugin, await this.#batches.head())
     })
   }
@@ -65,7 +67,7 @@ export class UsageLog implements AsyncDisposable {
 
   /** Keeps that a plugin has confirmed everything up to a batch. Durable when it resolves. */
   confirm(plugin: string, upto: Ts): Promise<void> {
-    return this.#turns.run('cursors', () => this.#setCursor(plugin, upto))
+    return this.#cursorTurns.run(() => this.#setCursor(plugin, upto))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -76,10 +78,8 @@ export class UsageLog implements AsyncDisposable {
   /** The newest entry holds all cursors, so that nothing else has to be read at a start. Only in a turn. */
   async #setCursor(plugin: string, upto: Ts | undefined): Promise<void> {
     const cursors = new Map(this.#cursors)
-    cursors.delete(plugin)
-    cursors.set(plugin, upto)
     // Plugins that nobody has any more: those whose last word is the longest ago go first.
-    for (const name of cursors.keys()) if (cursors.size > limits.usage.cursors) cursors.delete(name)
+    setNewest(cursors, plugin, upto, limits.usage.cursors)
     const entry = Object.fromEntries([...cursors].map(([name, ts]) => [name, ts ?? null]))
     await this.#delivered.write(Buffer.from(JSON.stringify(entry)))
     this.#cursors = cursors
