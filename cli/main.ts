@@ -16,7 +16,7 @@ import { addValidate } from './commands/validate.ts'
 import { printJson, printLines, type Terminal } from './terminal.ts'
 
 /** Exit codes: done, failed, wrong usage. */
-export const exitCodes = { done: 0, failed: 1, usage: 2 } as const
+const exitCodes = { done: 0, failed: 1, usage: 2 } as const
 
 /**
  * Runs the command line and resolves with the exit code. Never rejects. With `--json` the result, or

@@ -19,7 +19,7 @@ import { SiteEvents } from './site-events.ts'
 import { checkNewSiteName } from './site-names.ts'
 
 /** The owner under whose path every site lies as long as there is one operator and no accounts of authors. */
-export const siteOwner = 'operator'
+const siteOwner = 'operator'
 
 const sitesLog = '/sites'
 

@@ -8,13 +8,13 @@ import { type Config, parseConfig } from './config.ts'
 import { GroveError } from './errors.ts'
 
 /** The names under which a config is looked for, in this order. */
-export const configFileNames: readonly string[] = ['grove.config.ts', 'grove.config.js', 'grove.config.json']
+const configFileNames: readonly string[] = ['grove.config.ts', 'grove.config.js', 'grove.config.json']
 
 /** Where a config comes from, and what the command line puts over it. */
 export interface ConfigSource {
   /** The folder from which relative paths of the command line count, and in which a config is looked for. */
   readonly cwd: string
-  /** The config file; without it the first of {@link configFileNames} in `cwd`, or none. */
+  /** The config file; without it `grove.config.ts`, `.js` or `.json` in `cwd`, or none. */
   readonly file?: string | undefined
   readonly data?: string | undefined
   readonly httpsPort?: number | undefined

@@ -10,17 +10,17 @@ import { type HashCost, hashPassword, maxPasswordBytes, passwordBytes } from './
 import { toUserId } from './user-id.ts'
 
 /** Shortest password, in characters. */
-export const minPasswordChars = 8
+const minPasswordChars = 8
 
 const userId = z.string()
 const password = z.string()
 
 /** Input of `add`. `sites`: where the account can sign in; absent or empty for everywhere. */
-export const userAddSchema = z.strictObject({ userId, password, sites: z.array(z.string()).max(1_000).optional() })
+const userAddSchema = z.strictObject({ userId, password, sites: z.array(z.string()).max(1_000).optional() })
 /** Input of `passwd`. */
-export const userPasswdSchema = z.strictObject({ userId, password })
+const userPasswdSchema = z.strictObject({ userId, password })
 /** Input of `remove`. */
-export const userRemoveSchema = z.strictObject({ userId })
+const userRemoveSchema = z.strictObject({ userId })
 /** Answer of `add`, and each element of `users` in the answer of `list`. `sites` is absent for everywhere. */
 export const userSchema = z.object({
   userId: z.string(),
