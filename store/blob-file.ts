@@ -78,6 +78,25 @@ export async function readBlob(file: string, hash: BlobHash): Promise<Buffer> {
   })
 }
 
+/**
+ * Removes a file whose content has another hash than its name says, and answers whether it did. A whole one that was put
+ * in its place meanwhile stays.
+ */
+export async function removeDamaged(file: string, hash: BlobHash): Promise<boolean> {
+  try {
+    await using handle = await open(file, 'r')
+    const { ino } = await handle.stat()
+    const sha256 = createHash('sha256')
+    for await (const chunk of handle.createReadStream({ autoClose: false })) sha256.update(chunk as Buffer)
+    if (sha256.digest('hex') === hash || statSync(file).ino !== ino) return false
+    unlinkSync(file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw toDiskError(`check blob ${hash}`, error)
+  }
+}
+
 /** Removes a file that was last used before a moment, and answers its length. In one turn: nobody can mark it between. */
 export function removeUnused(file: string, beforeMs: number): number | undefined {
   const found = statSync(file, { throwIfNoEntry: false })

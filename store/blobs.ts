@@ -15,7 +15,7 @@ import { blobFile, type Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import { type BlobHash, isBlobHash } from '../core/names.ts'
 import { forEachParallel } from '../core/parallel.ts'
-import { findBlob, readBlob, removeUnused, writeBlob } from './blob-file.ts'
+import { findBlob, readBlob, removeDamaged, removeUnused, writeBlob } from './blob-file.ts'
 import { createFolderNames, makeFolder } from './durable.ts'
 
 /** The blobs of one data folder. */
@@ -34,6 +34,11 @@ export interface Blobs {
   putBytes(bytes: Uint8Array): Promise<BlobHash>
   /** A whole content, checked against its name. Throws `ERR_BLOB_MISSING`, `ERR_BLOB_CORRUPT`. */
   read(hash: BlobHash): Promise<Buffer>
+  /**
+   * Reads a blob and removes it when its content is not that of its name, so that it can be put again. Answers whether
+   * it was removed. Throws `ERR_DATA_IO`.
+   */
+  discardDamaged(hash: BlobHash): Promise<boolean>
   /** Makes all names durable that were given until the call. Throws `ERR_DATA_IO`; from then on it always does. */
   sync(): Promise<void>
   /**
@@ -78,6 +83,7 @@ export async function openBlobs(layout: Layout): Promise<Blobs> {
       return hash
     },
     read: async (hash) => readBlob(blobFile(layout, checked(hash)), hash),
+    discardDamaged: async (hash) => removeDamaged(blobFile(layout, checked(hash)), hash),
     sync: names.sync,
     async sweep(keep, { olderThanMs, signal }) {
       const done = { removed: 0, bytes: 0 }

@@ -119,6 +119,21 @@ t.test('a blob that the disk has lost or changed is told', async (t) => {
   await t.rejects(blobs.read(hashOf('folder')), { code: 'ERR_DATA_IO' })
 })
 
+t.test('a damaged blob can be discarded and put again, a whole one cannot', async (t) => {
+  const { layout, blobs } = await open(t)
+  const hash = await blobs.putBytes(Buffer.from('a whole content'))
+  t.equal(await blobs.discardDamaged(hash), false)
+  t.equal(await blobs.bytesOf(hash), 15)
+  for (const damage of ['a whole', 'a wholf content', '']) {
+    writeFileSync(blobFile(layout, hash), damage)
+    t.equal(await blobs.discardDamaged(hash), true, damage)
+    t.equal(await blobs.bytesOf(hash), undefined)
+    await blobs.putBytes(Buffer.from('a whole content'))
+    t.equal((await blobs.read(hash)).toString(), 'a whole content')
+  }
+  t.equal(await blobs.discardDamaged(hashOf('never there')), false)
+})
+
 t.test('what an earlier process had not finished is gone after opening, what it had finished is there', async (t) => {
   const { layout, blobs } = await open(t)
   const hash = await blobs.putBytes(Buffer.from('abc'))

@@ -7,9 +7,12 @@ const file = (path: string, content: string, bytes = content.length) => ({ path,
 
 function blobsWith(...contents: string[]) {
   const asked: string[] = []
+  const damaged = new Set<string>()
   const lengths = new Map(contents.map((content) => [hashOf(content), content.length]))
   return {
     asked,
+    damaged,
+    discardDamaged: async (hash: string) => damaged.delete(hash),
     bytesOf: async (hash: string) => {
       asked.push(hash)
       return lengths.get(hash)
@@ -41,6 +44,14 @@ t.test('a file whose content has another length is refused by name, every one of
 })
 
 t.test('a disk that cannot be read is told', async (t) => {
-  const blobs = { bytesOf: () => Promise.reject(new Error('disk')) }
+  const blobs = { bytesOf: () => Promise.reject(new Error('disk')), discardDamaged: async () => false }
   await t.rejects(missingBlobs(blobs, [file('a', 'a')]), { message: 'disk' })
+})
+
+t.test('a content that the disk has cut short is asked for again, and refuses nothing', async (t) => {
+  const blobs = blobsWith('he', 'fine')
+  const cut = { path: 'cut', hash: hashOf('he'), bytes: 4 }
+  blobs.damaged.add(cut.hash)
+  t.same(await missingBlobs(blobs, [cut, { ...cut, path: 'copy' }, file('fine', 'fine')]), [cut.hash])
+  await t.rejects(missingBlobs(blobs, [cut]), { code: 'ERR_PUBLISH_REFUSED' }, 'one that is whole is not')
 })
