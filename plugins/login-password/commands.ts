@@ -1,7 +1,7 @@
 /** What `grove user add|list|passwd|remove` asks of the plugin, over the control socket. */
 
 import { z } from 'zod'
-import { checkInput } from '../../core/check-input.ts'
+import { formatPath } from '../../core/config-faults.ts'
 import { GroveError } from '../../core/errors.ts'
 import type { Command, PluginHost } from '../../core/plugin.ts'
 import { createTurnstile } from '../../core/turnstile.ts'
@@ -100,8 +100,15 @@ export function createCommands(
   }
 }
 
+/** The input as its schema gives it out. Faults tell no values: a password may stand in the wrong place. */
 function parse<T>(schema: z.ZodType<T>, input: unknown): T {
-  return checkInput(schema, input, { code: 'ERR_USER', what: 'the user command' })
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.map(({ path, message }) => {
+    const sentence = message.charAt(0).toLowerCase() + message.slice(1)
+    return path.length === 0 ? sentence : `${formatPath(path)}: ${sentence}`
+  })
+  throw new GroveError('ERR_USER', `the user command: ${faults.join('; ')}`, { details: { faults } })
 }
 
 function checkUserId(typed: string): string {
