@@ -167,7 +167,7 @@ async function issueLeaf(root: Signer, name: string, nowMs: number): Promise<Lea
   const notAfter = toSecond(Math.min(nowMs + leafLifeMs, root.notAfterMs))
   if (notAfter.getTime() <= nowMs)
     throw new GroveError('ERR_CERT', 'the root of the own CA has ended', {
-      hint: 'Restart grove: it makes a new root.',
+      hint: 'restart grove: it makes a new root',
     })
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await X509CertificateGenerator.create({
@@ -225,6 +225,6 @@ async function exportKey(key: CryptoKey): Promise<string> {
 function damaged(file: string, reason: string, cause?: unknown): GroveError {
   return new GroveError('ERR_CERT', `the root of the own CA, ${file}, is damaged: ${reason}`, {
     cause,
-    hint: 'Restore the file from a backup, or remove it to get a new root, which everybody has to trust anew.',
+    hint: 'restore the file from a backup, or remove it to get a new root, which everybody has to trust anew',
   })
 }

@@ -60,8 +60,8 @@ export interface Keys {
 }
 
 /**
- * Opens the keys in a file, or makes them; the file's folder is there already. Throws `ERR_DATA_FORMAT` when the file is damaged: keys made in its place
- * would sign everybody out.
+ * Opens the keys in a file, or makes them; the file's folder is there already. Throws `ERR_DATA_FORMAT` when the file is
+ * damaged: keys made in its place would sign everybody out.
  */
 export async function openKeys(file: string, options: KeysOptions): Promise<Keys> {
   const now = options.now ?? Date.now
@@ -103,7 +103,7 @@ async function readKeys(file: string): Promise<KeyFile> {
   } catch (error) {
     throw new GroveError('ERR_DATA_FORMAT', `the keys in ${file} are damaged`, {
       cause: error,
-      hint: 'Restore the file from a backup, or remove it: new keys are made, and every visitor has to sign in again.',
+      hint: 'restore the file from a backup, or remove it: new keys are made, and every visitor has to sign in again',
     })
   }
 }
