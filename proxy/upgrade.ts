@@ -35,6 +35,8 @@ export function openTunnel(connection: UpgradeConnection, admitted: Admitted, co
 class TunnelWire extends Http1Wire {
   override begin(status: number, headers: string[]): void {
     this.stream.assignSocket(this.stream.req.socket)
+    // Headers of one hop are the adapter's; a 426 has to name the protocol that it wants (RFC 9110 section 15.5.22).
+    if (status === 426) headers.push('upgrade', 'websocket', 'connection', 'upgrade')
     super.begin(status, headers)
   }
 }

@@ -23,7 +23,7 @@ export function handshakeFault(exchange: Pick<Exchange, 'method' | 'headers'>): 
   if ((getHeader(headers, 'content-length') ?? '0') !== '0' || getHeader(headers, 'transfer-encoding') !== undefined)
     return fault(400, 'handshake has a body')
   if (joinHeader(headers, 'sec-websocket-version') !== '13')
-    return fault(426, 'version of WebSocket is not 13', ['sec-websocket-version', '13', 'upgrade', 'websocket'])
+    return fault(426, 'version of WebSocket is not 13', ['sec-websocket-version', '13'])
   if (!keyPattern.test(joinHeader(headers, 'sec-websocket-key') ?? ''))
     return fault(400, 'Sec-WebSocket-Key is not valid')
   return undefined

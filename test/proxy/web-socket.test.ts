@@ -241,6 +241,9 @@ t.test('handshakes that are none are refused without asking the upstream', async
   await client.closed
   t.match(client.received(), /^HTTP\/1\.1 426 /)
   t.match(client.received().toLowerCase(), 'sec-websocket-version: 13')
+  t.match(client.received().toLowerCase(), '\r\nupgrade: websocket\r\n')
+  t.match(client.received().toLowerCase(), '\r\nconnection: upgrade\r\n')
+  t.match(client.received().toLowerCase(), '\r\nconnection: close\r\n')
   t.equal(server.requests.length, 0)
 })
 
