@@ -6,6 +6,7 @@
  */
 
 import { z } from 'zod'
+import { diskHint } from './disk-hint.ts'
 
 /**
  * Every code with the status that the control socket answers for it. Keyed by code.
@@ -98,10 +99,15 @@ export interface PlainError {
   readonly hint?: string | undefined
 }
 
-/** Any thrown value as a {@link GroveError}; what is not one already becomes `ERR_INTERNAL` with the value as cause. */
+/**
+ * Any thrown value as a {@link GroveError}. What is not one already has the value as cause: an error of the disk becomes
+ * `ERR_DATA_IO` with a hint, anything else `ERR_INTERNAL`.
+ */
 export function toGroveError(thrown: unknown): GroveError {
   if (thrown instanceof GroveError) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
+  const hint = diskHint(thrown)
+  if (hint !== undefined) return new GroveError('ERR_DATA_IO', message, { cause: thrown, hint })
   return new GroveError('ERR_INTERNAL', message, { cause: thrown })
 }
 

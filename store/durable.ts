@@ -2,6 +2,7 @@
 
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { diskHint } from '../core/disk-hint.ts'
 import { GroveError } from '../core/errors.ts'
 
 /** Makes a folder (mode 0700) and those above it, durably. One that is there stays as it is. */
@@ -30,11 +31,8 @@ export async function syncFolder(path: string): Promise<void> {
 export function toDiskError(what: string, thrown: unknown): GroveError {
   if (thrown instanceof GroveError) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
-  const full = /ENOSPC|EDQUOT|disk is full/.test(message)
-  return new GroveError('ERR_DATA_IO', `cannot ${what}: ${message}`, {
-    cause: thrown,
-    ...(full && { hint: 'free some space on the disk of the data folder' }),
-  })
+  const hint = diskHint(thrown)
+  return new GroveError('ERR_DATA_IO', `cannot ${what}: ${message}`, { cause: thrown, ...(hint && { hint }) })
 }
 
 /** Folders with names that are not durable yet. */
