@@ -158,7 +158,11 @@ export class Front {
   #finished(exchange: Exchange, outcome: Outcome): void {
     leaveEpoch(exchange)
     if (this.#settings?.raw.metered) this.#usage.count(exchange.note, outcome)
-    if (this.#settings?.raw.accessLog !== false) logAccess(this.#log, exchange, outcome)
+    if (this.#settings?.raw.accessLog === false) return
+    // Nobody asks on the way of a static hit; the answer is out by now, and without a session cookie this costs nothing.
+    const site = exchange.note?.how === 'static' ? this.#sites.at(exchange.authority) : undefined
+    if (exchange.note && site) exchange.note.userId = this.#sessionOf(exchange, site)?.userId
+    logAccess(this.#log, exchange, outcome)
   }
 
   #handOff(exchange: Exchange, site: SiteRuntime, session: Session | undefined): void {

@@ -73,6 +73,9 @@ t.test('a signed-in visitor is handed to the upstream with an identity that cann
   t.equal(String((await visitor.http2(url)).body), 'for everybody')
   const cookie = await signIn(grove, visitor)
   t.equal(String((await visitor.http2(grove.url('shop', '/style.css'), { headers: { cookie } })).body), 'body {}')
+  const lineOf = (path: string) => grove.until(() => grove.logLines.find((line) => line['path'] === path))
+  t.match(await lineOf('/style.css'), { how: 'static', user: 'ada' })
+  t.match(await lineOf('/'), { how: 'static', user: undefined })
 
   const made = { 'grove-user': 'root', Grove_User: 'root', 'grove-identity': 'x', 'x-forwarded-for': '6.6.6.6' }
   for (const ask of ['http1', 'http2'] as const) {
