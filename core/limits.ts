@@ -180,6 +180,8 @@ export const limits = {
     watchers: 10_000,
     /** Blobs that are looked for at one time. */
     blobLookups: 64,
+    /** Folders that are forced to disk at one time. */
+    folderSyncs: 64,
     /** Changes of one site that wait for each other. */
     waitingChanges: 256,
     /** How often a change of a site is built anew because another writer of its log came first. */

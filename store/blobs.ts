@@ -39,7 +39,7 @@ export interface Blobs {
    * it was removed. Throws `ERR_DATA_IO`.
    */
   discardDamaged(hash: BlobHash): Promise<boolean>
-  /** Makes all names durable that were given until the call. Throws `ERR_DATA_IO`; from then on it always does. */
+  /** Makes all names durable that were given until the call. Throws `ERR_DATA_IO`; after a failed fsync it always does. */
   sync(): Promise<void>
   /**
    * Removes blobs that `keep` does not want and that nobody asked for or wrote in the last `olderThanMs`. That time

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
@@ -164,6 +165,24 @@ t.test('a sync that failed once is never believed again', async (t) => {
   await rename(`${folder}-gone`, folder)
   t.equal(await codeOf(blobs.sync()), 'ERR_DATA_IO')
   t.equal(await codeOf((await openBlobs(layout)).sync()), 'none', 'a new start takes all names again')
+})
+
+t.test('a process that had too many files open for a moment syncs again when it has not', async (t) => {
+  const program = `
+    import { closeSync, openSync } from 'node:fs'
+    import { openBlobs } from ${JSON.stringify(join(import.meta.dirname, '../../store/blobs.ts'))}
+    import { layoutOf } from ${JSON.stringify(join(import.meta.dirname, '../../core/layout.ts'))}
+    const blobs = await openBlobs(layoutOf(${JSON.stringify(t.testdir())}))
+    const files = []
+    try {
+      for (;;) files.push(openSync('/dev/null'))
+    } catch {}
+    const code = await blobs.sync().then(() => 'none', (error) => error.code + ': ' + error.hint)
+    for (const file of files) closeSync(file)
+    await blobs.sync()
+    console.log(code)`
+  const limited = ['-c', 'ulimit -n 150; exec "$0" --input-type=module -e "$1"', process.execPath, program]
+  t.match(execFileSync('/bin/sh', limited, { encoding: 'utf8' }), /^ERR_DATA_IO: let grove open more files/)
 })
 
 t.test('a disk that does not take a content is told', async (t) => {
