@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { SiteDetail, SiteSummary, VersionStatus } from '../../core/admin-api.ts'
 import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 import { toSiteName, versionLabel } from '../../core/names.ts'
 import {
   type CommandContext,
@@ -16,7 +17,7 @@ import {
 } from '../command-context.ts'
 import { formatBytes, formatCount, formatTable, formatTime } from '../human-text.ts'
 
-/** How many versions `site show` lists; `site versions` lists all. */
+/** How many versions `site show` lists; `site versions` lists all that control tells. */
 const shownVersions = 10
 
 /** Adds the command with its subcommands. */
@@ -102,7 +103,10 @@ function versionLines(site: string, status: VersionStatus): string[] {
 }
 
 function addVersions(site: Command, context: CommandContext): void {
-  const command = site.command('versions').argument('<name>').description('list all versions of a site, newest first')
+  const command = site
+    .command('versions')
+    .argument('<name>')
+    .description(`list the versions of a site, newest first, at most ${limits.admin.history}`)
   withCommon(command, 'grove site versions blog').action(async (name: string, options: CommonOptions) => {
     using client = await connectAdmin(options, context)
     const { history } = await client.site(toSiteName(name))
