@@ -50,6 +50,8 @@ export class Activator implements AsyncDisposable {
   /** Keyed by site: the version whose copies were asked for last. What cannot be made is not asked for again. */
   readonly #encoding = new Map<SiteName, VersionNumber>()
   #live = new Map<SiteName, LiveVersion>()
+  /** Sites whose live version could not be compiled when last tried. */
+  #failed = new Set<SiteName>()
 
   constructor(options: ActivatorOptions) {
     this.#options = options
@@ -58,6 +60,23 @@ export class Activator implements AsyncDisposable {
   /** The version of a site that fronts are told, or undefined before the first. */
   live(name: SiteName): LiveVersion | undefined {
     return this.#live.get(name)
+  }
+
+  /**
+   * Whether a site has a live version but none that fronts can be told: then they go on with what they have, and where
+   * they have nothing, they say that it will come.
+   */
+  isUnavailable(name: SiteName): boolean {
+    return this.#failed.has(name) && !this.#live.has(name)
+  }
+
+  /** Tries those sites again whose live version could not be compiled. Never rejects. */
+  async retryFailed(): Promise<void> {
+    for (const name of [...this.#failed])
+      await this.request(name).catch((error: unknown) => {
+        if (!this.#ended.signal.aborted)
+          this.#options.log.warn({ err: error, site: name }, 'live version still cannot be put in force')
+      })
   }
 
   /** Whether fronts may read a compiled version. */
@@ -83,7 +102,7 @@ export class Activator implements AsyncDisposable {
 
   /**
    * Compiles every live version under a config. Fronts are told nothing yet. A version that cannot be compiled is
-   * logged and its site serves none; if `strict`, it is an error where fronts serve the site now.
+   * logged and left out; if `strict`, it is an error where fronts serve the site now.
    */
   async compileAll(config: Config, { strict }: { strict: boolean }): Promise<Map<SiteName, LiveVersion>> {
     const compiled = new Map<SiteName, LiveVersion>()
@@ -101,8 +120,10 @@ export class Activator implements AsyncDisposable {
 
   /** Takes compiled versions as what fronts are told from now on. The caller tells the fronts. */
   use(compiled: Map<SiteName, LiveVersion>): void {
+    const served = this.#options.registry.served()
     this.#live = compiled
-    for (const site of this.#options.registry.served()) this.#followUp(site)
+    this.#failed = new Set(served.flatMap(({ name, versions }) => (versions.live && !compiled.has(name) ? name : [])))
+    for (const site of served) this.#followUp(site)
   }
 
   /** Runs `work` while no version is being put live; what is asked for meanwhile waits. */
@@ -125,9 +146,14 @@ export class Activator implements AsyncDisposable {
     const site = registry.get(name)
     if (!site) {
       this.#live.delete(name)
+      this.#failed.delete(name)
       return fronts.push({ kind: 'gone', name })
     }
-    const version = await this.#compile(site, config())
+    const version = await this.#compile(site, config()).catch((error: unknown) => {
+      this.#failed.add(name)
+      throw error
+    })
+    this.#failed.delete(name)
     if (!isNewest()) return undefined
     const before = this.#live.get(name)
     if (version) this.#live.set(name, version)

@@ -4,7 +4,8 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, rename, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CompiledFile, CompiledVersion } from '../core/compiled.ts'
@@ -68,31 +69,49 @@ export async function compileVersion(input: CompileInput): Promise<CompileResult
 }
 
 /**
- * Writes a compiled version to the folder of compiled ones and answers its name, the SHA-256 of what was written.
+ * Sees to it that a compiled version lies in the folder of compiled ones and answers its name, the SHA-256 of its text.
  *
- * It is not synced to disk: it can be made again, and its name tells whether it is whole. After a power cut a damaged
- * one may lie there under its name, so a file that exists is written again and never trusted.
+ * One that lies there whole is used as it is, so that a start needs no room on the disk. It is not synced to disk: it
+ * can be made again, and its name tells whether it is whole. After a power cut a damaged one may lie there under its
+ * name; that one is replaced.
  */
 export async function writeCompiled(layout: Layout, compiled: CompiledVersion): Promise<BlobHash> {
+  const hash = await hashOf(serialize(compiled))
+  const target = compiledFile(layout, hash)
+  if (await isWhole(target, hash)) return hash
   const temporary = join(layout.temporary, `compiled-${randomId()}`)
   await mkdir(layout.temporary, { recursive: true, mode: 0o700 })
   await mkdir(layout.compiled, { recursive: true, mode: 0o700 })
-  const digest = createHash('sha256')
   try {
     {
       await using file = await open(temporary, 'wx', 0o600)
-      for (const text of serialize(compiled)) {
-        digest.update(text)
-        await file.writeFile(text)
-      }
+      for (const text of serialize(compiled)) await file.writeFile(text)
     }
-    const hash = digest.digest('hex')
-    await rename(temporary, compiledFile(layout, hash))
+    await rename(temporary, target)
     return hash
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
   }
+}
+
+/** Whether a file has the content of its name. Marks it as of now, so that no sweep takes it for a leftover. */
+async function isWhole(file: string, hash: BlobHash): Promise<boolean> {
+  try {
+    await utimes(file, new Date(), new Date())
+    return (await hashOf(createReadStream(file))) === hash
+  } catch {
+    return false
+  }
+}
+
+async function hashOf(pieces: Iterable<string> | AsyncIterable<Buffer>): Promise<BlobHash> {
+  const digest = createHash('sha256')
+  for await (const piece of pieces) {
+    digest.update(piece)
+    await nextTurn()
+  }
+  return digest.digest('hex')
 }
 
 /** The text of a compiled version in pieces. Canonical: one version has one text, whatever the objects' key order. */

@@ -137,7 +137,7 @@ class Running implements Control {
       use: (next) => this.#use(next),
       log,
     })
-    stack.use(startTimers({ keys, leaves, fronts: this.#fronts, log }))
+    stack.use(startTimers({ keys, leaves, activator: this.#activator, fronts: this.#fronts, log }))
   }
 
   get banner(): readonly string[] {

@@ -11,13 +11,15 @@ import { siteStateOf } from './site-state.ts'
 export function frontStateOf(
   { loaded, number, ports }: Generation,
   { registry, keys, revocations }: Pick<HostParts, 'registry' | 'keys' | 'revocations'>,
-  activator: Pick<Activator, 'live'>,
+  activator: Pick<Activator, 'live' | 'isUnavailable'>,
 ): FrontState {
   return {
     kind: 'state',
     settings: frontSettings(loaded, number, ports),
     keys: keys.current(),
-    sites: registry.served().map(({ name }) => siteStateOf(loaded.config, name, activator.live(name))),
+    sites: registry
+      .served()
+      .map(({ name }) => siteStateOf(loaded.config, name, activator.live(name), activator.isUnavailable(name))),
     revocations: revocations.list(),
   }
 }

@@ -140,6 +140,7 @@ export const limits = {
     parentAnswerMs: 30_000,
     rotateEveryMs: 300_000,
     leafSweepEveryMs: 86_400_000,
+    recompileEveryMs: 10_000,
     bannerUrls: 20,
     /** How often a version may be passed over for a newer one before one is put live anyway. */
     passedOver: 5,

@@ -20,6 +20,8 @@ export const siteStateSchema = z.object({
   authorities: z.array(z.string()),
   /** The live version and the compiled form of it; absent before the first publish. */
   live: z.object({ version: z.int().positive(), compiled: blobHashSchema }).optional(),
+  /** Whether there is a live version that cannot be told now: a front goes on with the one that it has. */
+  unavailable: z.boolean().optional(),
   upstreams: z.array(z.string()),
   timeoutMs: z.int(),
   bodyBytes: z.int(),

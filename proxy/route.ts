@@ -6,6 +6,7 @@
  */
 
 import type { Exchange } from '../core/exchange.ts'
+import { limits } from '../core/limits.ts'
 import type { Session } from '../core/session.ts'
 import type { BlobCache } from './blob-cache.ts'
 import { answerError } from './error-page.ts'
@@ -25,6 +26,8 @@ export interface RouteOptions {
 
 const reservedPrefix = '/.grove/'
 
+const retryAfter = ['retry-after', String(limits.control.recompileEveryMs / 1_000)]
+
 /** Answers one exchange of a site. */
 export function routeExchange(exchange: Exchange, site: SiteRuntime, options: RouteOptions): void {
   if (exchange.path.startsWith(reservedPrefix)) {
@@ -36,6 +39,11 @@ export function routeExchange(exchange: Exchange, site: SiteRuntime, options: Ro
   const entry = table?.get(exchange.path)
   if (isRead && table && entry && isForEveryone(exchange, site, entry, options)) {
     serveStatic(exchange, table, entry, options.cache)
+    return
+  }
+  if (isRead && !table && site.state.unavailable) {
+    // The version is there and could not be read yet: no 404, which search engines and caches would believe.
+    answerError(exchange, 503, { headers: retryAfter, error: 'the live version cannot be put in force' })
     return
   }
   if (site.upstream) options.dynamic(exchange, site, options.sessionOf(exchange, site))

@@ -49,8 +49,10 @@ export class SiteTable {
   }
 
   /** Puts one site in force, in place of what was known of it. Reads its compiled version first. */
-  async put(state: SiteState): Promise<void> {
-    const before = this.#byName.get(state.name)
+  async put(told: SiteState): Promise<void> {
+    const before = this.#byName.get(told.name)
+    // What control cannot tell now is what it was.
+    const state = told.unavailable && before?.state.live ? { ...told, live: before.state.live } : told
     const table = await this.#tableFor(state, before)
     const sameUpstreams = before !== undefined && sameList(before.state.upstreams, state.upstreams)
     const upstream = sameUpstreams ? before.upstream : this.#newUpstream(state)
@@ -92,6 +94,8 @@ export class SiteTable {
       } catch (error) {
         // One site whose compiled version cannot be read must not keep the others from being served.
         this.#options.failed(state.name, error)
+        // Its name is ours all the same: visitors are told to come back, not that they are in the wrong place.
+        if (!this.#byName.has(state.name)) await this.put({ ...state, live: undefined, unavailable: true })
       }
     }
   }

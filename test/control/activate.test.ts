@@ -116,6 +116,40 @@ t.test('copies that cannot be made are not asked for for ever', async (t) => {
   t.notOk(site.events.isEncoded(1))
 })
 
+t.test('a version that cannot be compiled is tried again until it can', async (t) => {
+  const wrong = { fails: true }
+  const plugin = {
+    name: 'p',
+    headers() {
+      if (wrong.fails) throw new Error('not now')
+      return []
+    },
+  }
+  const { registry, activator, pushes, config, ...host } = await setUp(t, {}, { plugins: [plugin] })
+  const site = await registry.create('blog')
+  await publishTexts(host, site, { 'index.html': 'one' })
+  activator.use(await activator.compileAll(config, { strict: false }))
+  t.equal(activator.isUnavailable('blog'), true)
+  await activator.retryFailed()
+  t.equal(activator.isUnavailable('blog'), true)
+  t.same(pushes.messages, [], 'fronts go on with what they have')
+  wrong.fails = false
+  await activator.retryFailed()
+  t.equal(activator.isUnavailable('blog'), false)
+  t.same(versionsIn(pushes.messages), [1])
+  await activator.retryFailed()
+  t.equal(pushes.messages.length, 1, 'what is live is not tried again')
+
+  wrong.fails = true
+  await publishTexts(host, site, { 'index.html': 'two' })
+  await t.rejects(activator.request('blog'), { code: 'ERR_PLUGIN' })
+  t.equal(activator.isUnavailable('blog'), false, 'the version before is there to be told')
+  t.equal(activator.live('blog')?.version, 1)
+  wrong.fails = false
+  await activator.retryFailed()
+  t.equal(activator.live('blog')?.version, 2)
+})
+
 t.test('versions that come while one is on its way are told in order, without those between', async (t) => {
   const { registry, activator, pushes, ...host } = await setUp(t)
   const site = await registry.create('blog')

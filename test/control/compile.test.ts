@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import t from 'tap'
 import { type CompileInput, compileVersion, isServed, writeCompiled } from '../../control/compile.ts'
@@ -200,6 +200,20 @@ t.test('a compiled version is written under the hash of its text, which does not
   t.same(readdirSync(layout.compiled), [hash])
   t.same(readdirSync(layout.temporary), [])
 })
+
+t.test(
+  'a whole file of the same name is used as it is: a full disk keeps no version from going live again',
+  async (t) => {
+    const layout = layoutOf(t.testdir())
+    const hash = await writeCompiled(layout, version)
+    const before = statSync(compiledFile(layout, hash))
+    utimesSync(compiledFile(layout, hash), 1, 1)
+    t.equal(await writeCompiled(layout, version), hash)
+    const after = statSync(compiledFile(layout, hash))
+    t.equal(after.ino, before.ino, 'it was not written again')
+    t.ok(after.mtimeMs >= before.mtimeMs, 'it is no leftover of an earlier process')
+  },
+)
 
 t.test('a damaged file of the same name is replaced', async (t) => {
   const layout = layoutOf(t.testdir())

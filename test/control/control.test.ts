@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -36,6 +36,23 @@ t.test('a publish is put live on every front, and comes back after a restart', a
   t.equal(front.sites.get('blog')?.live?.version, 1, 'the state of a new front has it')
   t.ok(existsSync(compiledFile(second.layout, front.sites.get('blog')?.live?.compiled ?? '')))
   t.equal((await ask(controlSocket, 'GET', '/sites/blog/versions/1')).body.liveAtMs, status.body.liveAtMs)
+})
+
+t.test('a version that cannot be compiled at a start is told as one that will come, not as none', async (t) => {
+  const folder = shortFolder(t)
+  const first = await runControl({ folder })
+  await publishOver(first.layout.controlSocket, 'blog', { 'index.html': '<h1>one</h1>' })
+  await first.stop()
+  rmSync(first.layout.compiled, { recursive: true })
+  writeFileSync(first.layout.compiled, 'a file stands in the way')
+
+  const second = await runControl({ folder })
+  t.teardown(() => second.stop())
+  const front = await second.addFront(103)
+  t.match(front.sites.get('blog'), { unavailable: true, live: undefined })
+  rmSync(first.layout.compiled)
+  await publishOver(first.layout.controlSocket, 'blog', { 'index.html': '<h1>two</h1>' })
+  t.match(front.sites.get('blog'), { unavailable: undefined, live: { version: 2 } })
 })
 
 t.test('a second control on the same data is refused, and the first goes on', async (t) => {

@@ -13,6 +13,7 @@ t.test('keys follow one another, fronts are told, and certificates that ended go
   const due = [false, true, true]
   let rotations = 0
   let sweeps = 0
+  let retries = 0
   const timers = startTimers({
     keys: {
       rotateIfDue: async () => due[rotations++] === true,
@@ -22,6 +23,7 @@ t.test('keys follow one another, fronts are told, and certificates that ended go
       },
     },
     leaves: { sweep: async () => ++sweeps },
+    activator: { retryFailed: async () => void ++retries },
     fronts: {
       async push(message) {
         pushed.push(message)
@@ -38,6 +40,7 @@ t.test('keys follow one another, fronts are told, and certificates that ended go
   t.same(pushed, [{ kind: 'keys', keys }], 'told once: nothing changed first, and a failure is only logged')
   mock.timers.tick(limits.control.leafSweepEveryMs)
   t.equal(sweeps, 1)
+  t.ok(retries > 0, 'versions that could not be put live are tried again')
   timers[Symbol.dispose]()
   const before = rotations
   mock.timers.tick(limits.control.leafSweepEveryMs)

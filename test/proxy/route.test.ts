@@ -14,9 +14,10 @@ function file(path: string, personal: boolean): CompiledFile {
   return { path, hash: 'a'.repeat(64), bytes: 1, type, personal, compressible: false, headers: [], variants: [] }
 }
 
-function site(hasUpstream: boolean, files: readonly CompiledFile[] | undefined): SiteRuntime {
+function site(hasUpstream: boolean, files: readonly CompiledFile[] | undefined, unavailable = false): SiteRuntime {
+  const rest = { upstreams: [], timeoutMs: 1_000, bodyBytes: 0, ...(unavailable && { unavailable }) }
   return {
-    state: { name: 'blog', authorities: ['blog.localhost'], upstreams: [], timeoutMs: 1_000, bodyBytes: 0 },
+    state: { name: 'blog', authorities: ['blog.localhost'], ...rest },
     info: { name: 'blog', authorities: ['blog.localhost'] },
     table: files && buildTable({ site: 'blog', version: 1, files }),
     upstream: hasUpstream ? ({} as RemoteUpstream) : undefined,
@@ -81,6 +82,10 @@ t.test('what is the same for everyone is static, the rest goes to the upstream',
     [withoutUpstream, 'POST', '/', undefined, 'static 405'],
     [withoutUpstream, 'POST', '/unknown', undefined, 'static 404'],
     [site(false, undefined), 'GET', '/', undefined, '404'],
+    [site(false, undefined, true), 'GET', '/', undefined, '503'],
+    [site(true, undefined, true), 'HEAD', '/main.css', undefined, '503'],
+    [site(true, undefined, true), 'POST', '/', ada, 'upstream as ada'],
+    [site(true, undefined, true), 'GET', '/.grove/jwks.json', undefined, 'reserved'],
   ]
   for (const [target, method, path, session, expected] of table)
     t.equal(answeredBy(target, method, path, session), expected, `${method} ${path}`)

@@ -49,6 +49,23 @@ t.test('the same compiled version is not read twice, and keeps its epoch', async
   t.same(events, ['load 1'])
 })
 
+t.test(
+  'a version that control cannot tell now goes on being served, and is told again without being read anew',
+  async (t) => {
+    const { table, events } = create()
+    const live = { version: 1, compiled: hash('1') }
+    await table.put(state('blog', { live }))
+    await table.replace([state('blog', { unavailable: true, timeoutMs: 5 }), state('fresh', { unavailable: true })])
+    t.equal(table.get('blog')?.table?.version, 1)
+    t.equal(table.get('blog')?.state.timeoutMs, 5)
+    t.equal(table.get('fresh')?.table, undefined)
+    await table.put(state('blog', { live }))
+    t.same(events, ['load 1'])
+    await table.put(state('blog'))
+    t.equal(table.get('blog')?.table, undefined, 'a site that has no version any more is another thing')
+  },
+)
+
 t.test('answers of a site that is gone are known until they have ended, also when it comes back', async (t) => {
   const { table } = create()
   const live = { version: 1, compiled: hash('1') }
@@ -102,6 +119,8 @@ t.test('one site whose version cannot be read keeps the last one, and the others
   t.equal(table.get('blog')?.table?.version, 1)
   t.ok(table.get('shop'))
   t.ok(events.includes('failed blog'))
-  await t.rejects(table.put(state('blog', { live: { version: 2, compiled: hash('f') } })), /damaged/)
+  await table.replace([state('late', { live: { version: 2, compiled: hash('f') } })])
+  t.match(table.at('late.localhost'), { state: { unavailable: true }, table: undefined }, 'one that never was read')
+  await t.rejects(table.put(state('late', { live: { version: 2, compiled: hash('f') } })), /damaged/)
   await table.close()
 })
