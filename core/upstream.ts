@@ -18,6 +18,8 @@ export interface UpstreamRequest {
   readonly signal: AbortSignal
   /** How long the upstream may take until its headers are there. */
   readonly timeoutMs: number
+  /** Whose request it is, as far as an address tells: one visitor gets no more than a share of what an upstream bears. */
+  readonly visitor?: string
 }
 
 /** An upstream's answer: hop-by-hop headers are gone. The body errors when the upstream dies midway. */

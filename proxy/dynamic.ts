@@ -8,6 +8,7 @@ import { toGroveError } from '../core/errors.ts'
 import type { Exchange } from '../core/exchange.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
+import { networkOf } from '../core/network.ts'
 import type { SiteInfo } from '../core/plugin.ts'
 import type { Session } from '../core/session.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
@@ -83,6 +84,7 @@ export function createDynamic(options: DynamicOptions): Dynamic {
       body: exchange.body && limitBody(exchange.body, bodyBytes),
       signal: exchange.signal,
       timeoutMs,
+      visitor: networkOf(exchange.clientAddress),
     }
     const middleware = options.middleware()
     const { id: requestId, clientAddress } = exchange

@@ -10,6 +10,7 @@ import type { Exchange } from '../core/exchange.ts'
 import { getHeader } from '../core/headers.ts'
 import type { Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
+import { networkOf } from '../core/network.ts'
 import type { SiteInfo } from '../core/plugin.ts'
 import type { Session } from '../core/session.ts'
 import { checkAnnouncedLength } from './body-limit.ts'
@@ -49,6 +50,7 @@ export function createPluginRoutes(
       body: held && Readable.from([held.bytes], { objectMode: false }),
       signal: exchange.signal,
       timeoutMs: routeTimeoutMs,
+      visitor: networkOf(exchange.clientAddress),
     })
     // Sign-in pages and what follows them are for one visitor; a plugin that knows better says so.
     const isCacheable = getHeader(headers, 'cache-control') !== undefined

@@ -4,6 +4,9 @@
  * A request is sent again only where the first one cannot have had an effect: on the next server when no connection
  * came to be, and once more when a kept-alive connection turned out to be dead before any byte of an answer, if the
  * method is idempotent and there is no body (RFC 9110 section 9.2.2).
+ *
+ * A visitor who sends or takes a byte now and then holds a connection for as long. What there is of them is shared
+ * ({@link createShares}), or one visitor could keep a site's servers from everybody else.
  */
 
 import type { Socket } from 'node:net'
@@ -12,6 +15,7 @@ import { type Dispatcher, Pool } from 'undici'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import { createShares, type Release, type Shares } from './shares.ts'
 import { AnswerReceiver } from './upstream-answer.ts'
 import {
   type Connector,
@@ -52,8 +56,9 @@ export function createRemoteUpstream(urls: readonly string[], options: RemoteUps
     return { url, pool: openPool(url, connector) }
   })
   const name = options.name ?? urls.join(' ')
+  const connections = createShares(limits.upstream.connections * origins.length)
+  const requests = createShares(limits.upstream.underWay)
   let turn = 0
-  let underWay = 0
   let closed = false
 
   const nextOrigins = (): Origin[] => {
@@ -61,11 +66,13 @@ export function createRemoteUpstream(urls: readonly string[], options: RemoteUps
     return [...origins.slice(turn), ...origins.slice(0, turn)]
   }
 
-  const attempt = ({ url, pool }: Origin, request: UpstreamRequest, body: Readable | undefined): AnswerReceiver => {
-    underWay += 1
-    const receiver = new AnswerReceiver(request.method, () => {
-      underWay -= 1
-    })
+  const attempt = (
+    { url, pool }: Origin,
+    request: UpstreamRequest,
+    body: Readable | undefined,
+    finished: () => void,
+  ): AnswerReceiver => {
+    const receiver = new AnswerReceiver(request.method, finished)
     const dispatchOptions: Dispatcher.DispatchOptions & { servername: string } = {
       method: request.method,
       path: request.target,
@@ -82,15 +89,25 @@ export function createRemoteUpstream(urls: readonly string[], options: RemoteUps
 
   return {
     name,
-    send(request) {
-      if (underWay >= limits.upstream.underWay) {
-        const error = new GroveError(
-          'ERR_TOO_MANY',
-          `more than ${limits.upstream.underWay} requests to ${name} under way`,
-        )
-        return Promise.reject(error)
+    async send(request) {
+      const leave = requests.take(request.visitor)
+      if (!leave) throw new GroveError('ERR_TOO_MANY', `too many requests to ${name} under way`)
+      let parts = 1
+      const ended = () => {
+        parts -= 1
+        if (parts === 0) leave()
       }
-      return sendInTurn(request, nextOrigins(), attempt)
+      try {
+        return await sendInTurn(request, nextOrigins(), connections, (origin, body, release) => {
+          parts += 1
+          return attempt(origin, request, body, () => {
+            release()
+            ended()
+          })
+        })
+      } finally {
+        ended()
+      }
     },
     async connect(signal) {
       for (const [index, { url }] of nextOrigins().entries()) {
@@ -126,20 +143,23 @@ function openPool(url: URL, connect: Connector): Pool {
   })
 }
 
-type Attempt = (origin: Origin, request: UpstreamRequest, body: Readable | undefined) => AnswerReceiver
+type Attempt = (origin: Origin, body: Readable | undefined, release: Release) => AnswerReceiver
 
 /** Sends a request to the first of `origins`, and to others as far as that is safe. */
 async function sendInTurn(
   request: UpstreamRequest,
   origins: readonly Origin[],
+  connections: Shares,
   attempt: Attempt,
 ): Promise<UpstreamAnswer> {
-  const { signal, timeoutMs } = request
+  const { signal, timeoutMs, visitor } = request
+  const stop = new AbortController()
   let receiver: AnswerReceiver | undefined
   /** Why the request ended, when that was not the upstream's own doing. */
   let reason: Error | null | undefined
   const giveUp = (error: GroveError) => {
     reason ??= error
+    stop.abort(error)
     receiver?.cancel(error)
   }
   const clock = new AnswerClock(timeoutMs, () =>
@@ -153,9 +173,14 @@ async function sendInTurn(
     for (let index = 0; ; ) {
       const origin = origins[index] as Origin
       if (reason) throw reason
+      const release = connections.take(visitor) ?? (await connections.wait(visitor, stop.signal))
+      if (reason) {
+        release()
+        throw reason
+      }
       const body = request.body && pace(request.body, clock)
       try {
-        receiver = attempt(origin, request, body)
+        receiver = attempt(origin, body, release)
         return await receiver.answer
       } catch (error) {
         body?.destroy()

@@ -104,6 +104,22 @@ t.test('an anonymous request reaches the upstream, and nothing in it says who so
   t.match(exchange.note, { how: 'upstream', error: undefined })
 })
 
+t.test('an upstream is shared by networks', async (t) => {
+  const { url } = await httpServer(t, echo)
+  const { dynamic, site } = make(t, url)
+  const visitors: (string | undefined)[] = []
+  const send: typeof site.upstream.send = (request) => {
+    visitors.push(request.visitor)
+    return site.upstream.send(request)
+  }
+  for (const clientAddress of ['192.0.2.7', '2001:db8::1', '2001:db8::2']) {
+    const exchange = testExchange({ clientAddress })
+    dynamic.handle(exchange, { ...site, upstream: { ...site.upstream, send } }, undefined)
+    t.equal((await exchange.answered).status, 200)
+  }
+  t.same(visitors, ['192.0.2.7', '2001:db8:0:0::/64', '2001:db8:0:0::/64'])
+})
+
 t.test('a signed-in visitor is named, and the upstream can verify it', async (t) => {
   const { url } = await httpServer(t, echo)
   const { dynamic, site } = make(t, url)

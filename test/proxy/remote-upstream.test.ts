@@ -444,6 +444,30 @@ t.test('what is under way is bounded', async (t) => {
   await upstream.close()
 })
 
+t.test('one visitor cannot keep an upstream from everybody else', async (t) => {
+  const { url } = await httpServer(t, (request, response) => {
+    if (request.url !== '/slow') response.end('answered')
+  })
+  const upstream = createRemoteUpstream([url])
+  const abort = new AbortController()
+  const ends: unknown[] = []
+  const hog = Array.from({ length: limits.upstream.underWay }, async () => {
+    const request = get({ target: '/slow', visitor: '192.0.2.1', signal: abort.signal })
+    await upstream.send(request).catch(({ code }) => ends.push(code))
+  })
+  for (const visitor of ['192.0.2.2', '192.0.2.3', undefined]) {
+    const answer = await upstream.send(get(visitor === undefined ? {} : { visitor }))
+    t.equal(await text(answer.body), 'answered')
+  }
+  t.equal(ends.length, limits.upstream.underWay / 2, 'half of its requests were turned away')
+  t.ok(ends.every((code) => code === 'ERR_TOO_MANY'))
+  abort.abort()
+  await Promise.all(hog)
+  const again = await upstream.send(get({ visitor: '192.0.2.1' }))
+  t.equal(await text(again.body), 'answered', 'what it gave back it may have again')
+  await upstream.close()
+})
+
 t.test('closing lets what is under way finish, and turns nobody away who was on the way', async (t) => {
   let finish: () => void = () => {}
   const { url } = await httpServer(t, (request, response) => {
