@@ -148,7 +148,11 @@ async function callOnce(socket: string, agent: Agent, { method, path, json, body
     request.on('response', resolve)
     request.on('error', reject)
     request.on('timeout', () =>
-      request.destroy(new GroveError('ERR_TIMEOUT', `control did not answer within ${limits.cli.answerMs / 1_000} s`)),
+      request.destroy(
+        new GroveError('ERR_TIMEOUT', `control did not answer within ${limits.cli.answerMs / 1_000} s`, {
+          hint: 'it may be busy or stuck: see its log, and send the command again; what it did already is not done twice',
+        }),
+      ),
     )
     request.on('close', () => source?.destroy())
     if (!source) return request.end(payload)
@@ -189,12 +193,25 @@ function isRefused(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
 }
 
+/** Keyed by the system's name of the error. */
+const impossibleSockets: Readonly<Record<string, string>> = {
+  EINVAL: 'the path is longer than that of a socket can be (107 bytes)',
+  ENAMETOOLONG: 'the path is too long',
+  ENOTDIR: 'the data folder is a file',
+}
+
 function explain(error: unknown, socket: string): unknown {
   if (error instanceof GroveError || !(error instanceof Error) || !('code' in error)) return error
   if (error.code === 'EACCES')
     return new GroveError('ERR_DENIED', `this user may not use ${socket}`, {
       cause: error,
       hint: 'run the command as the user who runs grove serve',
+    })
+  const impossible = impossibleSockets[String(error.code)]
+  if (impossible !== undefined)
+    return new GroveError('ERR_NOT_RUNNING', `no grove can be at ${socket}: ${impossible}`, {
+      cause: error,
+      hint: 'name the data folder of the grove that runs with --data',
     })
   if (!isAway(error)) return error
   return new GroveError('ERR_NOT_RUNNING', `no grove answers at ${socket}`, {

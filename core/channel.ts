@@ -78,7 +78,7 @@ export class Channel<In, Out> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id)
-        reject(new GroveError('ERR_TIMEOUT', `no answer within ${timeoutMs} ms`))
+        reject(new GroveError('ERR_TIMEOUT', `no answer within ${Math.round(timeoutMs)} ms`))
       }, timeoutMs)
       this.#pending.set(id, { resolve, reject, timer })
       this.#write({ id, message })

@@ -19,6 +19,22 @@ t.test('a socket that is not there, or that nobody serves, says how to start', a
   await t.rejects(gone.status(), { code: 'ERR_NOT_RUNNING' })
 })
 
+t.test('a data folder that can be none says why', async (t) => {
+  const folder = shortFolder(t)
+  writeFileSync(join(folder, 'file'), '')
+  const hint = /--data/
+  await t.rejects(createAdminClient(join(folder, 'file/control.sock')).status(), {
+    code: 'ERR_NOT_RUNNING',
+    message: /the data folder is a file/,
+    hint,
+  })
+  await t.rejects(createAdminClient(join(folder, 'x'.repeat(108), 'control.sock')).status(), {
+    code: 'ERR_NOT_RUNNING',
+    message: /107 bytes/,
+    hint,
+  })
+})
+
 t.test('a socket of somebody else is an error of its own', async (t) => {
   const folder = shortFolder(t)
   const { socket } = await startAdmin(t, folder)
