@@ -150,7 +150,7 @@ async function callOnce(socket: string, agent: Agent, { method, path, json, body
     request.on('timeout', () =>
       request.destroy(
         new GroveError('ERR_TIMEOUT', `control did not answer within ${limits.cli.answerMs / 1_000} s`, {
-          hint: 'it may be busy or stuck: see its log, and send the command again; what it did already is not done twice',
+          hint: 'it may be busy or stuck, and may do it yet: look at grove status and the log before you send it again',
         }),
       ),
     )
