@@ -28,6 +28,8 @@ export interface ParentOptions {
   readonly log: Logger
   /** Shows people what control says when all is up. Called once. */
   readonly tell: (banner: readonly string[]) => void
+  /** Whether the terminal that it was started on is closed: then SIGHUP is a stop. Default: there is none. */
+  readonly hungUp?: () => boolean
   /** The modules of the two kinds of process. Default: those of this folder. */
   readonly entries?: { readonly control: string; readonly front: string }
   /** Time that fronts get for what is under way when Grove stops. @default limits.drainMs */
@@ -82,15 +84,18 @@ class Parent {
 
   async run(): Promise<number> {
     const onStop = (signal: NodeJS.Signals) => this.#stopBy(signal)
-    const onReload = () => this.#tellControl({ kind: 'reload' })
+    const onHangUp = (signal: NodeJS.Signals) => {
+      if (this.#options.hungUp?.()) this.#stopBy(signal)
+      else this.#tellControl({ kind: 'reload' })
+    }
     for (const signal of stopSignals) process.on(signal, onStop)
-    process.on('SIGHUP', onReload)
+    process.on('SIGHUP', onHangUp)
     try {
       this.#control.start()
       return await this.#ended.promise
     } finally {
       for (const signal of stopSignals) process.off(signal, onStop)
-      process.off('SIGHUP', onReload)
+      process.off('SIGHUP', onHangUp)
     }
   }
 

@@ -1,5 +1,6 @@
 /** `grove serve`: runs Grove in the foreground. */
 
+import { isatty } from 'node:tty'
 import type { Command } from 'commander'
 import { createLog } from '../../core/log.ts'
 import { type CommandContext, wholeNumber, withCommon } from '../command-context.ts'
@@ -27,12 +28,13 @@ export function addServe(program: Command, context: CommandContext): void {
     'after',
     `
 Without a config, sites are served at https://<name>.localhost:8443.
-SIGTERM and Ctrl-C finish what is under way; a second one ends at once. SIGHUP reads the config again.`,
+SIGTERM and Ctrl-C finish what is under way; a second one ends at once. SIGHUP reads the config again; when it comes because the terminal was closed, Grove stops.`,
   )
   command.action(async (options: Options) => {
     const { runParent } = await import('../parent.ts')
     const { stdout, cwd } = context.terminal
-    const log = createLog('serve', 'info', stdout.isTTY === true)
+    const isOnTerminal = stdout.isTTY === true
+    const log = createLog('serve', 'info', isOnTerminal)
     const source = {
       cwd,
       file: options.config,
@@ -43,8 +45,9 @@ SIGTERM and Ctrl-C finish what is under way; a second one ends at once. SIGHUP r
     context.exitCode = await runParent({
       source,
       log,
+      hungUp: () => isOnTerminal && !isatty(process.stdout.fd),
       tell: (banner) => {
-        if (stdout.isTTY) printLines(stdout, banner)
+        if (isOnTerminal) printLines(stdout, banner)
         else for (const line of banner) if (line.trim() !== '') log.info(line.trim())
       },
     })

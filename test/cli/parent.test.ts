@@ -26,7 +26,7 @@ const entries = {
 const https = (port: number, addresses = ['127.0.0.1']) => ({ name: 'https', port, addresses })
 const http = (port: number) => ({ name: 'http', port, addresses: ['127.0.0.1'] })
 
-function start(t: Test, script: object) {
+function start(t: Test, script: object, hungUp = () => false) {
   // Not t.testdir: control writes there until the teardown below has ended it.
   const folder = mkdtempSync(join(tmpdir(), 'grove-parent-'))
   writeFileSync(join(folder, 'script.json'), JSON.stringify(script))
@@ -34,7 +34,13 @@ function start(t: Test, script: object) {
   const logged: string[] = []
   const banners: (readonly string[])[] = []
   const log = pino({}, { write: (line: string) => void logged.push(line) })
-  const ended = runParent({ source: { cwd: folder }, log, tell: (banner) => void banners.push(banner), entries })
+  const ended = runParent({
+    source: { cwd: folder },
+    log,
+    tell: (banner) => void banners.push(banner),
+    entries,
+    hungUp,
+  })
   let over = false
   void ended.catch(() => {}).then(() => (over = true))
   t.teardown(async () => {
@@ -200,6 +206,17 @@ t.test('a second signal ends at once', async (t) => {
   process.kill(process.pid, 'SIGINT')
   process.kill(process.pid, 'SIGINT')
   t.equal(await parent.ended, 130)
+})
+
+t.test('a terminal that is closed stops it; a SIGHUP while it is open does not', async (t) => {
+  let closed = false
+  const parent = start(t, { listen: [https(0)], fronts: 1 }, () => closed)
+  await up(parent)
+  parent.script({ say: { kind: 'apply', id: 2, listen: [https(0)], fronts: 1, data: '/' } })
+  await until(() => parent.applied().length === 2)
+  closed = true
+  process.kill(process.pid, 'SIGHUP')
+  t.equal(await parent.ended, 0)
 })
 
 t.test('control can ask for the stop', async (t) => {
