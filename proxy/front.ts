@@ -22,6 +22,7 @@ import { createDynamic, type Dynamic } from './dynamic.ts'
 import { answerError } from './error-page.ts'
 import { createIdentity, type Identity } from './identity.ts'
 import { createTransport, type Transport, type UpgradeConnection } from './listen.ts'
+import { connectionsFor, openFileLimit } from './open-files.ts'
 import { createPluginRoutes, type PluginRoutes } from './plugin-routes.ts'
 import { createRemoteUpstream } from './remote-upstream.ts'
 import { answerReserved } from './reserved.ts'
@@ -129,6 +130,7 @@ export class Front {
       upgrade: (exchange, connection) => this.#upgrade(exchange, connection),
       finished: (exchange, outcome) => this.#finished(exchange, outcome),
       rejected: (rejection) => logRejection(this.#log, rejection),
+      limits: { connectionsPerFront: connectionsFor(openFileLimit()) },
       settings: () => ({
         httpsPort: this.#publicPort,
         trustedProxies: this.#settings?.trustedProxies ?? new BlockList(),

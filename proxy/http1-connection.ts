@@ -16,7 +16,7 @@ import { type ParseError, refusalOf } from './parse-error.ts'
 import { redirectToHttps } from './redirect.ts'
 import { type Refusal, rawRefusal, refusalBody, refusalHeaders } from './refusal.ts'
 import { RequestBody } from './request-body.ts'
-import type { TransportContext, Watched } from './transport.ts'
+import type { Idle, TransportContext, Watched } from './transport.ts'
 import { openTunnel } from './upgrade.ts'
 
 /** A request that node:http has parsed, and the response that goes with it. */
@@ -34,7 +34,7 @@ interface Active {
 }
 
 /** One HTTP/1.1 connection. */
-export class Http1Connection implements EndingConnection, Watched {
+export class Http1Connection implements EndingConnection, Idle, Watched {
   readonly #socket: Socket
   readonly #context: TransportContext
   readonly #peer: Peer
@@ -90,6 +90,7 @@ export class Http1Connection implements EndingConnection, Watched {
 
   /** A request has come: it is answered now, or after those before it. */
   request(pending: Pending): void {
+    this.#context.idle.delete(this)
     this.#requests += 1
     this.#unlimit()
     if (!this.#active) {
@@ -102,6 +103,7 @@ export class Http1Connection implements EndingConnection, Watched {
 
   /** A WebSocket handshake has come; node:http has let go of the socket. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#context.idle.delete(this)
     this.#requests += 1
     this.#tunnel = true
     this.#unlimit()
@@ -142,14 +144,16 @@ export class Http1Connection implements EndingConnection, Watched {
 
   /** The socket is closed. */
   closed(): void {
+    this.#context.idle.delete(this)
     this.#waiting = []
     this.#unlimit()
   }
 
-  /** Ends a connection on which nothing is under way, when draining. */
-  endIfIdle(): void {
-    if (this.#requests === 0 || this.#active || this.#tunnel) return
-    if (this.#socket.bytesRead === this.#quietBytes) this.#socket.destroySoon()
+  endIfIdle(): boolean {
+    if (this.#requests === 0 || this.#active || this.#tunnel) return false
+    if (this.#socket.bytesRead !== this.#quietBytes) return false
+    this.#socket.destroySoon()
+    return true
   }
 
   /** Ends a connection that has not begun a request, when draining. */
@@ -235,7 +239,9 @@ export class Http1Connection implements EndingConnection, Watched {
    * begins anew at every byte, and the time for headers not before the first that is no empty line (RFC 9112 section 2.2).
    */
   #awaitNext(): void {
-    const { headersTimeoutMs, keepAliveMs } = this.#context.limits
+    const { idle, limits } = this.#context
+    const { headersTimeoutMs, keepAliveMs } = limits
+    idle.add(this)
     this.#limit(keepAliveMs + headersTimeoutMs)
   }
 

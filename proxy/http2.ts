@@ -17,7 +17,7 @@ import { handOver, LiveExchange } from './live-exchange.ts'
 import { type Refusal, refusalBody, refusalHeaders } from './refusal.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-check.ts'
-import type { TransportContext, Watched } from './transport.ts'
+import type { Idle, TransportContext, Watched } from './transport.ts'
 import { createBucket } from './watch.ts'
 
 /** The HTTP/2 side of a transport. */
@@ -74,7 +74,7 @@ function createHttp2Server({ limits }: TransportContext): Http2Server {
 }
 
 /** One HTTP/2 connection. */
-class Session implements Watched {
+class Session implements Idle, Watched {
   readonly #session: ServerHttp2Session
   readonly #socket: TLSSocket | undefined
   readonly #context: TransportContext
@@ -119,7 +119,14 @@ class Session implements Watched {
   }
 
   closed(): void {
+    this.#context.idle.delete(this)
     this.#context.watch.delete(this)
+  }
+
+  endIfIdle(): boolean {
+    if (this.#streams > 0) return false
+    this.#session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
+    return true
   }
 
   tick(elapsedMs: number): void {
@@ -162,10 +169,12 @@ class Session implements Watched {
       if (!this.#resets()) this.#calm('flood of reset streams')
       return
     }
+    this.#context.idle.delete(this)
     this.#streams += 1
     stream.on('error', () => {}) // Followed by `close`.
     stream.once('close', () => {
       this.#streams -= 1
+      if (this.#streams === 0 && !this.#session.destroyed) this.#context.idle.add(this)
       // Whoever resets: a client can make the server do it (CVE-2025-8671), and each costs a request.
       if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && !this.#resets()) this.#calm('flood of reset streams')
     })

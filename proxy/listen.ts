@@ -16,7 +16,7 @@ import type { ListenerName } from '../core/messages.ts'
 import { createHttp1, type Http1, http1Options } from './http1.ts'
 import { createHttp2, type Http2 } from './http2.ts'
 import type { HttpLimits, ListenAt, Transport, TransportContext, TransportOptions } from './transport.ts'
-import { createWatch } from './watch.ts'
+import { createBucket, createWatch } from './watch.ts'
 
 export type { Rejection, Transport, TransportOptions, TransportSettings, UpgradeConnection } from './transport.ts'
 
@@ -34,6 +34,8 @@ class NodeTransport implements Transport {
   readonly #servers = new Map<string, AnyServer>()
   /** TCP sockets, with TLS or without. */
   readonly #open = new Set<Socket>()
+  readonly #mayTell = createBucket({ burst: 1, perSecond: 0.1 })
+  #refused = 0
   #ticketKeys: Buffer
   #drain: Drain | undefined
 
@@ -47,7 +49,7 @@ class NodeTransport implements Transport {
       limits.lingerMs,
     )
     const watch = createWatch(Math.max(10, Math.min(1_000, shortestMs / 4)))
-    this.#context = { options, limits, watch, draining: false }
+    this.#context = { options, limits, watch, idle: new Set(), draining: false }
     this.#http1 = createHttp1(this.#context)
     this.#http2 = createHttp2(this.#context)
     this.#ticketKeys = options.ticketKeys
@@ -136,9 +138,11 @@ class NodeTransport implements Transport {
     return server
   }
 
-  /** Counts a connection in, or destroys it when there are too many. */
+  /** Counts a connection in. When there are too many, one that is idle makes room; if none is, it is destroyed. */
   #admit(socket: Socket): boolean {
-    if (this.#open.size >= this.#context.limits.connectionsPerFront) {
+    if (this.#open.size >= this.#context.limits.connectionsPerFront && !this.#makeRoom()) {
+      this.#refused += 1
+      this.#tellRefused(this.#refused)
       socket.destroy()
       return false
     }
@@ -148,6 +152,24 @@ class NodeTransport implements Transport {
       if (this.#open.size === 0) this.#drain?.empty()
     })
     return true
+  }
+
+  #makeRoom(): boolean {
+    for (const connection of this.#context.idle) {
+      this.#context.idle.delete(connection)
+      if (connection.endIfIdle()) return true
+    }
+    return false
+  }
+
+  /** Tells operators at once, and then from time to time, however many there are. */
+  #tellRefused(refused: number): void {
+    if (!this.#mayTell()) return
+    const connections = this.#open.size
+    this.#context.options.log.warn(
+      { refused, connections },
+      'connections are refused: none of those that are open is idle',
+    )
   }
 
   #chooseContext(name: string, done: (error: Error | null, context?: SecureContext) => void): void {

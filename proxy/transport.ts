@@ -107,8 +107,16 @@ export interface TransportContext {
   readonly options: TransportOptions
   readonly limits: HttpLimits
   readonly watch: Watch
+  /** Connections on which nothing is under way, those longest idle first. */
+  readonly idle: Set<Idle>
   /** Set once by a drain: from then on answers end their connection. */
   draining: boolean
+}
+
+/** A connection that waits for its next request. */
+export interface Idle {
+  /** Ends it, unless a request has begun to arrive. Answers whether it did. */
+  endIfIdle(): boolean
 }
 
 /** Something that is looked at again and again while it lives. */

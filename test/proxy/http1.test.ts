@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Exchange } from '../../core/exchange.ts'
-import { connectRaw, readBody, startTransport, tlsFor } from './transport-harness.ts'
+import { connectRaw, openClient, readBody, startTransport, tlsFor } from './transport-harness.ts'
 
 const host = 'Host: blog.localhost\r\n'
 const get = (target: string, more = '') => `GET ${target} HTTP/1.1\r\n${host}${more}\r\n`
@@ -260,6 +260,44 @@ t.test('beyond the number of connections new ones are closed', async (t) => {
   await fourth.has('200')
   for (const { socket } of [second, fourth]) socket.destroy()
 })
+
+for (const version of ['1.1', '2.0'] as const)
+  t.test(
+    `beyond the number of connections, an idle one of HTTP/${version} makes room, and no other does`,
+    async (t) => {
+      const held = Promise.withResolvers<Exchange>()
+      const harness = await startTransport(t, {
+        listeners: ['plain', 'https'],
+        limits: { connectionsPerFront: 3 },
+        handle: (exchange) => {
+          if (exchange.path === '/held') held.resolve(exchange)
+          else exchange.respond(200, [], Buffer.from('answered'))
+        },
+      })
+      const busy = await connectRaw(harness.ports.plain)
+      busy.send(get('/held'))
+      const exchange = await held.promise
+      const begun = await connectRaw(harness.ports.plain)
+      begun.send(get('/'))
+      await begun.has('answered')
+      begun.send('GET /more HT')
+      const idle = openClient(version, harness)
+      t.equal((await idle.send({})).status, 200)
+      t.equal(harness.transport.connections, 3)
+
+      const fresh = await connectRaw(harness.ports.plain)
+      await harness.until(() => harness.transport.connections === 3)
+      t.equal(await (await connectRaw(harness.ports.plain)).whole(), '', 'nobody else can make room')
+      t.equal(fresh.closed, false)
+      begun.send(`TP/1.1\r\n${host}\r\n`)
+      await harness.until(() => count(begun.text, 'answered') === 2)
+      exchange.respond(200, [], Buffer.from('at last'))
+      t.match(await busy.has('at last'), /at last/)
+      t.equal((await idle.send({})).status, 200, 'one who was idle comes back when there is room')
+      for (const { socket } of [busy, begun, fresh]) socket.destroy()
+      idle.close()
+    },
+  )
 
 t.test('the plain port redirects to https, for known authorities only', async (t) => {
   const harness = await startTransport(t, { listeners: ['http'], limits: { lingerMs: 40 } })
