@@ -65,18 +65,16 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
   /** Waits for the first bytes and then gives the socket to the parser. */
   begin(parse: () => void): void {
     const socket = this.#socket
-    const ignored = () => {} // A socket error is followed by `close`, where everything is settled.
-    socket.on('error', ignored)
+    // For as long as it lives, also where node:http has let go of it. TLS only tells of too many renegotiations, and
+    // leaves it to its user to close the connection.
+    socket.on('error', () => socket.destroy())
     const { draining, limits } = this.#context
     this.#limit(draining ? limits.freshGraceMs : limits.headersTimeoutMs)
     onFirstBytes(socket, (beginning) => {
       this.#unlimit()
       if (beginning === 'nothing') socket.destroy()
       else if (beginning === 'http/0.9') this.#say({ status: 400, reason: 'HTTP/0.9' })
-      else {
-        socket.off('error', ignored)
-        parse()
-      }
+      else parse()
     })
   }
 
@@ -107,7 +105,6 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
     this.#requests += 1
     this.#tunnel = true
     this.#unlimit()
-    socket.on('error', () => {}) // Followed by `close`.
     // An answer is under way, or it is a protocol that older versions of node:http hand over all the same.
     if (this.#active || request.headers.upgrade?.toLowerCase() !== 'websocket' || hasBody(request)) {
       this.#say({ status: 400, reason: 'upgrade is not a WebSocket handshake of its own' })
@@ -121,7 +118,6 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
   /** CONNECT has come: Grove is no forward proxy. */
   connect(): void {
     this.#tunnel = true
-    this.#socket.on('error', () => {}) // node:http has let go of the socket.
     this.#say({ status: 405, reason: 'method CONNECT' })
   }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { connectRaw, readBody, startTransport, tlsFor } from './transport-harness.ts'
 
@@ -317,3 +319,29 @@ t.test('the handshake is refused for a name that no site has, and without a name
   await t.rejects(connectRaw(harness.ports.https, tlsFor(harness, { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' })))
   await t.rejects(connectRaw(harness.ports.https, tlsFor(harness, { ALPNProtocols: ['h3'] })))
 })
+
+t.test(
+  'a client that renegotiates TLS again and again loses its connection, whatever it has sent before',
+  async (t) => {
+    const harness = await startTransport(t, {
+      listeners: ['https'],
+      upgrade: (_, { socket }) => void socket.write('tunnel'),
+    })
+    const handshake = `Connection: Upgrade\r\nUpgrade: websocket\r\n`
+    const beginnings: Record<string, [bytes: string, answer: string]> = {
+      nothing: ['', ''],
+      'a request': [`GET /asked HTTP/1.1\r\n${host}\r\n`, '/asked'],
+      'a WebSocket handshake': [`GET / HTTP/1.1\r\n${host}${handshake}\r\n`, 'tunnel'],
+    }
+    for (const [name, [bytes, answer]] of Object.entries(beginnings)) {
+      const client = await connectRaw(harness.ports.https, tlsFor(harness, { maxVersion: 'TLSv1.2' }))
+      client.send(bytes)
+      await client.has(answer)
+      const socket = client.socket as TLSSocket
+      for (let times = 0; times < 10 && !client.closed; times += 1)
+        await Promise.race([new Promise((done) => socket.renegotiate({}, done)), once(socket, 'close')])
+      t.ok(client.closed, name)
+      client.socket.destroy()
+    }
+  },
+)
