@@ -15,10 +15,12 @@ import type { Exchange } from '../core/exchange.ts'
 import type { HeaderList } from '../core/headers.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName } from '../core/names.ts'
+import { networkOf } from '../core/network.ts'
 import type { Session } from '../core/session.ts'
 import { answerError, describeFailure, statusOfFailure } from './error-page.ts'
 import { cleanAnswerHeaders, forwardAnswerHeaders } from './forward-headers.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
+import { createShares, type Shares } from './shares.ts'
 import type { UpgradeConnection } from './transport.ts'
 import { handshakeFault } from './web-socket-handshake.ts'
 
@@ -60,28 +62,43 @@ interface Tunnel {
   readonly cut: () => void
 }
 
+interface OfSite {
+  readonly places: Shares
+  readonly open: Set<Tunnel>
+}
+
 /** The longest delay that a timer takes. */
 const longestTimerMs = 2 ** 31 - 1
 
-/** No WebSockets yet. More than `bounds` get 503. */
+/**
+ * No WebSockets yet. More than `bounds` get 503, and so does a visitor with more than a share of them: a socket may stay
+ * open and idle for ever, and one visitor could keep everybody else out.
+ */
 export function createWebSockets(bounds: WebSocketBounds = limits.webSocket): WebSockets {
-  /** Keyed by site. */
-  const tunnels = new Map<SiteName, Set<Tunnel>>()
+  const tunnels = new Map<SiteName, OfSite>()
+  const places = createShares(bounds.perFront)
   let size = 0
 
-  const add = (site: SiteName, tunnel: Tunnel): void => {
-    const ofSite = tunnels.get(site) ?? new Set()
-    tunnels.set(site, ofSite.add(tunnel))
+  /** Lets a tunnel in, if there is a place for it in the front and the site; answers how it leaves. */
+  const add = (site: SiteName, visitor: string, tunnel: Tunnel): (() => void) | undefined => {
+    const ofSite = tunnels.get(site) ?? { places: createShares(bounds.perSite), open: new Set() }
+    const leaveFront = places.take(visitor)
+    const leaveSite = leaveFront && ofSite.places.take(visitor)
+    if (!leaveSite) {
+      leaveFront?.()
+      return undefined
+    }
+    tunnels.set(site, ofSite)
+    ofSite.open.add(tunnel)
     size += 1
+    return () => {
+      leaveSite()
+      leaveFront()
+      ofSite.open.delete(tunnel)
+      size -= 1
+      if (ofSite.open.size === 0) tunnels.delete(site)
+    }
   }
-  const remove = (site: SiteName, tunnel: Tunnel): void => {
-    const ofSite = tunnels.get(site)
-    if (!ofSite?.delete(tunnel)) return
-    size -= 1
-    if (ofSite.size === 0) tunnels.delete(site)
-  }
-  const isFull = (site: SiteName): boolean =>
-    size >= bounds.perFront || (tunnels.get(site)?.size ?? 0) >= bounds.perSite
 
   return {
     open(handshake) {
@@ -91,31 +108,31 @@ export function createWebSockets(bounds: WebSocketBounds = limits.webSocket): We
         answerError(exchange, fault.status, { headers: fault.headers, error: fault.reason })
         return
       }
-      if (isFull(site)) {
+      const tunnel: Tunnel = { session, cut: () => connection.socket.destroy() }
+      const leave = add(site, networkOf(exchange.clientAddress), tunnel)
+      if (!leave) {
         answerError(exchange, 503, { error: 'ERR_TOO_MANY: too many WebSockets' })
         return
       }
       const ended = new AbortController()
       connection.socket.on('error', () => {}) // Its close is what counts; until the tunnel stands nobody else listens.
-      const tunnel: Tunnel = { session, cut: () => connection.socket.destroy() }
       const cancelExpiry = session && atTime(session.expiresAtMs, tunnel.cut)
-      add(site, tunnel)
       connection.socket.once('close', () => {
         ended.abort()
         cancelExpiry?.()
-        remove(site, tunnel)
+        leave()
       })
       void shake(handshake, ended.signal)
     },
     closeSite(site) {
-      for (const tunnel of [...(tunnels.get(site) ?? [])]) tunnel.cut()
+      for (const tunnel of [...(tunnels.get(site)?.open ?? [])]) tunnel.cut()
     },
     closeRevoked(isRevoked) {
-      for (const ofSite of [...tunnels.values()])
-        for (const tunnel of [...ofSite]) if (tunnel.session && isRevoked(tunnel.session)) tunnel.cut()
+      for (const { open } of [...tunnels.values()])
+        for (const tunnel of [...open]) if (tunnel.session && isRevoked(tunnel.session)) tunnel.cut()
     },
     close() {
-      for (const ofSite of [...tunnels.values()]) for (const tunnel of [...ofSite]) tunnel.cut()
+      for (const { open } of [...tunnels.values()]) for (const tunnel of [...open]) tunnel.cut()
     },
     get size() {
       return size

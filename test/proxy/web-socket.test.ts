@@ -14,7 +14,7 @@ import { createTransport } from '../../proxy/listen.ts'
 import { createRemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { createWebSockets } from '../../proxy/web-socket.ts'
 import { deadUrl, httpServer, rawServer } from './fixtures/servers.ts'
-import { echoFrames, handshakeLines, rawClient, webSocketServer } from './fixtures/web-sockets.ts'
+import { echoFrames, handshakeLines, type RawClient, rawClient, webSocketServer } from './fixtures/web-sockets.ts'
 
 const log = pino({ level: 'silent' })
 const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) as Record<string, string>
@@ -354,14 +354,16 @@ t.test('a session that has expired on the way gets no socket', async (t) => {
   await become(() => dynamic.webSockets, 0)
 })
 
-t.test('what is open is bounded, for a site and for the front', async (t) => {
+t.test('what is open is bounded, for a site and for the front, and one visitor gets a share of it', async (t) => {
   for (const bounds of [
-    { perFront: 100, perSite: 2 },
-    { perFront: 2, perSite: 100 },
+    { perFront: 100, perSite: 4 },
+    { perFront: 4, perSite: 100 },
   ]) {
     const server = await webSocketServer(t, echoFrames)
     const webSockets = createWebSockets(bounds)
     const upstream = createRemoteUpstream([server.url])
+    const trustedProxies = new BlockList()
+    trustedProxies.addAddress('127.0.0.1')
     const transport = createTransport({
       secureContext: () => Promise.resolve(undefined),
       ticketKeys: Buffer.alloc(48),
@@ -379,18 +381,29 @@ t.test('what is open is bounded, for a site and for the front', async (t) => {
         }),
       finished: () => {},
       rejected: () => {},
-      settings: () => ({ httpsPort: 443, trustedProxies: new BlockList(), serves: () => true }),
+      settings: () => ({ httpsPort: 443, trustedProxies, serves: () => true }),
       log,
     })
     const { port } = await transport.listen('plain', 'k', { port: 0, host: '127.0.0.1' })
-    const clients = [await rawClient(port), await rawClient(port)]
-    for (const client of clients) await client.until('101')
-    const third = await rawClient(port)
-    await third.closed
-    t.match(third.received(), /^HTTP\/1\.1 503 /)
-    t.equal(webSockets.size, 2)
+    const open = (visitor: string) => rawClient(port, [`X-Forwarded-For: ${visitor}`, ...handshakeLines])
+    const refused = async (visitor: string) => {
+      const client = await open(visitor)
+      await client.closed
+      t.match(client.received(), /^HTTP\/1\.1 503 /)
+    }
+    const clients: RawClient[] = []
+    for (const visitor of ['2001:db8::1', '2001:db8::2']) {
+      clients.push(await open(visitor))
+      await clients.at(-1)?.until('101')
+    }
+    await refused('2001:db8::3')
+    clients.push(await open('192.0.2.1'))
+    await clients.at(-1)?.until('101')
+    await refused('192.0.2.1')
+    t.equal(webSockets.size, 3)
     webSockets.close()
     for (const client of clients) await client.closed
+    await become(() => webSockets.size, 0)
     await transport.drain(0)
     await upstream.close()
   }
