@@ -188,6 +188,8 @@ export const limits = {
     /** How often a change of a site is built anew because another writer of its log came first. */
     conflictRetries: 16,
   },
+  /** The config file: how long it may run. */
+  config: { loadMs: 30_000 },
   /** Plugins. */
   plugin: {
     startTimeoutMs: 10_000,

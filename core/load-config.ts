@@ -6,6 +6,7 @@ import { dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { type Config, parseConfig } from './config.ts'
 import { GroveError } from './errors.ts'
+import { limits } from './limits.ts'
 
 /** The names under which a config is looked for, in this order. */
 const configFileNames: readonly string[] = ['grove.config.ts', 'grove.config.js', 'grove.config.json']
@@ -36,18 +37,36 @@ let loads = 0
  * `ERR_CONFIG_LOAD` when the file cannot be read or run, `ERR_CONFIG_INVALID` when it has faults.
  */
 export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
-  const file = source.file === undefined ? findConfig(source.cwd) : resolve(source.cwd, source.file)
+  const file = findConfig(source)
   const input = file === undefined ? {} : await readConfig(file)
   const config = parseConfig(applyOverrides(input, source), file ?? 'the default config')
   const base = source.data !== undefined || file === undefined ? source.cwd : dirname(file)
   return { config: { ...config, data: resolve(base, config.data) }, file }
 }
 
-function findConfig(folder: string): string | undefined {
-  return configFileNames.map((name) => resolve(folder, name)).find((file) => existsSync(file))
+/** The config file, absolute: the one that is named, there or not, or the one that is found; undefined when there is none. */
+export function findConfig({ cwd, file }: Pick<ConfigSource, 'cwd' | 'file'>): string | undefined {
+  if (file !== undefined) return resolve(cwd, file)
+  return configFileNames.map((name) => resolve(cwd, name)).find((found) => existsSync(found))
 }
 
 async function readConfig(file: string): Promise<unknown> {
+  if (!existsSync(file))
+    throw new GroveError('ERR_CONFIG_LOAD', `there is no config ${file}`, { hint: 'name the file with --config' })
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const seconds = limits.config.loadMs / 1_000
+  const timer = setTimeout(
+    () => reject(new GroveError('ERR_CONFIG_LOAD', `cannot load ${file}: it did not finish within ${seconds} s`)),
+    limits.config.loadMs,
+  )
+  try {
+    return await Promise.race([runConfig(file), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function runConfig(file: string): Promise<unknown> {
   try {
     if (extname(file) === '.json') return JSON.parse(await readFile(file, 'utf8'))
     loads += 1
@@ -58,7 +77,7 @@ async function readConfig(file: string): Promise<unknown> {
         'ERR_CONFIG_LOAD',
         `${file} has no default export: expected "export default defineConfig({ … })"`,
       )
-    return module.default
+    return await module.default
   } catch (error) {
     if (error instanceof GroveError) throw error
     const reason = error instanceof Error ? error.message : String(error)

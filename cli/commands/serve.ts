@@ -2,6 +2,7 @@
 
 import { isatty } from 'node:tty'
 import type { Command } from 'commander'
+import { findConfig } from '../../core/load-config.ts'
 import { createLog } from '../../core/log.ts'
 import { type CommandContext, wholeNumber, withCommon } from '../command-context.ts'
 import { printLines } from '../terminal.ts'
@@ -37,7 +38,8 @@ SIGTERM and Ctrl-C finish what is under way; a second one ends at once. SIGHUP r
     const log = createLog('serve', 'info', isOnTerminal)
     const source = {
       cwd,
-      file: options.config,
+      // Found once: a file that is gone at a reload, or when control is restarted, is a fault and not another config.
+      file: findConfig({ cwd, file: options.config }),
       data: options.data,
       httpsPort: options.httpsPort,
       httpPort: options.httpPort,

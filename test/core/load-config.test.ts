@@ -1,7 +1,9 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import t from 'tap'
-import { loadConfig } from '../../core/load-config.ts'
+import { limits } from '../../core/limits.ts'
+import { findConfig, loadConfig } from '../../core/load-config.ts'
 
 t.test('without a file all is default and data lies in the folder', async (t) => {
   const cwd = t.testdir()
@@ -46,11 +48,13 @@ t.test('what cannot be loaded says why', async (t) => {
     'throws.ts': "throw new Error('no luck')",
     'broken.json': '{',
     'list.json': '[]',
+    'folder.json': {},
     'listen.json': '{ "listen": 5 }',
   })
   const table: [string, string, RegExp][] = [
-    ['missing.ts', 'ERR_CONFIG_LOAD', /cannot load .*missing\.ts/],
-    ['missing.json', 'ERR_CONFIG_LOAD', /ENOENT/],
+    ['missing.ts', 'ERR_CONFIG_LOAD', /there is no config .*missing\.ts/],
+    ['missing.json', 'ERR_CONFIG_LOAD', /there is no config/],
+    ['folder.json', 'ERR_CONFIG_LOAD', /EISDIR/],
     ['none.ts', 'ERR_CONFIG_LOAD', /no default export/],
     ['broken.ts', 'ERR_CONFIG_LOAD', /cannot load/],
     ['throws.ts', 'ERR_CONFIG_LOAD', /no luck/],
@@ -60,4 +64,25 @@ t.test('what cannot be loaded says why', async (t) => {
   ]
   for (const [file, code, message] of table)
     await t.rejects(loadConfig({ cwd, file, httpsPort: 1 }), { code, message }, file)
+})
+
+t.test('a config that never finishes is given up, and the next one is read', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => mock.timers.reset())
+  const cwd = t.testdir({ 'grove.config.ts': 'export default new Promise(() => {})' })
+  const loading = loadConfig({ cwd })
+  const failed = t.rejects(loading, { code: 'ERR_CONFIG_LOAD', message: /did not finish within 30 s/ })
+  mock.timers.tick(limits.config.loadMs)
+  await failed
+  writeFileSync(join(cwd, 'grove.config.ts'), 'export default { fronts: 3 }')
+  t.equal((await loadConfig({ cwd })).config.fronts, 3)
+})
+
+t.test('a file that was found once is missed when it is gone', async (t) => {
+  const cwd = t.testdir({ 'grove.config.json': '{ "fronts": 2 }' })
+  t.equal(findConfig({ cwd: t.testdirName, file: undefined }), join(cwd, 'grove.config.json'))
+  const file = findConfig({ cwd })
+  rmSync(join(cwd, 'grove.config.json'))
+  await t.rejects(loadConfig({ cwd, file }), { code: 'ERR_CONFIG_LOAD', message: /there is no config/ })
+  t.equal(findConfig({ cwd }), undefined)
 })
