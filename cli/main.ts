@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
-import { toGroveError, toPlainError } from '../core/errors.ts'
+import { type PlainError, toGroveError, toPlainError } from '../core/errors.ts'
 import type { CommandContext } from './command-context.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReload } from './commands/reload.ts'
@@ -33,7 +33,12 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     await program.parseAsync(args, { from: 'user' })
     return context.exitCode
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.done : exitCodes.usage
+    if (thrown instanceof CommanderError) {
+      if (thrown.exitCode === 0) return exitCodes.done
+      // People were told by then, on standard error.
+      if (args.includes('--json')) printJson(terminal.stdout, { error: usageError(thrown) })
+      return exitCodes.usage
+    }
     if (json) printJson(terminal.stdout, { error: toPlainError(thrown) })
     else printError(thrown, terminal)
     return exitCodes.failed
@@ -68,6 +73,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addValidate(program, context)
   addTrust(program, context)
   return program
+}
+
+function usageError({ message }: CommanderError): PlainError {
+  const hint = 'grove --help shows all commands, grove <command> --help one'
+  return { code: 'ERR_USAGE', message: message.replace(/^error: /, ''), hint }
 }
 
 function printError(thrown: unknown, { stderr }: Terminal): void {

@@ -50,7 +50,10 @@ export async function scanFolder(folder: string): Promise<Scan> {
     (stats) => stats.isDirectory(),
     () => false,
   )
-  if (!isFolder) throw new GroveError('ERR_NOT_FOUND', `${folder} is not a folder`)
+  if (!isFolder)
+    throw new GroveError('ERR_NOT_FOUND', `${folder} is not a folder`, {
+      hint: 'name the folder that holds the files of the site',
+    })
   const scan: Walk = {
     folder,
     root: await realpath(folder),

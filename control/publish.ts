@@ -100,7 +100,9 @@ export class Publisher {
       const wanted = version ?? site.versions.live?.parent ?? noVersion
       const change = await site.versions.activate(wanted, { opId, atMs: now() }).catch((error: unknown) => {
         if (wanted !== noVersion) throw error
-        throw new GroveError('ERR_VERSION_UNKNOWN', `site "${name}" has no version before the live one`)
+        throw new GroveError('ERR_VERSION_UNKNOWN', `site "${name}" has no version before the live one`, {
+          hint: `grove site versions ${name} shows all; --to chooses one`,
+        })
       })
       return { site, change }
     })

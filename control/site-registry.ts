@@ -127,7 +127,10 @@ export class SiteRegistry implements AsyncDisposable {
   /** Makes a site by command. Throws `ERR_SITE_EXISTS`, `ERR_SITE_NAME`, or `ERR_TOO_MANY` over `limits.control.sites`. */
   async create(name: SiteName): Promise<Site> {
     checkNewSiteName(name)
-    if (this.serves(name)) throw new GroveError('ERR_SITE_EXISTS', `there is a site "${name}" already`)
+    if (this.serves(name))
+      throw new GroveError('ERR_SITE_EXISTS', `there is a site "${name}" already`, {
+        hint: `publish to it with: grove publish <folder> --site ${name}`,
+      })
     const authority = `${name}.${this.#config.domain}`
     const owner = this.#byAuthority.get(authority)
     if (owner !== undefined)

@@ -58,7 +58,10 @@ export class SiteViews {
   /** The life of one version. Throws `ERR_VERSION_UNKNOWN`. */
   version(site: Site, version: VersionNumber): VersionStatus {
     const record = site.versions.versions.find((candidate) => candidate.version === version)
-    if (!record) throw new GroveError('ERR_VERSION_UNKNOWN', `site "${site.name}" has no version ${version}`)
+    if (!record)
+      throw new GroveError('ERR_VERSION_UNKNOWN', `site "${site.name}" has no version ${version}`, {
+        hint: `grove site versions ${site.name} shows all`,
+      })
     return this.#versionStatus(site, record)
   }
 

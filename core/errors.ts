@@ -46,6 +46,7 @@ export const errorStatus = {
   ERR_TRUST: 500,
   ERR_UPSTREAM_DOWN: 502,
   ERR_UPSTREAM_SLOW: 504,
+  ERR_USAGE: 400,
   ERR_USER: 400,
   ERR_VERSION_UNKNOWN: 404,
 } as const

@@ -82,7 +82,10 @@ export async function openSiteLog(store: Store, handle: Handle, blobs: Blobs, pa
     versionOf(version) {
       const record = state.versions.find((candidate) => candidate.version === version)
       if (record) return record
-      throw new GroveError('ERR_VERSION_UNKNOWN', `${path.split('/').at(-2)} has no version ${version}`)
+      const name = path.split('/').at(-2)
+      throw new GroveError('ERR_VERSION_UNKNOWN', `${name} has no version ${version}`, {
+        hint: `grove site versions ${name} shows all`,
+      })
     },
     async treeOf(record) {
       if (!record) return []

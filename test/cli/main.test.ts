@@ -84,6 +84,9 @@ for (const { args, err } of usage) {
   t.test(`wrong usage ends with 2: grove ${args.join(' ')}`, async (t) => {
     const ran = await grove(args, { cwd: t.testdir() })
     t.match(ran, { exitCode: 2, out: '', err })
+    const forMachines = await grove([...args, '--json'], { cwd: t.testdir() })
+    t.equal(forMachines.exitCode, 2)
+    t.match(JSON.parse(forMachines.out), { error: { code: 'ERR_USAGE', message: /./, hint: /--help/ } })
   })
 }
 
@@ -129,7 +132,7 @@ t.test('the data folder is that of the config, and --data comes first', async (t
   writeFileSync(join(cwd, 'grove.config.json'), JSON.stringify({ data: 'elsewhere' }))
   t.match((await grove(['status'], { cwd })).err, `${cwd}/elsewhere/control.sock`)
   t.match((await grove(['status', '--data', 'here'], { cwd })).err, `${cwd}/here/control.sock`)
-  t.match((await grove(['status', '--config', 'none.json'], { cwd })).err, /cannot load .*none\.json/)
+  t.match((await grove(['status', '--config', 'none.json'], { cwd })).err, /there is no config .*none\.json/)
 })
 
 t.test('validate says that a config is good, or all that is not', async (t) => {
