@@ -1,0 +1,221 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
+import { pino } from 'pino'
+import t, { type Test } from 'tap'
+import { openOwnCa } from '../../certs/own-ca.ts'
+import { writeCompiled } from '../../control/compile.ts'
+import { openKeys } from '../../control/keys.ts'
+import { Channel } from '../../core/channel.ts'
+import { blobFile, layoutOf } from '../../core/layout.ts'
+import {
+  type ControlToFront,
+  type FrontSettings,
+  type FrontToControl,
+  frontStatsSchema,
+  frontToControlSchema,
+  type SiteState,
+} from '../../core/messages.ts'
+import { type Session, sealSession } from '../../core/session.ts'
+import { Front } from '../../proxy/front.ts'
+import { shortFolder } from '../control/fixtures/short-folder.ts'
+import { Visitor } from '../e2e/visitor.ts'
+import { connectRaw } from './transport-harness.ts'
+
+const bigBytes = 8_000_000
+
+/** A real front whose control is the test. */
+async function startFront(t: Test) {
+  const layout = layoutOf(shortFolder(t))
+  for (const folder of [layout.compiled, layout.temporary]) mkdirSync(folder, { recursive: true })
+  const ca = await openOwnCa(layout.certs)
+  const keys = await openKeys(layout.keys, { maxSessionMs: 1_000_000 })
+  const server = createServer()
+  server.listen(layout.frontSocket)
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const lines: Record<string, unknown>[] = []
+  const ready = Promise.withResolvers<void>()
+  const front = new Front({
+    layout,
+    index: 0,
+    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+    ready: ready.resolve,
+  })
+  const [socket] = (await once(server, 'connection')) as [Socket]
+  const channel = new Channel<FrontToControl, ControlToFront>(socket, {
+    incoming: frontToControlSchema,
+    receive: (message) => (message.kind === 'certificate' ? ca.issue(message.name) : undefined),
+  })
+  t.teardown(async () => {
+    await front.drain(0)
+    channel.close()
+  })
+  const settings: FrontSettings = {
+    generation: 1,
+    domain: 'localhost',
+    httpsPort: 8443,
+    trustedProxies: [],
+    logLevel: 'debug',
+    accessLog: true,
+    metered: true,
+    routed: ['login'],
+  }
+
+  /** Puts contents and a compiled version where the front finds them. */
+  const compile = async (version: number, contents: Record<string, string | Buffer>): Promise<SiteState> => {
+    const files = Object.entries(contents).map(([path, content]) => {
+      const hash = createHash('sha256').update(content).digest('hex')
+      const file = blobFile(layout, hash)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, content)
+      const type = path.endsWith('.html') ? 'text/html; charset=utf-8' : 'application/octet-stream'
+      const bytes = Buffer.byteLength(content)
+      return { path, hash, bytes, type, personal: false, compressible: false, headers: [], variants: [] }
+    })
+    const compiled = await writeCompiled(layout, { site: 'blog', version, files })
+    return { ...blog, live: { version, compiled } }
+  }
+  const state = (sites: readonly SiteState[], change: Partial<FrontSettings> = {}): ControlToFront => ({
+    kind: 'state',
+    settings: { ...settings, ...change },
+    keys: keys.current(),
+    sites: [...sites],
+    revocations: [],
+  })
+  const listen = async (): Promise<Visitor> => {
+    await ready.promise
+    // A front is given sockets and tells no port, so the test finds one that is free.
+    const probe = createServer().listen(0, '127.0.0.1')
+    await once(probe, 'listening')
+    const { port } = probe.address() as AddressInfo
+    await new Promise((resolve) => probe.close(resolve))
+    await front.listen('https', 'key', { port, host: '127.0.0.1' })
+    const visitor = new Visitor(ca.rootPem, port)
+    t.teardown(() => visitor.close())
+    return Object.assign(visitor, { port })
+  }
+  return { front, channel, ca, keys, lines, layout, compile, state, listen }
+}
+
+const blog: SiteState = { name: 'blog', authorities: ['blog.localhost'], upstreams: [], timeoutMs: 1_000, bodyBytes: 0 }
+const url = 'https://blog.localhost:8443/'
+
+t.test('a front serves what control tells, in the order in which it is told', async (t) => {
+  const { channel, compile, state, listen, lines } = await startFront(t)
+  await channel.call(state([await compile(1, { 'index.html': 'one' })]))
+  const visitor = await listen()
+  const first = await visitor.http2(url)
+  t.match(first, { status: 200, headers: { 'grove-version': 'blog@1' } })
+  t.equal(String(first.body), 'one')
+
+  const [two, three] = [await compile(2, { 'index.html': 'two' }), await compile(3, { 'index.html': 'three' })]
+  await Promise.all([channel.call({ kind: 'site', site: two }), channel.call({ kind: 'site', site: three })])
+  t.equal(String((await visitor.http2(url)).body), 'three')
+
+  const stats = frontStatsSchema.parse(await channel.call({ kind: 'stats' }))
+  t.match(stats, { pid: process.pid, requests: 2, webSockets: 0 })
+  t.match(await channel.call({ kind: 'usage' }), [{ site: 'blog', requests: 2, answered: { static: 2 } }])
+  t.match(await channel.call({ kind: 'usage' }), [], 'what was taken is not told again')
+
+  await channel.call({ kind: 'gone', name: 'blog' })
+  t.equal((await visitor.http2(url)).status, 421)
+  t.match(
+    lines.filter(({ msg }) => msg === 'request').map(({ status }) => status),
+    [200, 200],
+  )
+})
+
+t.test('a damaged version leaves the one before in force, and the caller hears of it', async (t) => {
+  const { channel, compile, state, listen } = await startFront(t)
+  await channel.call(state([await compile(1, { 'index.html': 'one' })]))
+  const visitor = await listen()
+  const lost: SiteState = { ...blog, live: { version: 2, compiled: 'f'.repeat(64) } }
+  await t.rejects(channel.call({ kind: 'site', site: lost }), { code: 'ERR_NOT_FOUND' })
+  t.equal(String((await visitor.http1(url)).body), 'one')
+})
+
+t.test('a version is settled when its last answer has ended, also that of a site that is gone', async (t) => {
+  const { channel, compile, state, listen, ca } = await startFront(t)
+  await channel.call(state([await compile(1, { 'big.bin': Buffer.alloc(bigBytes) })]))
+  const { port } = (await listen()) as Visitor & { port: number }
+  for (const next of ['another version', 'gone'] as const) {
+    const raw = await connectRaw(port, { ca: ca.rootPem, servername: 'blog.localhost' })
+    raw.socket.pause() // The answer fills the buffers between, and stays under way.
+    raw.socket.write('GET /big.bin HTTP/1.1\r\nHost: blog.localhost\r\n\r\n')
+    await until(async () => frontStatsSchema.parse(await channel.call({ kind: 'stats' })).requests % 2 === 1)
+    if (next === 'gone') await channel.call({ kind: 'gone', name: 'blog' })
+    else await channel.call({ kind: 'site', site: await compile(2, { 'big.bin': Buffer.alloc(bigBytes, 1) }) })
+    let isSettled = false
+    const settled = channel.call({ kind: 'settle', name: 'blog' }).then(() => {
+      isSettled = true
+    })
+    await channel.call({ kind: 'stats' })
+    t.notOk(isSettled, next)
+    raw.socket.destroy()
+    await settled
+    if (next === 'gone') break
+    // Its own request, so that the next round finds an odd number again.
+    const other = await connectRaw(port, { ca: ca.rootPem, servername: 'blog.localhost' })
+    other.socket.write('GET /none HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n')
+    await once(other.socket, 'close')
+  }
+})
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve))
+}
+
+t.test('a revoked session and a rotated key hold from the moment at which the call is answered', async (t) => {
+  const { channel, compile, state, listen, keys, lines } = await startFront(t)
+  await channel.call(state([await compile(1, { 'index.html': 'one' })]))
+  const visitor = await listen()
+  const session: Session = { id: 'i', userId: 'ada', site: 'blog', issuedAtMs: 1, expiresAtMs: Date.now() + 60_000 }
+  const headers = { cookie: `__Host-grove=${sealSession(session, keys.current().session)}` }
+  const who = async () => {
+    await visitor.http1(url, { headers })
+    return lines.findLast(({ msg }) => msg === 'request')?.['user']
+  }
+  t.equal(await who(), 'ada')
+  const other = { kid: 'zz', secret: Buffer.alloc(32).toString('base64url') }
+  await channel.call({ kind: 'keys', keys: { ...keys.current(), session: [other] } })
+  t.equal(await who(), undefined)
+  await channel.call({ kind: 'keys', keys: { ...keys.current(), session: [other, ...keys.current().session] } })
+  t.equal(await who(), 'ada')
+  await channel.call({ kind: 'revoke', revocations: [{ kind: 'session', id: 'i', untilMs: session.expiresAtMs }] })
+  t.equal(await who(), undefined)
+})
+
+t.test('reserved paths: keys for upstreams, plugins that are there, and nothing else', async (t) => {
+  const { channel, compile, state, listen } = await startFront(t)
+  await channel.call(state([await compile(1, { 'index.html': 'one' })]))
+  const visitor = await listen()
+  const jwks = await visitor.http2(`${url}.grove/jwks.json`)
+  t.match(JSON.parse(String(jwks.body)), { keys: [{ kty: 'OKP', crv: 'Ed25519' }] })
+  t.notMatch(String(jwks.body), /"d"/, 'no private part')
+  t.equal((await visitor.http2(`${url}.grove/jwks.json`, { method: 'POST' })).status, 404)
+  t.equal((await visitor.http2(`${url}.grove/other/`)).status, 404)
+  const away = await visitor.http2(`${url}.grove/login/`, { headers: { accept: 'application/json' } })
+  t.equal(away.status, 503, 'the plugin server is not there')
+})
+
+t.test('a config is prepared before it is in force, and one that does not load changes nothing', async (t) => {
+  const { channel, compile, state, listen, layout } = await startFront(t)
+  const site = await compile(1, { 'index.html': 'one' })
+  await channel.call(state([site]))
+  const visitor = await listen()
+  const file = join(layout.root, 'grove.config.ts')
+  writeFileSync(file, 'export default {')
+  const settings = { ...(state([]) as { settings: FrontSettings }).settings, generation: 2, middlewareFrom: file }
+  await t.rejects(channel.call({ kind: 'prepare', settings }), { code: 'ERR_CONFIG_LOAD' })
+  t.equal((await visitor.http1(url)).status, 200)
+  writeFileSync(file, "export default { plugins: [{ name: 'a', request: (request, next) => next(request) }] }")
+  await channel.call({ kind: 'prepare', settings })
+  writeFileSync(file, 'export default {')
+  await channel.call(state([site], settings))
+  t.equal((await visitor.http1(url)).status, 200, 'what was prepared is in force, whatever the file is by now')
+  await t.rejects(channel.call(state([site], { ...settings, generation: 3 })), { code: 'ERR_CONFIG_LOAD' })
+  await channel.call({ kind: 'forget-certificates', names: ['blog.localhost'] })
+})
