@@ -38,6 +38,7 @@ export interface Contexts extends Disposable {
 
 interface Entry {
   readonly context: SecureContext
+  readonly notBeforeMs: number
   readonly notAfterMs: number
   /** When to ask for the next one; pushed on when asking fails. */
   renewAtMs: number
@@ -48,8 +49,8 @@ export function createContexts(options: ContextsOptions): Contexts {
   const now = options.now ?? Date.now
   /** Keyed by name, least recently used first. */
   const entries = new Map<string, Entry>()
-  /** Names that were refused, with the moment until which that stands; oldest first. */
-  const refusedUntilMs = new Map<string, number>()
+  /** Names that were refused, with the moment; oldest first. */
+  const refusedAtMs = new Map<string, number>()
   const keep = (name: string, entry: Entry) => setNewest(entries, name, entry, limits.front.certificates)
   const { ask, forget } = createQuestions(options.request, now, keep)
 
@@ -59,15 +60,27 @@ export function createContexts(options: ContextsOptions): Contexts {
     if (code !== 'ERR_CERT_NAME' && code !== 'ERR_TOO_MANY')
       options.log.warn({ err: error, name }, 'no certificate: the handshake is refused')
     if (code === 'ERR_TOO_MANY') return
-    setNewest(refusedUntilMs, name, now() + limits.cert.unknownNameMs, limits.cert.unknownNames)
+    setNewest(refusedAtMs, name, now(), limits.cert.unknownNames)
   }
 
-  function renewIfDue(name: string, entry: Entry): void {
-    if (now() < entry.renewAtMs) return
-    entry.renewAtMs = now() + limits.cert.retryMs
-    ask(name).catch((error) =>
-      options.log.warn({ err: error, name }, 'certificate cannot be renewed yet; the old one is still valid'),
-    )
+  function isRefused(name: string): boolean {
+    const sinceMs = now() - (refusedAtMs.get(name) ?? Number.NEGATIVE_INFINITY)
+    // A clock that was set back must not make a second of refusal last for a year.
+    return 0 <= sinceMs && sinceMs < limits.cert.unknownNameMs
+  }
+
+  /** Asks for the next certificate if it is time to, and answers it; undefined when there is none. Never rejects. */
+  async function renewIfDue(name: string, entry: Entry): Promise<Entry | undefined> {
+    const soonMs = now() + limits.cert.retryMs
+    const isSetBack = now() < entry.notBeforeMs && entry.renewAtMs > soonMs
+    if (now() < entry.renewAtMs && !isSetBack) return undefined
+    entry.renewAtMs = soonMs
+    try {
+      return await ask(name)
+    } catch (error) {
+      options.log.warn({ err: error, name }, 'certificate cannot be renewed yet; the old one is still used')
+      return undefined
+    }
   }
 
   return {
@@ -77,10 +90,12 @@ export function createContexts(options: ContextsOptions): Contexts {
       const entry = entries.get(name)
       if (entry && now() < entry.notAfterMs) {
         keep(name, entry)
-        renewIfDue(name, entry)
+        const next = renewIfDue(name, entry)
+        // The clock was set back: this one is of the future, and no visitor takes it.
+        if (now() < entry.notBeforeMs) return ((await next) ?? entry).context
         return entry.context
       }
-      if ((refusedUntilMs.get(name) ?? 0) > now()) return undefined
+      if (isRefused(name)) return undefined
       try {
         return (await ask(name)).context
       } catch (error) {
@@ -90,7 +105,7 @@ export function createContexts(options: ContextsOptions): Contexts {
     forget(names) {
       for (const name of names) {
         entries.delete(name)
-        refusedUntilMs.delete(name)
+        refusedAtMs.delete(name)
         forget(name)
       }
     },
@@ -99,7 +114,7 @@ export function createContexts(options: ContextsOptions): Contexts {
     },
     [Symbol.dispose]() {
       entries.clear()
-      refusedUntilMs.clear()
+      refusedAtMs.clear()
     },
   }
 }
@@ -160,5 +175,5 @@ function toEntry(leaf: Leaf, nowMs: number): Entry {
   const context = createSecureContext({ cert: leaf.chain, key: leaf.key, minVersion: 'TLSv1.2' })
   // Control may answer a leaf that is due, when it cannot renew: then it is not to be asked at every handshake.
   const renewAtMs = Math.max(leaf.renewAtMs, nowMs + limits.cert.retryMs)
-  return { context, notAfterMs: leaf.notAfterMs, renewAtMs }
+  return { context, notBeforeMs: leaf.notBeforeMs, notAfterMs: leaf.notAfterMs, renewAtMs }
 }

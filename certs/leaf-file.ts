@@ -39,7 +39,8 @@ export function decodeLeaf(text: string, name: string, root: X509Certificate, no
       certificate.checkIssued(root) &&
       certificate.verify(root.publicKey) &&
       certificate.checkPrivateKey(createPrivateKey(key))
-    return usable ? { name, chain, key, notAfterMs, renewAtMs: renewalOf(notBeforeMs, notAfterMs) } : undefined
+    const renewAtMs = renewalOf(notBeforeMs, notAfterMs)
+    return usable ? { name, chain, key, notBeforeMs, notAfterMs, renewAtMs } : undefined
   } catch {
     return undefined // Damaged inside its armour; that is the whole answer.
   }

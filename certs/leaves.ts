@@ -50,10 +50,15 @@ export function openLeaves(options: LeavesOptions): Leaves {
   /** Keyed by name. */
   const pending = new Map<string, Promise<Leaf>>()
 
+  /** Valid and not due. A clock that was set back can make a leaf one of the future, which no visitor takes. */
+  function isCurrent({ notBeforeMs, renewAtMs }: Leaf): boolean {
+    return notBeforeMs <= now() && now() < renewAtMs
+  }
+
   async function fetch(name: string, due: Leaf | undefined): Promise<Leaf> {
     const file = leafFile(options.folder, name)
     const kept = due ?? (await load(file, name))
-    if (kept && now() < kept.renewAtMs) return kept
+    if (kept && isCurrent(kept)) return kept
     try {
       const leaf = await options.ca.issue(name)
       await save(file, leaf)
@@ -95,7 +100,7 @@ export function openLeaves(options: LeavesOptions): Leaves {
     async get(name) {
       if (!options.serves(name)) throw new GroveError('ERR_CERT_NAME', `no site has the name "${name}"`)
       const leaf = cached.get(name)
-      if (leaf && now() < leaf.renewAtMs) return keep(leaf)
+      if (leaf && isCurrent(leaf)) return keep(leaf)
       const running = pending.get(name)
       if (running) return running
       if (pending.size >= limits.cert.issuing)

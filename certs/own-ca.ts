@@ -192,6 +192,7 @@ async function issueLeaf(root: Signer, name: string, nowMs: number): Promise<Lea
     name,
     chain: toPem(certificate),
     key: await exportKey(keys.privateKey),
+    notBeforeMs: notBefore.getTime(),
     notAfterMs: notAfter.getTime(),
     renewAtMs: renewalOf(notBefore.getTime(), notAfter.getTime()),
   }

@@ -126,6 +126,7 @@ export const leafSchema = z.object({
   chain: z.string(),
   /** PEM, PKCS#8. */
   key: z.string(),
+  notBeforeMs: z.number(),
   notAfterMs: z.number(),
   /** When to ask for the next one. */
   renewAtMs: z.number(),

@@ -195,6 +195,26 @@ t.test(
   },
 )
 
+t.test('a clock that is set back neither keeps a certificate of the future nor a refusal for long', async (t) => {
+  const { clock, contexts, asked, state } = await setUp(t)
+  const rightMs = clock.nowMs
+  clock.nowMs += 400 * 86_400_000
+  const ahead = await contexts.get('blog.localhost')
+  t.equal(await contexts.get('evil.example'), undefined)
+  clock.nowMs = rightMs
+  state.away = true
+  t.equal(await contexts.get('blog.localhost'), ahead, 'better than none while control is away')
+  t.equal(await contexts.get('blog.localhost'), ahead)
+  t.strictSame(asked, ['blog.localhost', 'evil.example', 'blog.localhost'], 'which is not asked at every handshake')
+  state.away = false
+  clock.nowMs += limits.cert.retryMs
+  const right = await contexts.get('blog.localhost')
+  t.not(right, ahead)
+  t.equal(await contexts.get('blog.localhost'), right)
+  await contexts.get('evil.example')
+  t.equal(asked.filter((name) => name === 'evil.example').length, 2)
+})
+
 t.test('a leaf that is due already when it comes is not asked for again at every handshake', async (t) => {
   const { ca, clock, log } = await setUp(t)
   let asked = 0

@@ -72,6 +72,23 @@ t.test('a leaf is renewed when it is due, from memory and from disk alike', asyn
   t.equal(issued.length, 3)
 })
 
+t.test(
+  'a clock that is set back gets a leaf that is valid by it, and one that is right again keeps the first',
+  async (t) => {
+    const { clock, issued, open } = await setUp(t)
+    const leaves = open()
+    const rightMs = clock.nowMs
+    clock.nowMs = rightMs + 30 * 86_400_000
+    const ahead = await leaves.get('blog.localhost')
+    t.ok(ahead.notBeforeMs > rightMs)
+    clock.nowMs = rightMs
+    const right = await leaves.get('blog.localhost')
+    t.ok(right.notBeforeMs <= rightMs && rightMs < right.notAfterMs)
+    t.equal(await leaves.get('blog.localhost'), right)
+    t.equal(issued.length, 2)
+  },
+)
+
 t.test('a leaf that is due but cannot be renewed serves until its end, then the error is told', async (t) => {
   const { clock, state, open } = await setUp(t)
   const leaves = open()

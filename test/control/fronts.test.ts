@@ -35,7 +35,7 @@ async function listen(t: Test, options: Partial<FrontLinksOptions> = {}) {
     socket,
     state: () => state,
     usage: async () => {},
-    certificate: async (name) => ({ name, chain: 'c', key: 'k', notAfterMs: 2, renewAtMs: 1 }),
+    certificate: async (name) => ({ name, chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }),
     log: silentLog,
     ...options,
   })
@@ -49,7 +49,7 @@ async function listen(t: Test, options: Partial<FrontLinksOptions> = {}) {
 t.test('a front that says hello gets the state, and its certificates', async (t) => {
   const { links, front } = await listen(t, {
     certificate: async (name) => {
-      if (name === 'blog.localhost') return { name, chain: 'c', key: 'k', notAfterMs: 2, renewAtMs: 1 }
+      if (name === 'blog.localhost') return { name, chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }
       throw new GroveError('ERR_CERT_NAME', 'no site')
     },
   })

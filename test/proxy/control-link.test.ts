@@ -48,7 +48,7 @@ t.test('a front says hello, takes calls in order and asks for certificates', asy
   })
   t.teardown(() => link[Symbol.dispose]())
   const hellos: FrontToControl[] = []
-  const leaf = { name: 'a.localhost', chain: 'c', key: 'k', notAfterMs: 2, renewAtMs: 1 }
+  const leaf = { name: 'a.localhost', chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }
   const channel = control(await next(), (message) => {
     hellos.push(message)
     return message.kind === 'certificate' ? leaf : undefined
@@ -78,7 +78,7 @@ t.test('the line comes back by itself, and a failed call does not block the next
     changed: (connected) => changes.push(connected),
   })
   t.teardown(() => link[Symbol.dispose]())
-  const leaf = { name: 'a.localhost', chain: 'c', key: 'k', notAfterMs: 2, renewAtMs: 1 }
+  const leaf = { name: 'a.localhost', chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }
   const early = link.certificate('a.localhost')
   const { server, next } = await listen(path)
   t.teardown(() => server.close())
