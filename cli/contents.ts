@@ -11,6 +11,7 @@ import { forEachParallel } from '../core/parallel.ts'
 import type { ScannedFile } from './scan.ts'
 
 const chunkBytes = 262_144
+const leastBytes = 4_096
 
 /** Reads every file once and answers the list to publish, in the same order. `read` is told the bytes as they go by. */
 export async function hashFiles(files: readonly ScannedFile[], read: (bytes: number) => void): Promise<PublishFile[]> {
@@ -47,12 +48,16 @@ async function* exactly(file: ScannedFile, bytes: number): AsyncGenerator<Buffer
 }
 
 async function* readContent({ file, path }: ScannedFile): AsyncGenerator<Buffer> {
-  const handle = await openFile(file, path)
+  const { handle, bytes } = await openFile(file, path)
+  let left = bytes
   try {
     for (;;) {
-      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes)
-      if (bytesRead === 0) return
-      yield buffer.subarray(0, bytesRead)
+      // A byte more than there should be: most files are small, and end with their first read.
+      const most = Math.min(chunkBytes, Math.max(leastBytes, left + 1))
+      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(most), 0, most)
+      if (bytesRead > 0) yield buffer.subarray(0, bytesRead)
+      if (bytesRead < most) return
+      left -= bytesRead
     }
   } finally {
     await handle.close()
@@ -60,10 +65,11 @@ async function* readContent({ file, path }: ScannedFile): AsyncGenerator<Buffer>
 }
 
 /** Opens what the scan saw: a link or a pipe that was put in its place since is not followed and not waited for. */
-async function openFile(file: string, path: string): Promise<FileHandle> {
+async function openFile(file: string, path: string): Promise<{ handle: FileHandle; bytes: number }> {
   try {
     const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    if ((await handle.stat()).isFile()) return handle
+    const found = await handle.stat()
+    if (found.isFile()) return { handle, bytes: found.size }
     await handle.close()
   } catch (error) {
     throw new GroveError('ERR_PUBLISH_REFUSED', `${path} cannot be read: ${(error as Error).message}`, {
