@@ -94,7 +94,7 @@ export const limits = {
     epochs: 64,
     /** Reaching control again: the first wait and the longest. */
     firstRetryMs: 50,
-    longestRetryMs: 2_000,
+    longestRetryMs: 500,
     /** How long a handshake waits for a certificate; `http.handshakeTimeoutMs` bounds it as a whole. */
     certificateMs: 8_000,
     /** Media ranges of an Accept header that are looked at for an error page. */

@@ -52,6 +52,15 @@ t.test(
     const text = (round: number, page: number) => `<p>round ${round}, page ${page}</p>\n`.repeat(20)
     /** Keyed by version: the round whose pages were acknowledged as that version. */
     const acknowledged = new Map<number, number>()
+    const publish = async (round: number): Promise<void> => {
+      for (let page = 0; page < pages; page++) writeFileSync(join(folder, `page-${page}.html`), text(round, page))
+      using client = createAdminClient(join(grove.data, 'control.sock'))
+      const { result } = await publishFolder(client, { folder, site: 'blog', message: `${round}` }, silent)
+      acknowledged.set(result.version ?? 0, round)
+    }
+    // A front cannot make the first certificate of a name by itself; from then on it needs nobody.
+    await publish(0)
+    t.equal((await grove.visitor.http1(grove.url('blog', '/page-0.html'))).status, 200)
     const state = { kills: 0, stop: false }
     t.teardown(() => {
       state.stop = true
@@ -59,16 +68,12 @@ t.test(
     const killing = killControl(grove, state, seeded(seed))
     let served = 0
     for (let round = 1; state.kills < kills; round++) {
-      for (let page = 0; page < pages; page++) writeFileSync(join(folder, `page-${page}.html`), text(round, page))
       try {
-        using client = createAdminClient(join(grove.data, 'control.sock'))
-        const { result } = await publishFolder(client, { folder, site: 'blog', message: `${round}` }, silent)
-        acknowledged.set(result.version ?? 0, round)
+        await publish(round)
       } catch (error) {
         // A publisher may be unlucky for its whole half minute of tries; then nothing was acknowledged.
         if (!(error instanceof GroveError)) throw error
       }
-      if (acknowledged.size === 0) continue
       const answer = await grove.visitor.http1(grove.url('blog', '/page-0.html'))
       t.equal(answer.status, 200, `the front serves on after ${state.kills} kills`)
       served += 1
