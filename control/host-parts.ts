@@ -6,10 +6,10 @@ import { type Leaves, openLeaves } from '../certs/leaves.ts'
 import { type OwnCa, openOwnCa } from '../certs/own-ca.ts'
 import type { Config } from '../core/config.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
-import { makePrivateFolder } from '../core/private-file.ts'
 import { type Blobs, openBlobs } from '../store/blobs.ts'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
 import type { Store } from '../store/store.ts'
+import { openDataFolder } from './data-folder.ts'
 import { type Keys, openKeys } from './keys.ts'
 import { refuseLostStore } from './lost-store.ts'
 import { openRevocations, type Revocations } from './revocations.ts'
@@ -42,7 +42,7 @@ export interface HostPartsOptions {
 /** Opens everything in the config's data folder, and makes it the first time. Throws `ERR_DATA_LOCKED` when another process has it. */
 export async function openHostParts({ config, log, now, stack }: HostPartsOptions): Promise<HostParts> {
   const layout = layoutOf(config.data)
-  await makePrivateFolder(layout.root)
+  await openDataFolder(layout)
   // The store comes first: its lock keeps a second process away from all the rest.
   const store = stack.use(await openSqliteStore(layout.database, { now }))
   await refuseLostStore(store, layout)

@@ -24,7 +24,7 @@ const maxEntries = 10_000
 
 /** Opens the notes in a file, which is made when it is not there. */
 export function openEntries(file: string): Entries {
-  mkdirSync(dirname(file), { recursive: true })
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const database = new DatabaseSync(file)
   database.exec(`
     PRAGMA journal_mode = WAL;
