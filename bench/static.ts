@@ -174,6 +174,7 @@ function report(rows: readonly Row[]): string {
 
 \`node bench/static.ts\`: TLS 1.3, a ${bodyBytes / 1024} KB file, one core for the server, the other for the load generator;
 HTTP/1.1 by wrk with 64 connections, HTTP/2 by h2load with 32 connections of 10 streams, 960 requests each; median of ${rounds} runs of ${seconds} s.
+No server writes an access log. Caddy and nginx are Debian's, years older than what their makers ship today.
 ${cpus()[0]?.model}, ${cpus().length} cores, ${new Date().toISOString().slice(0, 10)}.
 
 | server | HTTP/1.1 | HTTP/2 |
