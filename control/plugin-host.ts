@@ -10,7 +10,7 @@ import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { isSiteName } from '../core/names.ts'
 import type { Command, Plugin, PluginHost, PluginLog, SiteInfo } from '../core/plugin.ts'
-import { openOwnLog } from '../store/own-log.ts'
+import { openOwnLog } from '../store/logs/own-log.ts'
 import type { Handle, Log, Store } from '../store/store.ts'
 import { within } from './within.ts'
 

@@ -6,7 +6,7 @@
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type Revocation, revocationSchema } from '../core/session.ts'
-import { openOwnLog } from '../store/own-log.ts'
+import { openOwnLog } from '../store/logs/own-log.ts'
 import type { Handle, Store } from '../store/store.ts'
 
 const path = '/sessions/revoked'

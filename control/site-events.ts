@@ -8,7 +8,7 @@
 import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
-import { openOwnLog } from '../store/own-log.ts'
+import { openOwnLog } from '../store/logs/own-log.ts'
 import type { Log, Store, Ts } from '../store/store.ts'
 
 const receiptSchema = z.object({

@@ -11,9 +11,9 @@ import { limits } from '../core/limits.ts'
 import { setNewest } from '../core/newest.ts'
 import { createTurnstile } from '../core/turnstile.ts'
 import { type Usage, usageListSchema } from '../core/usage.ts'
-import { openOwnLog } from '../store/own-log.ts'
+import { openOwnLog } from '../store/logs/own-log.ts'
+import { justBefore } from '../store/logs/timestamp.ts'
 import type { Log, Store, Ts } from '../store/store.ts'
-import { justBefore } from '../store/timestamp.ts'
 
 /** What was used in about one minute, as plugins are told it. */
 export interface UsageBatch {

@@ -5,9 +5,9 @@ import { GroveError, isGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { VersionNumber } from '../core/names.ts'
 import type { Blobs } from './blobs.ts'
-import { openOwnLog } from './own-log.ts'
+import { openOwnLog } from './logs/own-log.ts'
+import { justBefore } from './logs/timestamp.ts'
 import type { Handle, Log, Store, Ts } from './store.ts'
-import { justBefore } from './timestamp.ts'
 import { decodeTree, encodeTree, type TreeFile } from './tree.ts'
 import {
   afterEntry,

@@ -2,10 +2,10 @@
 
 import { randomBytes } from 'node:crypto'
 import { limits } from '../../core/limits.ts'
-import { createStore, type StoreOptions } from '../create-store.ts'
-import type { EntryRecord, GrantRecord, LogRecord, Records } from '../records.ts'
+import { createStore, type StoreOptions } from '../logs/create-store.ts'
+import type { EntryRecord, GrantRecord, LogRecord, Records } from '../logs/records.ts'
+import { covers } from '../logs/store-path.ts'
 import type { GrantId, Store } from '../store.ts'
-import { covers } from '../store-path.ts'
 
 /** A new, empty store in memory. */
 export async function openMemoryStore(options: StoreOptions = {}): Promise<Store> {

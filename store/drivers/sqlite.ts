@@ -8,9 +8,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { createStore, type StoreOptions } from '../create-store.ts'
 import { toDiskError } from '../durable.ts'
-import type { EntryRecord, GrantRecord, Records } from '../records.ts'
+import { createStore, type StoreOptions } from '../logs/create-store.ts'
+import type { EntryRecord, GrantRecord, Records } from '../logs/records.ts'
 import type { Store } from '../store.ts'
 import { openDatabase, sqliteCode, sqliteCodeOf } from './sqlite-open.ts'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { SiteEvents } from '../../control/site-events.ts'
 import { openMemoryStore } from '../../store/drivers/memory.ts'
-import { openOwnLog } from '../../store/own-log.ts'
+import { openOwnLog } from '../../store/logs/own-log.ts'
 import type { Ts } from '../../store/store.ts'
 
 t.test('what happened to versions is there again after reopening', async (t) => {

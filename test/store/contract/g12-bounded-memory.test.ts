@@ -1,7 +1,7 @@
 import t from 'tap'
 import { limits } from '../../../core/limits.ts'
-import { createStore } from '../../../store/create-store.ts'
 import { memoryRecords } from '../../../store/drivers/memory.ts'
+import { createStore } from '../../../store/logs/create-store.ts'
 import { bytes, codeOf, eachDriver, rootLog, text } from '../fixtures/drivers.ts'
 
 t.test('a watcher that is behind holds one page, however far it is behind', async (t) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { bytes, codeOf, eachDriver, forever, rootLog, texts } from './fixtures/drivers.ts'
+import { bytes, codeOf, eachDriver, forever, rootLog, texts } from '../fixtures/drivers.ts'
 
 eachDriver(t, 'a transaction appends to several logs at one timestamp', async (t, open) => {
   const store = await open()

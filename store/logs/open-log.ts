@@ -1,11 +1,11 @@
 /** An open log: reads, watches and writes under one handle, whose rights are checked at each step. */
 
-import { GroveError } from '../core/errors.ts'
+import { GroveError } from '../../core/errors.ts'
+import { requireRight } from '../grants/grants.ts'
+import type { Entry, Handle, Log, Ts } from '../store.ts'
 import { append, expectationOf } from './append.ts'
-import { requireRight } from './grants.ts'
 import type { OpenStore } from './open-store.ts'
 import type { EntryRecord, LogRecord } from './records.ts'
-import type { Entry, Handle, Log, Ts } from './store.ts'
 import { formatTs, seqOf } from './timestamp.ts'
 
 /** What a transaction needs of a log that was opened. */

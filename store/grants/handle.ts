@@ -7,7 +7,7 @@
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { GrantId, Handle } from './store.ts'
+import type { GrantId, Handle } from '../store.ts'
 
 /** What tags are computed with. */
 export interface HandleKeys {

@@ -1,7 +1,7 @@
 /** Logs of the host itself: opened, and made the first time. */
 
-import { isGroveError } from '../core/errors.ts'
-import type { Handle, Log, Store } from './store.ts'
+import { isGroveError } from '../../core/errors.ts'
+import type { Handle, Log, Store } from '../store.ts'
 
 /**
  * Opens a log and makes it when it is not there; one that is there is as it was made, whatever `serialized` says.

@@ -1,11 +1,11 @@
 /** A transaction over open logs: collected first, then appended at one timestamp. */
 
-import { GroveError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
+import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { Log, Transaction } from '../store.ts'
 import { type Append, append, expectationOf } from './append.ts'
 import { logInside } from './open-log.ts'
 import type { OpenStore } from './open-store.ts'
-import type { Log, Transaction } from './store.ts'
 
 /** Begins a transaction over logs of one store. Throws `ERR_TOO_MANY`, or `ERR_BAD_REQUEST` for a log of another. */
 export function beginTransaction(inside: OpenStore, logs: readonly Log[]): Transaction {

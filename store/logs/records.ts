@@ -5,7 +5,7 @@
  * Moments are plain numbers here (`seq`), 1 and up; 0 stands for "before everything".
  */
 
-import type { GrantId } from './store.ts'
+import type { GrantId } from '../store.ts'
 
 /** A log's row. */
 export interface LogRecord {

@@ -3,8 +3,8 @@
  * a slow one costs no more memory than a fast one, and none can miss or see twice what another saw once.
  */
 
-import { GroveError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
+import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 
 /** The watchers of one store. */
 export interface Watchers {

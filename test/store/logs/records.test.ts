@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { limits } from '../../core/limits.ts'
-import { memoryRecords } from '../../store/drivers/memory.ts'
-import { sqliteRecords } from '../../store/drivers/sqlite.ts'
-import { openDatabase } from '../../store/drivers/sqlite-open.ts'
-import type { GrantRecord, Records } from '../../store/records.ts'
+import { limits } from '../../../core/limits.ts'
+import { memoryRecords } from '../../../store/drivers/memory.ts'
+import { sqliteRecords } from '../../../store/drivers/sqlite.ts'
+import { openDatabase } from '../../../store/drivers/sqlite-open.ts'
+import type { GrantRecord, Records } from '../../../store/logs/records.ts'
 
 // What the rules above rely on without ever bringing it about: they check before they write.
 

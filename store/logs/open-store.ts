@@ -1,6 +1,6 @@
 /** What the parts of one open store share. */
 
-import type { GrantSource } from './grants.ts'
+import type { GrantSource } from '../grants/grants.ts'
 import type { Records } from './records.ts'
 import type { Watchers } from './watchers.ts'
 

@@ -6,12 +6,12 @@
  * It defends against a holder of a handle; not against whoever can write the store's file.
  */
 
-import { GroveError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
+import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { GrantRecord, Records } from '../logs/records.ts'
+import { covers } from '../logs/store-path.ts'
+import type { GrantId, GrantOptions, Handle } from '../store.ts'
 import { grantIdOf, type HandleKeys, rootGrantId } from './handle.ts'
-import type { GrantRecord, Records } from './records.ts'
-import type { GrantId, GrantOptions, Handle } from './store.ts'
-import { covers } from './store-path.ts'
 
 /** What rights are checked against. */
 export interface GrantSource {

@@ -1,7 +1,7 @@
 /** The two forms of a moment: a number inside a driver, a {@link Ts} outside. */
 
-import { GroveError } from '../core/errors.ts'
-import type { Ts } from './store.ts'
+import { GroveError } from '../../core/errors.ts'
+import type { Ts } from '../store.ts'
 
 const pattern = /^([0-9a-f]{16})\.(\d{20})$/
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { openMemoryStore } from '../../store/drivers/memory.ts'
-import { openOwnLog } from '../../store/own-log.ts'
+import { openMemoryStore } from '../../../store/drivers/memory.ts'
+import { openOwnLog } from '../../../store/logs/own-log.ts'
 
 t.test('a log is made the first time and kept, also when many open it at once', async (t) => {
   await using store = await openMemoryStore()

@@ -1,11 +1,11 @@
 /** The one way into a log: checks and appends to one or more logs at one moment, all or nothing. */
 
-import { GroveError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
-import { requireRight } from './grants.ts'
+import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { requireRight } from '../grants/grants.ts'
+import type { Handle, Ts, WriteOptions } from '../store.ts'
 import type { OpenStore } from './open-store.ts'
 import type { LogRecord } from './records.ts'
-import type { Handle, Ts, WriteOptions } from './store.ts'
 import { formatTs, seqOf } from './timestamp.ts'
 
 /** An append to one log. */

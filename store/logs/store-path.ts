@@ -1,7 +1,7 @@
 /** Paths of logs and grants: `/sites/ada/blog/versions`. They name records; they are never paths of files. */
 
-import { GroveError } from '../core/errors.ts'
-import { limits } from '../core/limits.ts'
+import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 
 const pattern = /^(?:\/[A-Za-z0-9_@-][A-Za-z0-9_@.-]*)+$/
 
