@@ -4,13 +4,14 @@ import { z } from 'zod'
 import { publishRequestSchema, rollbackRequestSchema, type Status } from '../core/admin-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { blobHashSchema, isBlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
+import { isBlobHash, type SiteName, toSiteName } from '../core/names.ts'
 import type { AdminRequest, AdminRoute } from './admin.ts'
 import type { Outbox } from './outbox.ts'
 import type { Publisher } from './publish.ts'
 import type { ReloadResult } from './reload.ts'
 import type { SiteRegistry } from './site-registry.ts'
 import type { SiteViews } from './site-views.ts'
+import { versionIn } from './version-routes.ts'
 
 /** What the routes act on. */
 export interface AdminRoutesOptions {
@@ -26,7 +27,6 @@ export interface AdminRoutesOptions {
   readonly command: (plugin: string, command: string, input: unknown) => Promise<unknown>
 }
 
-const missingSchema = z.strictObject({ hashes: z.array(blobHashSchema).max(limits.tree.files) })
 const createSchema = z.strictObject({ name: z.string() })
 const nothingSchema = z.strictObject({})
 
@@ -82,14 +82,6 @@ export function adminRoutes(options: AdminRoutesOptions): AdminRoute[] {
       run: async (request) => publisher.publish(siteOf(request), await request.json(publishRequestSchema)),
     },
     { method: 'GET', pattern: '/sites/:name/versions/:version', run: (request) => versionStatus(request, options) },
-    {
-      method: 'POST',
-      pattern: '/blobs/missing',
-      run: async (request) => {
-        const { hashes } = await request.json(missingSchema)
-        return { missing: await publisher.missing(hashes) }
-      },
-    },
     { method: 'PUT', pattern: '/blobs/:hash', run: (request) => putBlob(request, publisher) },
     {
       method: 'POST',
@@ -101,7 +93,7 @@ export function adminRoutes(options: AdminRoutesOptions): AdminRoute[] {
 
 async function versionStatus(request: AdminRequest, { registry, views, outbox }: AdminRoutesOptions): Promise<unknown> {
   const site = registry.need(siteOf(request))
-  const version = versionOf(request)
+  const version = versionIn(request.params['version'])
   views.version(site, version) // So that an unknown version is told at once.
   const wait = request.query.get('wait')
   if (wait !== null && wait !== 'purged')
@@ -126,10 +118,4 @@ async function putBlob({ params, body, bodyBytes }: AdminRequest, publisher: Pub
 
 function siteOf({ params }: AdminRequest): SiteName {
   return toSiteName(params['name'] ?? '')
-}
-
-function versionOf({ params }: AdminRequest): VersionNumber {
-  const text = params['version'] ?? ''
-  if (!/^[1-9][0-9]{0,14}$/.test(text)) throw new GroveError('ERR_BAD_REQUEST', 'a version is a number from 1')
-  return Number(text)
 }

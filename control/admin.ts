@@ -9,7 +9,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
-import { GroveError, toGroveError } from '../core/errors.ts'
+import { GroveError, toGroveError, toPlainError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { listenPrivately } from './private-socket.ts'
 
@@ -33,8 +33,17 @@ export interface AdminRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** `/sites/:name/versions`; a last `*` takes one or more segments. */
   readonly pattern: string
-  /** Its result is the answer, as JSON; a throw is the error. */
+  /** Its result is the answer: a value as JSON, or {@link Lines}; a throw is the error. */
   readonly run: (request: AdminRequest) => Promise<unknown>
+}
+
+/** An answer of many values, one JSON text a line, sent as they come. */
+export class Lines {
+  readonly values: AsyncIterable<unknown>
+
+  constructor(values: AsyncIterable<unknown>) {
+    this.values = values
+  }
 }
 
 /** What the control socket is made with. */
@@ -75,7 +84,9 @@ export class AdminServer implements AsyncDisposable {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      send(response, 200, (await this.#run(request, response)) ?? {})
+      const answer = (await this.#run(request, response)) ?? {}
+      if (answer instanceof Lines) await this.#sendLines(response, answer)
+      else send(response, 200, answer)
     } catch (thrown) {
       const error = toGroveError(thrown)
       const facts = { method: request.method, path: request.url?.slice(0, 200) }
@@ -85,6 +96,23 @@ export class AdminServer implements AsyncDisposable {
       if (!request.complete) response.setHeader('connection', 'close')
       send(response, error.status, { error: { code, message, details, hint } })
     }
+  }
+
+  /** The status is sent by the time that something can fail, so the last line says how it ended. */
+  async #sendLines(response: ServerResponse, { values }: Lines): Promise<void> {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+    let last: unknown = { end: true }
+    try {
+      for await (const value of batches(values)) {
+        if (response.destroyed) return
+        if (!response.write(value)) await onceDrained(response)
+      }
+    } catch (thrown) {
+      const error = toGroveError(thrown)
+      this.#options.log.warn({ err: error }, 'control request failed midway')
+      last = { error: toPlainError(error) }
+    }
+    response.end(`${JSON.stringify(last)}\n`)
   }
 
   async #run(request: IncomingMessage, response: ServerResponse): Promise<unknown> {
@@ -182,6 +210,32 @@ function parseJson<T>(text: string, schema: z.ZodType<T>): T {
     details: { faults },
     cause: parsed.error,
   })
+}
+
+/** Lines in pieces of some size: one write for each line would cost more than the line. */
+async function* batches(values: AsyncIterable<unknown>): AsyncGenerator<string> {
+  let text = ''
+  for await (const value of values) {
+    text += `${JSON.stringify(value)}\n`
+    if (text.length < lineBatchChars && !isProgress(value)) continue
+    yield text
+    text = ''
+  }
+  if (text !== '') yield text
+}
+
+const lineBatchChars = 65_536
+
+/** What people wait for is sent at once. */
+function isProgress(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'progress' in value
+}
+
+/** Resolves when more can be written, or the client is gone. */
+function onceDrained(response: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  response.once('drain', resolve).once('close', resolve)
+  return promise
 }
 
 function send(response: ServerResponse, status: number, answer: unknown): void {

@@ -15,6 +15,8 @@ import { limits } from '../core/limits.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
 import type { Plugin, PublishEvent } from '../core/plugin.ts'
 import { createTurnstile } from '../core/turnstile.ts'
+import { justBefore } from '../store/logs/timestamp.ts'
+import type { Ts } from '../store/store.ts'
 import { coalesce } from './coalesce.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
 import { retryWaitMs, waitAtMost, within } from './within.ts'
@@ -96,6 +98,17 @@ export class Outbox implements AsyncDisposable {
   /** Names of plugins that are told of publishes. */
   get plugins(): string[] {
     return this.#options.plugins.filter(hasPublished).map(({ name }) => name)
+  }
+
+  /**
+   * The last change of a site that every plugin has confirmed: what came later has to stay readable. Undefined when
+   * nobody is told of changes.
+   */
+  toldUpto({ versions, events }: Site): Ts | undefined {
+    const [oldest] = versions.versions
+    if (!oldest || this.plugins.length === 0) return undefined
+    const cursors = this.plugins.map((plugin) => events.cursor(plugin) ?? justBefore(oldest.ts))
+    return cursors.reduce((least, cursor) => (cursor < least ? cursor : least))
   }
 
   /** Deliveries that are not confirmed, those of a site or all. */

@@ -7,20 +7,21 @@
  */
 
 import type { Logger } from 'pino'
-import type { PublishRequest, PublishResult, RollbackRequest } from '../core/admin-api.ts'
+import type { PublishFile, PublishRequest, PublishResult, RollbackRequest } from '../core/admin-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
-import type { Blobs } from '../store/blobs.ts'
-import { missingBlobs } from '../store/missing-blobs.ts'
-import { checkTree } from '../store/tree.ts'
+import { forEachParallel } from '../core/parallel.ts'
+import type { Blobs } from '../store/contents/blobs.ts'
+import type { Handle } from '../store/store.ts'
+import { checkFiles } from '../store/trees/check.ts'
+import type { Act, Keep, Merged, Pin, PublishInput } from '../store/versions/versions.ts'
 import type { Activator } from './activate.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
 import { checkNewSiteName } from './site-names.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
-import type { SweepGuard } from './sweep.ts'
 import { Turns } from './turns.ts'
 import { notServedNotes } from './unserved.ts'
 
@@ -31,11 +32,9 @@ export interface PublisherOptions {
   readonly activator: Pick<Activator, 'request' | 'live'>
   readonly fronts: Pick<FrontLinks, 'push' | 'connected' | 'behind' | 'allInForce'>
   /** The outbox in force. */
-  readonly outbox: () => Pick<Outbox, 'poke' | 'plugins'>
+  readonly outbox: () => Pick<Outbox, 'poke' | 'plugins' | 'toldUpto'>
   /** Addresses of a site, for people. */
   readonly urls: (name: SiteName) => string[]
-  /** Told of every content that a publish relies on, so that a sweep leaves it. */
-  readonly guard: SweepGuard
   readonly log: Logger
   readonly now: () => number
 }
@@ -49,42 +48,32 @@ export class Publisher {
     this.#options = options
   }
 
-  /** Of some contents those that are not here yet, each once. */
-  missing(hashes: readonly BlobHash[]): Promise<BlobHash[]> {
-    this.#options.guard.touch(hashes)
-    return this.#options.blobs.missing(hashes)
-  }
-
-  /** Takes in one content. Throws `ERR_BLOB_MISMATCH`, `ERR_TOO_LARGE`. */
+  /** Takes in one content, for a publish to come. Throws `ERR_BLOB_MISMATCH`, `ERR_TOO_LARGE`. */
   async put(hash: BlobHash, source: AsyncIterable<Uint8Array>): Promise<void> {
-    this.#options.guard.touch([hash])
     await this.#options.blobs.put(hash, source, limits.tree.fileBytes)
   }
 
   /**
-   * Makes a tree the live version of a site, which is made if it is not there. When contents are missing it answers
-   * them and does nothing. A repeat with the same `opId` answers the same version. Throws `ERR_PUBLISH_REFUSED`,
-   * `ERR_SITE_NAME`, `ERR_SITE_EXISTS`.
+   * Makes a version and makes it live; a site that is not there is made. When contents are missing it answers them and
+   * does nothing. A repeat with the same `opId` answers the same version. `handle`: whose right it is done with, the
+   * host's own by default. Throws `ERR_PUBLISH_REFUSED`, `ERR_PUBLISH_CONFLICT`, `ERR_VERSION_UNKNOWN`, `ERR_SITE_NAME`,
+   * `ERR_SITE_EXISTS`, `ERR_DENIED`.
    */
-  async publish(name: SiteName, request: PublishRequest): Promise<PublishResult> {
-    const { registry, blobs, guard, now, log } = this.#options
-    if (!registry.serves(name)) checkNewSiteName(name)
-    const { files, message, opId } = request
-    checkTree(files)
-    guard.touch(files.map(({ hash }) => hash))
-    const missing = await missingBlobs(blobs, files)
+  async publish(name: SiteName, request: PublishRequest, handle?: Handle): Promise<PublishResult> {
+    const { registry, log } = this.#options
+    const put = 'files' in request ? request.files : request.put
+    if (!registry.serves(name)) checkNewSite(name, request, put)
+    const missing = await this.#missing(name, put)
     if (missing.length > 0) return emptyResult(missing)
-    const committed = await this.#turns.run(name, async () => {
+    const { site, record, unchanged, rebased } = await this.#turns.run(name, async () => {
       const site = registry.get(name) ?? (await registry.create(name))
-      const commit = () => site.versions.publish({ files, message, opId, atMs: now() })
-      return { site, ...(await guard.committing(commit, ({ record }) => record.root)) }
+      return { site, ...(await site.versions.publish(this.#input(request, handle))) }
     })
-    const { site, record, unchanged } = committed
-    log.info({ site: name, version: record.version, files: record.files, unchanged }, 'published')
+    log.info({ site: name, version: record.version, files: record.files, unchanged, rebased }, 'published')
     return {
       ...(await this.#bringLive(site, record.version, unchanged)),
-      ...(!unchanged && { added: record.added, changed: record.changed, removed: record.removed }),
-      notes: notServedNotes(files),
+      ...(!unchanged && { added: record.added, changed: record.changed, removed: record.removed, rebased }),
+      notes: notServedNotes(put),
     }
   }
 
@@ -92,13 +81,17 @@ export class Publisher {
    * Makes an earlier version live again: the given one, or the one that was live before the present one was published.
    * A repeat with the same `opId` answers the same version. Throws `ERR_SITE_UNKNOWN`, `ERR_VERSION_UNKNOWN`.
    */
-  async rollback(name: SiteName, { version, opId = randomId() }: RollbackRequest): Promise<PublishResult> {
-    const { registry, now, log } = this.#options
+  async rollback(
+    name: SiteName,
+    { version, opId = randomId() }: RollbackRequest,
+    handle?: Handle,
+  ): Promise<PublishResult> {
+    const { registry, log } = this.#options
     const { site, change } = await this.#turns.run(name, async () => {
       const site = registry.need(name)
       if (version !== undefined && version === site.versions.live?.version) return { site, change: undefined }
       const wanted = version ?? site.versions.live?.parent ?? noVersion
-      const change = await site.versions.activate(wanted, { opId, atMs: now() }).catch((error: unknown) => {
+      const change = await site.versions.activate(wanted, { opId, ...this.#act(handle) }).catch((error: unknown) => {
         if (wanted !== noVersion) throw error
         throw new GroveError('ERR_VERSION_UNKNOWN', `site "${name}" has no version before the live one`, {
           hint: `grove site versions ${name} shows all; --to chooses one`,
@@ -112,6 +105,27 @@ export class Publisher {
       ...(await this.#bringLive(site, live, !change)),
       ...(change && { added: change.added.length, changed: change.changed.length, removed: change.removed.length }),
     }
+  }
+
+  /** Sets a pin of a version, or moves it. Throws `ERR_SITE_UNKNOWN`, `ERR_VERSION_UNKNOWN`, `ERR_TOO_MANY`. */
+  async pin(name: SiteName, pin: Pin, handle?: Handle): Promise<void> {
+    await this.#turns.run(name, () => this.#options.registry.need(name).versions.pin(pin, this.#act(handle)))
+  }
+
+  /** Takes a pin away. Answers false when there was none. */
+  async unpin(name: SiteName, pin: string, handle?: Handle): Promise<boolean> {
+    return this.#turns.run(name, () => this.#options.registry.need(name).versions.unpin(pin, this.#act(handle)))
+  }
+
+  /** Forgets versions that nothing keeps; what a plugin has yet to be told of stays readable. */
+  async prune(name: SiteName, keep: Keep, handle?: Handle): Promise<Merged> {
+    const { registry, outbox, log } = this.#options
+    const done = await this.#turns.run(name, () => {
+      const site = registry.need(name)
+      return site.versions.prune(keep, { ...this.#act(handle), keepAfter: outbox().toldUpto(site) })
+    })
+    if (done.pruned.length > 0) log.info({ site: name, ...done }, 'pruned')
+    return done
   }
 
   /** Makes a site without a version. Throws `ERR_SITE_EXISTS`, `ERR_SITE_NAME`. */
@@ -131,6 +145,28 @@ export class Publisher {
     outbox().poke(site)
     await fronts.push({ kind: 'forget-certificates', names })
     log.info({ site: name }, 'site deleted')
+  }
+
+  /** Contents that have to be sent: asked of the site, which knows its segments, or of the disk when there is none yet. */
+  async #missing(name: SiteName, files: readonly PublishFile[]): Promise<BlobHash[]> {
+    const site = this.#options.registry.get(name)
+    if (site) return site.versions.missing(files)
+    const missing = new Set(files.map(({ hash }) => hash))
+    await forEachParallel([...missing], limits.store.blobLookups, async (hash) => {
+      if ((await this.#options.blobs.bytesOf(hash)) !== undefined) missing.delete(hash)
+    })
+    return [...missing]
+  }
+
+  #act(handle: Handle | undefined): Act {
+    return { atMs: this.#options.now(), ...(handle && { handle }) }
+  }
+
+  #input(request: PublishRequest, handle: Handle | undefined): PublishInput {
+    const { opId, message } = request
+    const act = { opId, message, ...this.#act(handle) }
+    if ('files' in request) return { ...act, files: request.files }
+    return { ...act, base: request.base, change: { put: request.put, del: request.del } }
   }
 
   async #bringLive(site: Site, version: VersionNumber, unchanged: boolean): Promise<PublishResult> {
@@ -159,9 +195,29 @@ export class Publisher {
   }
 }
 
+/** What is refused is refused before a site is made for it. */
+function checkNewSite(name: SiteName, request: PublishRequest, put: readonly PublishFile[]): void {
+  checkNewSiteName(name)
+  checkFiles(put)
+  if ('files' in request || request.base === noVersion) return
+  throw new GroveError('ERR_SITE_UNKNOWN', `there is no site "${name}", so it has no version ${request.base}`, {
+    hint: 'grove site list shows all sites',
+  })
+}
+
 /** A number that no version has: where there is nothing to go back to. */
 const noVersion = 0
 
 function emptyResult(missing: BlobHash[]): PublishResult {
-  return { missing, unchanged: false, added: 0, changed: 0, removed: 0, urls: [], awaiting: [], notes: [] }
+  return {
+    missing,
+    unchanged: false,
+    added: 0,
+    changed: 0,
+    removed: 0,
+    rebased: false,
+    urls: [],
+    awaiting: [],
+    notes: [],
+  }
 }

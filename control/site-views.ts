@@ -4,7 +4,7 @@ import type { SiteDetail, SiteSummary, VersionStatus } from '../core/admin-api.t
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
-import type { VersionRecord } from '../store/versions.ts'
+import type { VersionRecord } from '../store/versions/versions.ts'
 import type { Outbox } from './outbox.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
 
@@ -81,6 +81,8 @@ export class SiteViews {
       ...(liveAtMs !== undefined && { liveAtMs }),
       encoded: events.isEncoded(version),
       live: versions.live?.version === version,
+      pins: versions.pins.filter((pin) => pin.version === version).map((pin) => pin.name),
+      writer: record.writer,
       receipts: events.receipts(version).map(({ plugin, action, atMs, details }) => ({
         plugin,
         action,

@@ -1,6 +1,6 @@
 /** What a publisher should know about files that are in a version and are never served. */
 
-import type { TreeFile } from '../store/tree.ts'
+import type { TreeFile } from '../store/trees/tree-file.ts'
 import { isServed } from './compile.ts'
 
 /** One sentence for each file of a tree that visitors never get. */

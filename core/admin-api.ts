@@ -11,13 +11,21 @@
  * | `GET /sites/<name>` | {@link siteDetailSchema} |
  * | `DELETE /sites/<name>` | `{}` |
  * | `POST /sites/<name>/rollback` {@link rollbackRequestSchema} | {@link publishResultSchema} |
- * | `POST /blobs/missing` `{ hashes }` | `{ missing }` |
- * | `PUT /blobs/<hash>` bytes | `{}` |
+ * | `PUT /blobs/<hash>?site=<name>` bytes | `{}` |
+ * | `POST /sites/<name>/uploads` {@link uploadRequestSchema} | {@link uploadSchema}: where to send a large content straight to the bucket |
  * | `POST /sites/<name>/versions` {@link publishRequestSchema} | {@link publishResultSchema} |
  * | `GET /sites/<name>/versions/<n>` | {@link versionStatusSchema}; `?wait=purged` holds the answer until receipts are there, 30 s at most |
+ * | `GET /sites/<name>/versions/<n>/files` | lines: one {@link publishFileSchema} each |
+ * | `GET /sites/<name>/diff?from=<n>&to=<n>` | {@link versionDiffSchema}; without `from` against nothing |
+ * | `GET /sites/<name>/pins` | `{ pins: Pin[] }`, {@link pinSchema}; a tag is a pin named `tag:<name>` |
+ * | `PUT /sites/<name>/pins/<pin>` `{ version, untilMs? }` | `{}` |
+ * | `DELETE /sites/<name>/pins/<pin>` | `{ removed: boolean }` |
+ * | `POST /sites/<name>/prune` {@link pruneRequestSchema} | {@link pruneResultSchema} |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
- * A failure is `{ error: { code, message, details?, hint? } }` with the status of the code's table.
+ * A failure is `{ error: { code, message, details?, hint? } }` with the status of the code's table. An answer of lines
+ * (`application/x-ndjson`) has one JSON text a line; when it fails midway, the last line is such a failure, and when it
+ * does not, the last line is `{ "end": true }`.
  */
 
 import { z } from 'zod'
@@ -36,13 +44,19 @@ export const publishFileSchema = z.strictObject({
 /** A file of a publish. */
 export type PublishFile = z.output<typeof publishFileSchema>
 
-/** A whole tree to publish. `opId` makes a retry after a lost answer harmless. */
-export const publishRequestSchema = z.strictObject({
-  opId,
-  message: z.string().max(limits.tree.messageChars).default(''),
-  files: z.array(publishFileSchema),
-})
-/** A whole tree to publish. */
+const publishBase = { opId, message: z.string().max(limits.tree.messageChars).default('') }
+
+/** What a publish says of the site: all of its files, or what changed since a version (0: since there was nothing). */
+export const publishRequestSchema = z.union([
+  z.strictObject({ ...publishBase, files: z.array(publishFileSchema) }),
+  z.strictObject({
+    ...publishBase,
+    base: z.int().nonnegative(),
+    put: z.array(publishFileSchema),
+    del: z.array(z.string()),
+  }),
+])
+/** A publish. `opId` makes a retry after a lost answer harmless. */
 export type PublishRequest = z.output<typeof publishRequestSchema>
 
 /** Which version to make live: by default the one before the live one. `opId` makes a retry after a lost answer harmless. */
@@ -62,6 +76,8 @@ export const publishResultSchema = z.object({
   added: z.int().default(0),
   changed: z.int().default(0),
   removed: z.int().default(0),
+  /** Another publish came between, and this one was put on top of it. */
+  rebased: z.boolean().default(false),
   urls: z.array(z.string()).default([]),
   /** Fronts that serve it, of those that are connected. */
   fronts: z.object({ live: z.int(), connected: z.int() }).optional(),
@@ -72,6 +88,53 @@ export const publishResultSchema = z.object({
 })
 /** What a publish or a rollback did. */
 export type PublishResult = z.output<typeof publishResultSchema>
+
+/** A large content that is to go straight to the bucket. */
+export const uploadRequestSchema = z.strictObject({ hash: blobHashSchema, bytes: z.int().nonnegative() })
+
+/** Where to send it: one PUT with exactly these headers, until then. It counts once a publish names it. */
+export const uploadSchema = z.object({
+  url: z.string(),
+  headers: z.record(z.string(), z.string()),
+  untilMs: z.number(),
+})
+/** Where to send a large content. */
+export type Upload = z.output<typeof uploadSchema>
+
+/** What differs between two versions: paths, sorted. */
+export const versionDiffSchema = z.object({
+  from: z.int().optional(),
+  to: z.int(),
+  added: z.array(z.string()),
+  changed: z.array(z.string()),
+  removed: z.array(z.string()),
+})
+/** What differs between two versions. */
+export type VersionDiff = z.output<typeof versionDiffSchema>
+
+/** What keeps a version from being pruned. */
+export const pinSchema = z.object({ name: z.string(), version: z.int(), untilMs: z.number().optional() })
+
+/** A pin to set. */
+export const pinRequestSchema = z.strictObject({ version: z.int().positive(), untilMs: z.int().positive().optional() })
+
+/** Which versions stay beside the live one and the pinned; by default those of the config. `dryRun` only tells. */
+export const pruneRequestSchema = z.strictObject({
+  versions: z.int().positive().optional(),
+  days: z.number().nonnegative().optional(),
+  dryRun: z.boolean().default(false),
+})
+/** What a prune is asked to do. */
+export type PruneRequest = z.input<typeof pruneRequestSchema>
+
+/** What a prune did, or would do. */
+export const pruneResultSchema = z.object({
+  pruned: z.array(z.int()),
+  segmentsBefore: z.int().optional(),
+  segmentsAfter: z.int().optional(),
+})
+/** What a prune did, or would do. */
+export type PruneResult = z.output<typeof pruneResultSchema>
 
 /** A receipt as kept: what a plugin said, and when. */
 export const keptReceiptSchema = z.object({
@@ -96,6 +159,10 @@ export const versionStatusSchema = z.object({
   /** Whether all copies in other codings are made. */
   encoded: z.boolean(),
   live: z.boolean(),
+  /** Names of its pins; a tag is `tag:<name>`. */
+  pins: z.array(z.string()).default([]),
+  /** The grant under which it was published. */
+  writer: z.string().optional(),
   receipts: z.array(keptReceiptSchema),
   /** Plugins that have not confirmed yet, with the last error. */
   pending: z.array(z.object({ plugin: z.string(), attempts: z.int(), error: z.string().optional() })),

@@ -1,0 +1,105 @@
+/** What can be asked over the control socket about versions: files, differences, pins, pruning, large uploads. */
+
+import {
+  type PruneResult,
+  pinRequestSchema,
+  pruneRequestSchema,
+  type Upload,
+  uploadRequestSchema,
+  type VersionDiff,
+} from '../core/admin-api.ts'
+import type { Config } from '../core/config.ts'
+import { GroveError } from '../core/errors.ts'
+import { type BlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
+import type { TreeFile } from '../store/trees/tree-file.ts'
+import type { Keep } from '../store/versions/versions.ts'
+import { type AdminRequest, type AdminRoute, Lines } from './admin.ts'
+import type { Publisher } from './publish.ts'
+import type { Site, SiteRegistry } from './site-registry.ts'
+
+/** What these routes act on. */
+export interface VersionRoutesOptions {
+  readonly publisher: Pick<Publisher, 'pin' | 'unpin' | 'prune'>
+  readonly registry: Pick<SiteRegistry, 'need'>
+  /** Which versions the config keeps. */
+  readonly keep: () => Config['keep']
+  /** A right to send a content straight to the bucket. Throws `ERR_BAD_REQUEST` where there is none. */
+  readonly presign: (site: SiteName, upload: { readonly hash: BlobHash; readonly bytes: number }) => Promise<Upload>
+  readonly now: () => number
+}
+
+const dayMs = 86_400_000
+const pinPattern = /^[a-z0-9][a-zA-Z0-9:._-]{0,99}$/
+
+/** Routes of versions: see the table in core/admin-api.ts. */
+export function versionRoutes(options: VersionRoutesOptions): AdminRoute[] {
+  const { publisher, registry, presign } = options
+  const site = (request: AdminRequest) => registry.need(toSiteName(request.params['name'] ?? ''))
+  return [
+    {
+      method: 'GET',
+      pattern: '/sites/:name/versions/:version/files',
+      run: async (request) => new Lines(filesOf(site(request), versionIn(request.params['version']))),
+    },
+    { method: 'GET', pattern: '/sites/:name/diff', run: (request) => diff(site(request), request.query) },
+    {
+      method: 'GET',
+      pattern: '/sites/:name/pins',
+      run: async (request) => ({ pins: site(request).versions.pins }),
+    },
+    {
+      method: 'PUT',
+      pattern: '/sites/:name/pins/:pin',
+      run: async (request) => {
+        const { version, untilMs } = await request.json(pinRequestSchema)
+        await publisher.pin(site(request).name, { name: pinOf(request), version, untilMs })
+      },
+    },
+    {
+      method: 'DELETE',
+      pattern: '/sites/:name/pins/:pin',
+      run: async (request) => ({ removed: await publisher.unpin(site(request).name, pinOf(request)) }),
+    },
+    { method: 'POST', pattern: '/sites/:name/prune', run: (request) => prune(site(request), request, options) },
+    {
+      method: 'POST',
+      pattern: '/sites/:name/uploads',
+      run: async (request) => presign(site(request).name, await request.json(uploadRequestSchema)),
+    },
+  ]
+}
+
+/** A version's number from a target. Throws `ERR_BAD_REQUEST`. */
+export function versionIn(text: string | undefined | null): VersionNumber {
+  if (text && /^[1-9][0-9]{0,14}$/.test(text)) return Number(text)
+  throw new GroveError('ERR_BAD_REQUEST', 'a version is a number from 1')
+}
+
+function pinOf({ params }: AdminRequest): string {
+  const pin = params['pin'] ?? ''
+  if (pinPattern.test(pin)) return pin
+  throw new GroveError('ERR_BAD_REQUEST', `${JSON.stringify(pin.slice(0, 120))} is not a name of a pin`, {
+    hint: 'use 1 to 100 letters, digits, dots, dashes, underscores and colons, the first a small letter or a digit',
+  })
+}
+
+async function* filesOf({ versions }: Site, version: VersionNumber): AsyncGenerator<TreeFile> {
+  for await (const { path, hash, bytes } of versions.files(version)) yield { path, hash, bytes }
+}
+
+async function diff({ versions }: Site, query: URLSearchParams): Promise<VersionDiff> {
+  const from = query.has('from') ? versionIn(query.get('from')) : undefined
+  const to = versionIn(query.get('to'))
+  const { added, changed, removed } = await versions.diff(from, to)
+  const paths = (files: readonly TreeFile[]) => files.map(({ path }) => path)
+  return { ...(from && { from }), to, added: paths(added), changed: paths(changed), removed: paths(removed) }
+}
+
+async function prune(site: Site, request: AdminRequest, options: VersionRoutesOptions): Promise<PruneResult> {
+  const { dryRun, versions, days } = await request.json(pruneRequestSchema)
+  const config = options.keep()
+  const keep: Keep = { versions: versions ?? config.versions, ms: (days ?? config.days) * dayMs }
+  if (dryRun) return { pruned: site.versions.prunable(keep, options.now()) }
+  const { pruned, segmentsBefore, segmentsAfter } = await options.publisher.prune(site.name, keep)
+  return { pruned: [...pruned], segmentsBefore, segmentsAfter }
+}
