@@ -116,6 +116,8 @@ export const limits = {
   /** The control socket. */
   admin: {
     jsonBytes: 67_108_864,
+    /** One line of an answer of lines. */
+    lineBytes: 1_048_576,
     connections: 256,
     headersTimeoutMs: 10_000,
     requestTimeoutMs: 3_600_000,
@@ -172,6 +174,12 @@ export const limits = {
     pathBytes: 4_096,
     grantDepth: 16,
     labelChars: 200,
+    /** A handle: how long it can be, and how often it can be narrowed. */
+    handleChars: 2_048,
+    caveats: 16,
+    /** Grants that one answer lists, and that a revocation counts; it ends all of them, however many. */
+    grantsListed: 1_000,
+    grantsCounted: 10_000,
     transactionLogs: 64,
     opIdMinChars: 8,
     opIdMaxChars: 64,
