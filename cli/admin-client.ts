@@ -11,8 +11,14 @@ import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import {
+  type PruneRequest,
+  type PruneResult,
+  type PublishFile,
   type PublishRequest,
   type PublishResult,
+  pinSchema,
+  pruneResultSchema,
+  publishFileSchema,
   publishResultSchema,
   type SiteDetail,
   type SiteSummary,
@@ -20,13 +26,16 @@ import {
   siteDetailSchema,
   siteSummarySchema,
   statusSchema,
+  type VersionDiff,
   type VersionStatus,
+  versionDiffSchema,
   versionStatusSchema,
 } from '../core/admin-api.ts'
-import { fromPlainError, GroveError, plainErrorSchema } from '../core/errors.ts'
+import { GroveError } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
+import { failureIn, valuesOf } from './admin-lines.ts'
 
 /** Talks to a running Grove. Every call rejects with control's own error, or `ERR_NOT_RUNNING`, `ERR_TIMEOUT`. */
 export interface AdminClient extends Disposable {
@@ -46,6 +55,18 @@ export interface AdminClient extends Disposable {
   publish(name: SiteName, request: PublishRequest): Promise<PublishResult>
   /** A version's state; `wait` holds the answer until all receipts are there, 30 s at most. */
   version(name: SiteName, version: VersionNumber, options: { readonly wait: boolean }): Promise<VersionStatus>
+  /** All files of a version. */
+  files(name: SiteName, version: VersionNumber): Promise<PublishFile[]>
+  /** What differs between two versions; without `from` against nothing. */
+  diff(name: SiteName, from: VersionNumber | undefined, to: VersionNumber): Promise<VersionDiff>
+  pins(name: SiteName): Promise<Pin[]>
+  /** Sets a pin of a version, or moves it. */
+  setPin(name: SiteName, pin: Pin): Promise<void>
+  /** Takes a pin away; false when there was none. */
+  removePin(name: SiteName, pin: string): Promise<boolean>
+  prune(name: SiteName, request: PruneRequest): Promise<PruneResult>
+  /** Runs something long: what it says, line by line. */
+  lines<T>(path: string, json: unknown, line: z.ZodType<T>): AsyncIterable<T>
   /** Runs a plugin's command; `answer` is the schema of what it says. */
   plugin<T>(plugin: string, command: string, input: unknown, answer: z.ZodType<T>): Promise<T>
 }
@@ -57,8 +78,11 @@ interface Call {
   readonly body?: { readonly bytes: number; readonly open: () => Promise<Readable> }
 }
 
-const errorSchema = z.object({ error: plainErrorSchema })
 const nothing = z.object({})
+const pinsSchema = z.object({ pins: z.array(pinSchema) })
+
+/** What keeps a version from being pruned. */
+export type Pin = z.output<typeof pinSchema>
 const segment = encodeURIComponent
 
 /** A client of the control socket at `socket`. Connects when it is first used. */
@@ -67,6 +91,13 @@ export function createAdminClient(socket: string): AdminClient {
   const disposed = new AbortController()
   const call = createCaller(socket, agent, disposed.signal)
   const site = (name: SiteName) => `/sites/${segment(name)}`
+  async function* lines<T>(what: Call, line: z.ZodType<T>): AsyncGenerator<T> {
+    const response = await send(socket, agent, what).catch((error) => {
+      throw explain(error, socket)
+    })
+    if ((response.statusCode ?? 500) >= 400) throw failureIn(await readJson(response), response.statusCode)
+    for await (const value of valuesOf(response)) yield checkAnswer(value, line)
+  }
   return {
     socket,
     status: () => call({ method: 'GET', path: '/status' }, statusSchema),
@@ -93,6 +124,23 @@ export function createAdminClient(socket: string): AdminClient {
         { method: 'GET', path: `${site(name)}/versions/${version}${wait ? '?wait=purged' : ''}` },
         versionStatusSchema,
       ),
+    files: async (name, version) => {
+      const listed = lines({ method: 'GET', path: `${site(name)}/versions/${version}/files` }, publishFileSchema)
+      return await Array.fromAsync(listed)
+    },
+    diff: (name, from, to) =>
+      call(
+        { method: 'GET', path: `${site(name)}/diff?${from === undefined ? '' : `from=${from}&`}to=${to}` },
+        versionDiffSchema,
+      ),
+    pins: async (name) => (await call({ method: 'GET', path: `${site(name)}/pins` }, pinsSchema)).pins,
+    setPin: async (name, { name: pin, ...json }) =>
+      void (await call({ method: 'PUT', path: `${site(name)}/pins/${segment(pin)}`, json }, nothing)),
+    removePin: async (name, pin) =>
+      (await call({ method: 'DELETE', path: `${site(name)}/pins/${segment(pin)}` }, z.object({ removed: z.boolean() })))
+        .removed,
+    prune: (name, request) => call({ method: 'POST', path: `${site(name)}/prune`, json: request }, pruneResultSchema),
+    lines: (path, json, line) => lines({ method: 'POST', path, json }, line),
     plugin: (plugin, command, input, answer) =>
       call({ method: 'POST', path: `/plugins/${segment(plugin)}/${segment(command)}`, json: input }, answer),
     [Symbol.dispose]() {
@@ -136,14 +184,21 @@ function checkAnswer<T>(value: unknown, answer: z.ZodType<T>): T {
   })
 }
 
-async function callOnce(socket: string, agent: Agent, { method, path, json, body }: Call): Promise<unknown> {
+async function callOnce(socket: string, agent: Agent, call: Call): Promise<unknown> {
+  const response = await send(socket, agent, call)
+  const value = await readJson(response)
+  if ((response.statusCode ?? 500) < 400) return value
+  throw failureIn(value, response.statusCode)
+}
+
+async function send(socket: string, agent: Agent, { method, path, json, body }: Call): Promise<IncomingMessage> {
   const payload = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
   const source = await body?.open()
   const headers = {
     ...(payload && { 'content-type': 'application/json', 'content-length': payload.length }),
     ...(body && { 'content-type': 'application/octet-stream', 'content-length': body.bytes }),
   }
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+  return await new Promise<IncomingMessage>((resolve, reject) => {
     const request = sendRequest({ socketPath: socket, agent, method, path, headers, timeout: limits.cli.answerMs })
     request.on('response', resolve)
     request.on('error', reject)
@@ -159,11 +214,6 @@ async function callOnce(socket: string, agent: Agent, { method, path, json, body
     source.on('error', (error) => request.destroy(error))
     return source.pipe(request)
   })
-  const value = await readJson(response)
-  if ((response.statusCode ?? 500) < 400) return value
-  const failure = errorSchema.safeParse(value)
-  if (failure.success) throw fromPlainError(failure.data.error)
-  throw new GroveError('ERR_CHANNEL', `control answered ${response.statusCode} without saying why`)
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {
