@@ -12,8 +12,18 @@ export interface Layout {
   readonly root: string
   /** The store's database. */
   readonly database: string
-  /** Contents by hash: `blobs/ab/abcd…`. */
+  /** What publishes and merges have written for good, when there is no bucket: segments and large contents by key. */
+  readonly objects: string
+  /** Contents by hash, decoded, as fronts read them: `blobs/ab/abcd…`. A cache of what the objects hold. */
   readonly blobs: string
+  /** Contents that were sent and not published yet: `uploads/ab/abcd…`. */
+  readonly uploads: string
+  /** Which contents were taken into the cache lately, and may not be on the disk yet. */
+  readonly fresh: string
+  /** The ends of segments that lie in a bucket: their trees and indexes. Derived. */
+  readonly tails: string
+  /** Objects that were found without a use, and when first. */
+  readonly unreferenced: string
   /** Encoded copies by the hash of the original: `variants/ab/abcd….br`. Derived. */
   readonly variants: string
   /** Compiled versions by their own hash. Derived. */
@@ -36,7 +46,12 @@ export function layoutOf(root: string): Layout {
   return {
     root,
     database: join(root, 'store.db'),
+    objects: join(root, 'objects'),
     blobs: join(root, 'blobs'),
+    uploads: join(root, 'uploads'),
+    fresh: join(root, 'fresh'),
+    tails: join(root, 'tails'),
+    unreferenced: join(root, 'unreferenced.json'),
     variants: join(root, 'variants'),
     compiled: join(root, 'compiled'),
     temporary: join(root, 'tmp'),
@@ -51,6 +66,16 @@ export function layoutOf(root: string): Layout {
 /** The file of a blob. */
 export function blobFile(layout: Layout, hash: BlobHash): string {
   return join(layout.blobs, hash.slice(0, 2), hash)
+}
+
+/** The file of a content that was sent and not published yet. */
+export function uploadFile(layout: Layout, hash: BlobHash): string {
+  return join(layout.uploads, hash.slice(0, 2), hash)
+}
+
+/** The file of a segment's tail. */
+export function tailFile(layout: Layout, segment: BlobHash): string {
+  return join(layout.tails, segment)
 }
 
 /** The file of a blob's copy in another coding. Empty when the copy is not worth having. */

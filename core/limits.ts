@@ -195,6 +195,40 @@ export const limits = {
     waitingChanges: 256,
     /** How often a change of a site is built anew because another writer of its log came first. */
     conflictRetries: 16,
+    /** Paths of a publish that overlap with another's, that an error names; it counts the others. */
+    conflictPathsListed: 100,
+    /** Versions of one site that are kept, whatever is asked for; and twice as many before a publish is refused. */
+    versionsKept: 10_000,
+    /** Pins of one site. */
+    pins: 1_000,
+    pinNameChars: 200,
+    /** Segments of a site before small ones are merged: with a list, a root and one page, a cold site needs 9 requests. */
+    segments: 6,
+    /** A segment of at least this length is left as it is, as long as half of it is in use. */
+    fullSegmentBytes: 8_388_608,
+    /** Entries of a site's log since its last checkpoint, before a prune that finds nothing else to do writes one. */
+    checkpointEntries: 64,
+    /** Contents that were sent are kept so long for their publish. */
+    uploadKeptMs: 86_400_000,
+    /** An object without a use is removed when it is found so twice, at least so far apart; and how many are noted. */
+    collectGraceMs: 86_400_000,
+    collectNoted: 100_000,
+    /** What was taken into the cache is forced to disk after this, when the system has done that by itself. */
+    freshMs: 600_000,
+    /** Of what was taken into the cache last, so much is read and checked at the start; the rest is fetched anew. */
+    freshCheckedBytes: 1_073_741_824,
+    /** What control keeps in memory of all sites' trees and of where their contents lie. */
+    nodesBytes: 33_554_432,
+    indexFrames: 200_000,
+    /** Contents of segments that are fetched at one time, and the length up to which a segment is fetched whole for one. */
+    fetches: 8,
+    wholeFetchBytes: 1_048_576,
+    /** The root of a site in a bucket: the shortest time between two, its length, and files whose place it tells. */
+    rootEveryMs: 1_100,
+    rootBytes: 200_000,
+    rootFiles: 2_000,
+    /** Epochs of an owner that are left in a bucket, beside the newest. */
+    epochsKept: 16,
   },
   /** The config file: how long it may run. */
   config: { loadMs: 30_000 },

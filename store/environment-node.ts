@@ -23,7 +23,7 @@ const files: Files = {
   async stat(path) {
     try {
       const found = await stat(path)
-      return { bytes: found.size, modifiedMs: found.mtimeMs, isFolder: found.isDirectory() }
+      return { bytes: found.size, modifiedMs: found.mtimeMs, accessedMs: found.atimeMs, isFolder: found.isDirectory() }
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error
@@ -58,6 +58,10 @@ const files: Files = {
   async touch(path) {
     const now = new Date()
     await utimes(path, now, now)
+  },
+  async syncFile(path) {
+    await using file = await open(path, 'r')
+    await file.sync()
   },
   async syncFolder(path) {
     await using folder = await open(path, 'r')

@@ -23,6 +23,8 @@ export interface FileStat {
   readonly bytes: number
   /** Last change or {@link Files.touch}, in milliseconds since the epoch. */
   readonly modifiedMs: number
+  /** Last read, where the disk keeps that; often only roughly. */
+  readonly accessedMs?: number
   readonly isFolder: boolean
 }
 
@@ -55,6 +57,8 @@ export interface Files {
   removeFolder(path: string): Promise<void>
   /** Sets the time of the last change to now. */
   touch(path: string): Promise<void>
+  /** Puts on the disk what a file holds, whoever wrote it. */
+  syncFile(path: string): Promise<void>
   /** Makes the names in a folder durable. */
   syncFolder(path: string): Promise<void>
 }
