@@ -195,6 +195,9 @@ export const limits = {
     waitingChanges: 256,
     /** How often a change of a site is built anew because another writer of its log came first. */
     conflictRetries: 16,
+    /** One node of a tree, as stored; and levels of nodes, leaves included. */
+    treeNodeBytes: 65_536,
+    treeLevels: 8,
     /** Paths of a publish that overlap with another's, that an error names; it counts the others. */
     conflictPathsListed: 100,
     /** Versions of one site that are kept, whatever is asked for; and twice as many before a publish is refused. */
