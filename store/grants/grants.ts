@@ -1,33 +1,45 @@
 /**
- * Who may do what: a handle is worth what its whole chain of grants, up to the root, allows at this moment.
+ * Who may do what: a handle is worth what its caveats and its whole chain of grants, up to the root, allow at this moment.
  *
  * A child is checked against its parent when it is made, and the whole chain again at every use, inside the
  * transaction of the use. So a revocation is ordered with writes: nothing under the revoked grant is written later.
- * It defends against a holder of a handle; not against whoever can write the store's file.
+ * A grant ends by the machine's clock, with no allowance. It defends against a holder of a handle; not against whoever
+ * can write the store's file or set the machine's clock.
  */
 
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { GrantRecord, Records } from '../logs/records.ts'
 import { covers } from '../logs/store-path.ts'
-import type { GrantId, GrantOptions, Handle } from '../store.ts'
-import { grantIdOf, type HandleKeys, rootGrantId } from './handle.ts'
+import type { Caveats, Claim, DenialReason, GrantId, GrantOptions, Handle, Right } from '../store.ts'
+import { allRights } from './caveats.ts'
+import { denied } from './denial.ts'
+import { type HandleKeys, openHandle, rootGrantId } from './handle.ts'
+import { quotaRefusal } from './quotas.ts'
 
 /** What rights are checked against. */
 export interface GrantSource {
   readonly records: Pick<Records, 'grant'>
   readonly keys: HandleKeys
+  /** Ms since the epoch. */
   readonly now: () => number
 }
 
-/** One of the rights of a grant. */
-export type Right = 'read' | 'write' | 'grant'
+/** What a handle stands for. Something is allowed when each of its grants and each of its caveats allows it. */
+export interface GrantChain {
+  /** The grant's id. */
+  readonly id: GrantId
+  /** The grant first, then its ancestors, the root last. All of them alive. */
+  readonly grants: readonly [GrantRecord, ...GrantRecord[]]
+  readonly caveats: readonly Caveats[]
+}
 
-/** Why something is denied. `handle`: not one that this store made. */
-export type DenialReason = 'handle' | 'revoked' | 'expired' | 'rights' | 'path'
-
-/** A grant and its ancestors, the grant first, the root last. All of them alive. */
-export type GrantChain = readonly [GrantRecord, ...GrantRecord[]]
+/** What is left of a grant's rights by all that is above it and by its handle's caveats. */
+export interface Allowance {
+  readonly path: string
+  readonly rights: readonly Right[]
+  readonly untilMs: number
+}
 
 const root: GrantRecord = {
   id: rootGrantId,
@@ -38,84 +50,137 @@ const root: GrantRecord = {
   write: true,
   grant: true,
   label: 'the host itself',
+  madeAtMs: 0,
+  maxBytes: undefined,
+  maxWrites: undefined,
+  usedBytes: 0,
+  usedWrites: 0,
   revokedSeq: undefined,
 }
 
 /** The chain of a handle. Throws `ERR_DENIED` with the reason handle, revoked or expired. */
 export function chainOf(source: GrantSource, handle: Handle): GrantChain {
-  const id = grantIdOf(handle, source.keys)
-  const leaf = id === undefined ? undefined : grantOf(source, id)
-  if (!leaf) throw denied('handle', 'the handle is not one of this store')
-  const chain: [GrantRecord, ...GrantRecord[]] = [leaf, ...ancestorsOf(source, leaf)]
+  const opened = openHandle(handle, source.keys)
+  const leaf = opened && grantOf(source, opened.id)
+  if (!leaf) throw denied('handle', 'the handle is not one that this store made, or it was altered')
+  const { id } = leaf
+  const chain: GrantChain = { id, grants: [leaf, ...ancestorsOf(source, leaf)], caveats: opened.caveats }
+  const revoked = chain.grants.find((grant) => grant.revokedSeq !== undefined)
+  if (revoked) {
+    const above = revoked === leaf ? '' : ` with ${nameOf(revoked)} above it`
+    throw denied('revoked', `${nameOf(leaf)} was revoked${above}`, { grant: id })
+  }
   const nowMs = source.now()
-  const revoked = chain.find((grant) => grant.revokedSeq !== undefined)
-  if (revoked) throw denied('revoked', `grant ${leaf.id} is revoked${revoked === leaf ? '' : ` with ${revoked.id}`}`)
-  const expired = chain.find((grant) => grant.untilMs <= nowMs)
-  if (expired) throw denied('expired', `grant ${leaf.id} ended at ${new Date(expired.untilMs).toISOString()}`)
+  const { untilMs } = allowanceOf(chain)
+  if (untilMs <= nowMs) {
+    const times = `ended at ${timeOf(untilMs)}; it is ${timeOf(nowMs)} now`
+    throw denied('expired', `${nameOf(leaf)} ${times}`, { grant: id, untilMs })
+  }
   return chain
 }
 
-/** Why a chain does not allow something on a path, or undefined if it does. */
-export function refusal(chain: GrantChain, right: Right, path: string): 'rights' | 'path' | undefined {
-  if (!chain.every((grant) => grant[right])) return 'rights'
-  if (!chain.every((grant) => covers(grant.path, path))) return 'path'
-  return undefined
+/** What a chain allows, as one path, rights and an end. Paths that exclude each other leave no rights. */
+export function allowanceOf({ grants, caveats }: GrantChain): Allowance {
+  let { path } = grants[0]
+  let rights = allRights.filter((right) => grants.every((grant) => grant[right]))
+  let untilMs = Math.min(...grants.map((grant) => grant.untilMs))
+  for (const caveat of caveats) {
+    if (caveat.path !== undefined && covers(path, caveat.path)) path = caveat.path
+    else if (caveat.path !== undefined && !covers(caveat.path, path)) rights = []
+    rights = rights.filter((right) => caveat.rights?.includes(right) ?? true)
+    untilMs = Math.min(untilMs, caveat.untilMs ?? untilMs)
+  }
+  return { path, rights, untilMs }
 }
 
-/** The grant of a handle that has a right on a path. Throws `ERR_DENIED`. */
-export function requireRight(source: GrantSource, handle: Handle, right: Right, path: string): GrantId {
-  const chain = chainOf(source, handle)
-  const reason = refusal(chain, right, path)
-  if (reason) throw denied(reason, `grant ${chain[0].id} has no right to ${right} ${path}`)
-  return chain[0].id
+/** Why a chain does not allow something on a path, or undefined if it does. */
+export function refusal(chain: GrantChain, right: Right, path: string, claim: Claim = {}): DenialReason | undefined {
+  return refusalError(chain, right, path, claim)?.details?.['reason'] as DenialReason | undefined
 }
 
 /**
- * Checks that a child exceeds its parent in nothing: path, rights, time. Throws `ERR_DENIED`, or `ERR_TOO_MANY` when
- * the chain would be longer than `limits.store.grantDepth`.
+ * The chain of a handle that has a right on a path. `claim` is what is about to be written: caveats on contents and
+ * quotas are held against it, and nothing is counted. Throws `ERR_DENIED`.
+ */
+export function requireRight(
+  source: GrantSource,
+  handle: Handle,
+  right: Right,
+  path: string,
+  claim: Claim = {},
+): GrantChain {
+  const chain = chainOf(source, handle)
+  const error = refusalError(chain, right, path, claim)
+  if (error) throw error
+  return chain
+}
+
+/** Checks that a handle is the root's, and not narrowed. Throws `ERR_DENIED`. */
+export function requireRoot(source: GrantSource, handle: Handle): void {
+  const { id, caveats, grants } = chainOf(source, handle)
+  if (id === rootGrantId && caveats.length === 0) return
+  throw denied('rights', `${nameOf(grants[0])} is not the root, which alone may do this`, { grant: id })
+}
+
+/**
+ * Checks that a child exceeds its parent in nothing: path, rights, time, quotas. Throws `ERR_DENIED`, or `ERR_TOO_MANY`
+ * when the chain would be longer than `limits.store.grantDepth`.
  */
 export function requireChild(chain: GrantChain, options: GrantOptions): void {
-  const parent = chain[0]
-  const reason = refusal(chain, 'grant', options.path)
-  if (reason) throw denied(reason, `grant ${parent.id} has no right to grant ${options.path}`)
-  for (const right of ['read', 'write', 'grant'] as const) {
-    if (options[right] && !chain.every((grant) => grant[right]))
-      throw denied('rights', `grant ${parent.id} has no right to ${right} and cannot give it`)
+  const error = refusalError(chain, 'grant', options.path, {})
+  if (error) throw error
+  const { id, grants } = chain
+  const parent = nameOf(grants[0])
+  const allowed = allowanceOf(chain)
+  for (const right of allRights) {
+    if (options[right] && !allowed.rights.includes(right))
+      throw denied('rights', `${parent} allows ${wordsOf(allowed.rights)}; it cannot give ${right}`, { grant: id })
   }
-  if (chain.some((grant) => options.untilMs > grant.untilMs))
-    throw denied('expired', `a child of grant ${parent.id} cannot last longer than ${parent.untilMs}`)
-  if (chain.length >= limits.store.grantDepth)
+  if (options.untilMs > allowed.untilMs) {
+    const times = `ends at ${timeOf(allowed.untilMs)}; a child cannot last until ${timeOf(options.untilMs)}`
+    throw denied('expired', `${parent} ${times}`, { grant: id, untilMs: allowed.untilMs })
+  }
+  for (const quota of ['maxBytes', 'maxWrites'] as const) {
+    const asked = options[quota] ?? 0
+    const most = Math.min(...grants.map((grant) => grant[quota] ?? Number.POSITIVE_INFINITY))
+    if (asked > most)
+      throw denied('quota', `${parent} has a ${quota} of ${most}; a child cannot have ${asked}`, { grant: id })
+  }
+  if (grants.length >= limits.store.grantDepth)
     throw new GroveError('ERR_TOO_MANY', `chain of more than ${limits.store.grantDepth} grants`)
 }
 
 /**
- * Checks that a chain may revoke a grant: it is the grant itself, an ancestor, or may grant on the parent's path.
- * Throws `ERR_DENIED`.
+ * Checks that a chain may revoke a grant: it is the grant itself, an ancestor, or may grant on the parent's path. A
+ * narrowed handle can end only what it could have made: it needs to grant, on the target's own path for what lies
+ * under its grant. Throws `ERR_DENIED`.
  */
 export function requireRevoker(source: GrantSource, chain: GrantChain, target: GrantRecord): void {
-  const revoker = chain[0]
   const ancestors = ancestorsOf(source, target)
   const parent = ancestors[0]
-  if (!parent) throw denied('rights', 'the root grant cannot be revoked')
-  if (revoker.id === target.id || ancestors.some((grant) => grant.id === revoker.id)) return
-  const reason = refusal(chain, 'grant', parent.path)
-  if (reason) throw denied(reason, `grant ${revoker.id} has no right to revoke ${target.id}`)
+  if (!parent) throw denied('rights', 'the root grant cannot be revoked', { grant: target.id })
+  const isAbove = ancestors.some((grant) => grant.id === chain.id)
+  const isNarrowed = chain.caveats.length > 0
+  if (!isNarrowed && (isAbove || chain.id === target.id)) return
+  const error = refusalError(chain, 'grant', isAbove ? target.path : parent.path, {})
+  if (error) throw error
 }
 
-/** The grant that a handle names, alive or not. Throws `ERR_DENIED` with the reason handle. */
-export function namedGrant(source: GrantSource, handle: Handle): GrantRecord {
-  const id = grantIdOf(handle, source.keys)
-  const grant = id === undefined ? undefined : grantOf(source, id)
-  if (!grant) throw denied('handle', 'the handle is not one of this store')
+/** The grant that a handle or an id names, alive or not. Throws `ERR_DENIED` (reason handle), `ERR_NOT_FOUND` for an id. */
+export function namedGrant(source: GrantSource, target: Handle | GrantId): GrantRecord {
+  if (typeof target === 'string' && idPattern.test(target)) {
+    const grant = grantOf(source, target)
+    if (!grant) throw new GroveError('ERR_NOT_FOUND', `there is no grant ${target}`)
+    return grant
+  }
+  const opened = openHandle(target as Handle, source.keys)
+  const grant = opened && grantOf(source, opened.id)
+  if (!grant) throw denied('handle', 'the handle is not one that this store made, or it was altered')
   return grant
 }
 
-function grantOf(source: GrantSource, id: GrantId): GrantRecord | undefined {
-  return id === rootGrantId ? root : source.records.grant(id)
-}
-
-/** The parent first, the root last. */
-function ancestorsOf(source: GrantSource, grant: GrantRecord): GrantRecord[] {
+/** The parent first, the root last. Throws `ERR_DATA_FORMAT` when the records do not lead to the root. */
+export function ancestorsOf(source: Pick<GrantSource, 'records'>, grant: GrantRecord): GrantRecord[] {
   const ancestors: GrantRecord[] = []
   for (let id = grant.parent; id !== undefined; ) {
     const ancestor = grantOf(source, id)
@@ -128,6 +193,67 @@ function ancestorsOf(source: GrantSource, grant: GrantRecord): GrantRecord[] {
   return ancestors
 }
 
-function denied(reason: DenialReason, message: string): GroveError {
-  return new GroveError('ERR_DENIED', message, { details: { reason } })
+/** The form of ids, 128 random bits in base64url, and that of the root. A handle has dots and is never one. */
+const idPattern = /^(?:[A-Za-z0-9_-]{22}|root)$/
+
+function grantOf({ records }: Pick<GrantSource, 'records'>, id: GrantId): GrantRecord | undefined {
+  return id === rootGrantId ? root : records.grant(id)
+}
+
+/** The checks in the order in which they are told: right, path, content, quota. */
+function refusalError(chain: GrantChain, right: Right, path: string, claim: Claim): GroveError | undefined {
+  const { id, grants, caveats } = chain
+  const allowed = allowanceOf(chain)
+  const name = nameOf(grants[0])
+  if (!allowed.rights.includes(right))
+    return denied('rights', `${name} allows ${wordsOf(allowed.rights)}, not to ${right} ${path}`, {
+      grant: id,
+      allowed: allowed.rights,
+      right,
+      path,
+    })
+  if (![...grants, ...caveats].every((one) => one.path === undefined || covers(one.path, path)))
+    return denied('path', `${name} is for ${allowed.path} and what lies under it, not for ${path}`, {
+      grant: id,
+      allowed: allowed.path,
+      path,
+    })
+  return right === 'read' ? undefined : contentRefusal(chain, right, claim)
+}
+
+/** Reading takes nothing, so it is not bound by contents and quotas. */
+function contentRefusal(
+  { id, grants, caveats }: GrantChain,
+  right: 'write' | 'grant',
+  claim: Claim,
+): GroveError | undefined {
+  const name = nameOf(grants[0])
+  for (const caveat of caveats) {
+    // A child grant has no place for these two caveats: it would allow more than the handle that made it.
+    if (right === 'grant' && (caveat.hash !== undefined || caveat.bytes !== undefined))
+      return denied('content', `${name} is narrowed to contents and cannot make grants`, { grant: id })
+    if (caveat.hash !== undefined && claim.hash !== caveat.hash) {
+      const message = `${name} is narrowed to the content ${caveat.hash}, not ${claim.hash ?? 'something without a hash'}`
+      return denied('content', message, { grant: id, allowed: caveat.hash })
+    }
+    if (caveat.bytes !== undefined && (claim.bytes ?? 0) > caveat.bytes) {
+      const message = `${name} is narrowed to ${caveat.bytes} bytes in one write, not ${claim.bytes}`
+      return denied('quota', message, { grant: id, allowed: caveat.bytes })
+    }
+  }
+  return right === 'grant' ? undefined : quotaRefusal([{ grants, bytes: claim.bytes ?? 0, writes: 1 }])
+}
+
+function nameOf({ id, label }: GrantRecord): string {
+  return label === '' ? `grant ${id}` : `grant ${id} (${label})`
+}
+
+function wordsOf(rights: readonly Right[]): string {
+  return rights.join(' and ') || 'nothing'
+}
+
+/** As ISO 8601; beyond all dates for the root. */
+function timeOf(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? 'no time' : date.toISOString()
 }

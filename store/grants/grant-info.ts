@@ -1,0 +1,35 @@
+/** Grants as shown to people: no secrets, and what is dead is told as dead. */
+
+import { limits } from '../../core/limits.ts'
+import type { GrantRecord, Records } from '../logs/records.ts'
+import { formatTs } from '../logs/timestamp.ts'
+import type { GrantInfo, Handle } from '../store.ts'
+import { allRights } from './caveats.ts'
+import { allowanceOf, ancestorsOf, type GrantChain, type GrantSource, requireRight } from './grants.ts'
+
+/** What infos are made from. */
+export interface InfoSource extends GrantSource {
+  readonly records: Pick<Records, 'grant' | 'grants' | 'storeId'>
+}
+
+/** A grant's record as shown, revoked or not. */
+export function infoOf(source: InfoSource, record: GrantRecord): GrantInfo {
+  const { revokedSeq, read: _read, write: _write, grant: _grant, ...shown } = record
+  const revoked = [record, ...ancestorsOf(source, record)].find((grant) => grant.revokedSeq !== undefined)?.revokedSeq
+  return {
+    ...shown,
+    rights: allRights.filter((right) => record[right]),
+    revoked: revoked === undefined ? undefined : formatTs(source.records.storeId, revoked),
+  }
+}
+
+/** The grant of a chain, narrowed by its handle's caveats. */
+export function narrowedInfo(source: InfoSource, chain: GrantChain): GrantInfo {
+  return { ...infoOf(source, chain.grants[0]), ...allowanceOf(chain) }
+}
+
+/** Grants whose path lies under a prefix, oldest first. Throws `ERR_DENIED` without `grant` on it. */
+export function listGrants(source: InfoSource, handle: Handle, prefix: string): GrantInfo[] {
+  requireRight(source, handle, 'grant', prefix)
+  return source.records.grants(prefix, limits.store.grantsListed).map((record) => infoOf(source, record))
+}
