@@ -233,6 +233,28 @@ export const limits = {
     /** Epochs of an owner that are left in a bucket, beside the newest. */
     epochsKept: 16,
   },
+  /** Segments: objects that pack many contents and tree nodes; and the large contents that lie beside them. */
+  segment: {
+    /** Of what comes out of one segment: so many where there is that much, and never more than the most. */
+    targetBytes: 8_388_608,
+    mostBytes: 16_777_216,
+    /** A longer content is an object by itself. */
+    bareBytes: 16_777_216,
+    entries: 65_536,
+    /** Contents that are read and packed ahead of the one that is being written. */
+    ahead: 4,
+    /** What is packed or opened without another thread: both take less than a millisecond. */
+    packInLineBytes: 65_536,
+    openInLineBytes: 262_144,
+    /** What is gathered for one write, and packed in one turn of the event loop. */
+    pieceBytes: 262_144,
+    /** The window that an unpacker gives room for, as a power of two. */
+    windowLog: 23,
+    /** Of a large content that is sealed. */
+    blockBytes: 1_048_576,
+    /** Keys that are configured for encryption at rest. */
+    keys: 16,
+  },
   /** The config file: how long it may run. */
   config: { loadMs: 30_000 },
   /** Plugins. */
