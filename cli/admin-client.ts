@@ -50,11 +50,13 @@ export interface AdminClient extends Disposable {
   deleteSite(name: SiteName): Promise<void>
   /** Makes a version live: by default the one before the live one. */
   rollback(name: SiteName, version?: VersionNumber): Promise<PublishResult>
-  /** Sends a content of `bytes` bytes. `open` is called again when the sending has to start anew. */
-  putBlob(hash: BlobHash, bytes: number, open: () => Promise<Readable>): Promise<void>
+  /** Sends a content for a publish to come. `open` is called again when the sending has to start anew. */
+  putBlob(site: SiteName, hash: BlobHash, bytes: number, open: () => Promise<Readable>): Promise<void>
   publish(name: SiteName, request: PublishRequest): Promise<PublishResult>
   /** A version's state; `wait` holds the answer until all receipts are there, 30 s at most. */
   version(name: SiteName, version: VersionNumber, options: { readonly wait: boolean }): Promise<VersionStatus>
+  /** The number of the live version; undefined when there is none, or no such site. */
+  liveVersion(name: SiteName): Promise<VersionNumber | undefined>
   /** All files of a version. */
   files(name: SiteName, version: VersionNumber): Promise<PublishFile[]>
   /** What differs between two versions; without `from` against nothing. */
@@ -115,8 +117,11 @@ export function createAdminClient(socket: string): AdminClient {
         { method: 'POST', path: `${site(name)}/rollback`, json: { opId: randomId(), ...(version && { version }) } },
         publishResultSchema,
       ),
-    putBlob: async (hash, bytes, open) =>
-      void (await call({ method: 'PUT', path: `/blobs/${hash}`, body: { bytes, open } }, nothing)),
+    putBlob: async (name, hash, bytes, open) =>
+      void (await call(
+        { method: 'PUT', path: `/blobs/${hash}?site=${segment(name)}`, body: { bytes, open } },
+        nothing,
+      )),
     publish: (name, request) =>
       call({ method: 'POST', path: `${site(name)}/versions`, json: request }, publishResultSchema),
     version: (name, version, { wait }) =>
@@ -124,6 +129,10 @@ export function createAdminClient(socket: string): AdminClient {
         { method: 'GET', path: `${site(name)}/versions/${version}${wait ? '?wait=purged' : ''}` },
         versionStatusSchema,
       ),
+    liveVersion: async (name) => {
+      const found = await call({ method: 'GET', path: `${site(name)}/live` }, z.object({ version: z.int().optional() }))
+      return found.version
+    },
     files: async (name, version) => {
       const listed = lines({ method: 'GET', path: `${site(name)}/versions/${version}/files` }, publishFileSchema)
       return await Array.fromAsync(listed)

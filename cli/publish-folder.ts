@@ -1,6 +1,11 @@
-/** Publishing a folder: scan, hash, send what is missing, commit. */
+/**
+ * Publishing a folder: scan, hash, send what is missing, commit.
+ *
+ * What is published is the difference from the version that is live when it begins. So of two who publish at the same
+ * time both come through when they changed different files, and else the second is told which files the two share.
+ */
 
-import type { PublishFile, PublishResult } from '../core/admin-api.ts'
+import type { PublishFile, PublishRequest, PublishResult } from '../core/admin-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
@@ -39,6 +44,7 @@ export async function publishFolder(
   progress: Progress,
 ): Promise<Published> {
   const { files, skipped } = await scanFolder(folder)
+  const before = await liveFiles(client, site)
   progress.begin('reading', total(files))
   const hashed = await hashFiles(files, (bytes) => progress.add(bytes))
   const contents = new Map<BlobHash, Content>()
@@ -47,7 +53,12 @@ export async function publishFolder(
     if (file) contents.set(hash, { hash, bytes, file })
   }
   const sent = new Map<BlobHash, number>()
-  const request = { opId: randomId(), message, files: hashed }
+  const request: PublishRequest = {
+    opId: randomId(),
+    message,
+    base: before.version,
+    ...changeFrom(before.files, hashed),
+  }
   for (let round = 1; round <= limits.cli.publishRounds; round++) {
     const result = await client.publish(site, request)
     if (result.missing.length === 0) {
@@ -62,6 +73,7 @@ export async function publishFolder(
     }
     await sendContents(
       client,
+      site,
       result.missing.map((hash) => wanted(contents, hash)),
       progress,
     )
@@ -73,16 +85,41 @@ export async function publishFolder(
   )
 }
 
+/** What a site has now; version 0 and nothing for one that is not there or was never published. */
+async function liveFiles(
+  client: AdminClient,
+  site: SiteName,
+): Promise<{ readonly version: number; readonly files: readonly PublishFile[] }> {
+  const live = await client.liveVersion(site)
+  return { version: live ?? 0, files: live === undefined ? [] : await client.files(site, live) }
+}
+
+/** What has to be put and deleted to come from some files to others. Both lists sorted by path. */
+export function changeFrom(
+  before: readonly PublishFile[],
+  after: readonly PublishFile[],
+): { readonly put: PublishFile[]; readonly del: string[] } {
+  const hashes = new Map(before.map(({ path, hash }) => [path, hash]))
+  const put = after.filter(({ path, hash }) => hashes.get(path) !== hash)
+  for (const { path } of after) hashes.delete(path)
+  return { put, del: [...hashes.keys()].sort() }
+}
+
 interface Content {
   readonly hash: BlobHash
   readonly bytes: number
   readonly file: ScannedFile
 }
 
-async function sendContents(client: AdminClient, contents: readonly Content[], progress: Progress): Promise<void> {
+async function sendContents(
+  client: AdminClient,
+  site: SiteName,
+  contents: readonly Content[],
+  progress: Progress,
+): Promise<void> {
   progress.begin('sending', total(contents))
   await forEachParallel(contents, limits.cli.parallelSends, async ({ hash, bytes, file }) => {
-    await client.putBlob(hash, bytes, async () => openContent(file, bytes))
+    await client.putBlob(site, hash, bytes, async () => openContent(file, bytes))
     progress.add(bytes)
   })
 }

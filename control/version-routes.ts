@@ -20,7 +20,7 @@ import type { Site, SiteRegistry } from './site-registry.ts'
 /** What these routes act on. */
 export interface VersionRoutesOptions {
   readonly publisher: Pick<Publisher, 'pin' | 'unpin' | 'prune'>
-  readonly registry: Pick<SiteRegistry, 'need'>
+  readonly registry: Pick<SiteRegistry, 'get' | 'need'>
   /** Which versions the config keeps. */
   readonly keep: () => Config['keep']
   /** A right to send a content straight to the bucket. Throws `ERR_BAD_REQUEST` where there is none. */
@@ -36,6 +36,11 @@ export function versionRoutes(options: VersionRoutesOptions): AdminRoute[] {
   const { publisher, registry, presign } = options
   const site = (request: AdminRequest) => registry.need(toSiteName(request.params['name'] ?? ''))
   return [
+    {
+      method: 'GET',
+      pattern: '/sites/:name/live',
+      run: async ({ params }) => ({ version: registry.get(toSiteName(params['name'] ?? ''))?.versions.live?.version }),
+    },
     {
       method: 'GET',
       pattern: '/sites/:name/versions/:version/files',

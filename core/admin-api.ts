@@ -15,6 +15,7 @@
  * | `POST /sites/<name>/uploads` {@link uploadRequestSchema} | {@link uploadSchema}: where to send a large content straight to the bucket |
  * | `POST /sites/<name>/versions` {@link publishRequestSchema} | {@link publishResultSchema} |
  * | `GET /sites/<name>/versions/<n>` | {@link versionStatusSchema}; `?wait=purged` holds the answer until receipts are there, 30 s at most |
+ * | `GET /sites/<name>/live` | `{ version? }`: of a site that is not there, nothing |
  * | `GET /sites/<name>/versions/<n>/files` | lines: one {@link publishFileSchema} each |
  * | `GET /sites/<name>/diff?from=<n>&to=<n>` | {@link versionDiffSchema}; without `from` against nothing |
  * | `GET /sites/<name>/pins` | `{ pins: Pin[] }`, {@link pinSchema}; a tag is a pin named `tag:<name>` |

@@ -16,19 +16,21 @@ import {
   withCommon,
 } from '../command-context.ts'
 import { formatBytes, formatCount, formatTable, formatTime } from '../human-text.ts'
+import { addSiteVersions } from './site-versions.ts'
 
 /** How many versions `site show` lists; `site versions` lists all that control tells. */
 const shownVersions = 10
 
 /** Adds the command with its subcommands. */
 export function addSite(program: Command, context: CommandContext): void {
-  const site = program.command('site').description('make, list, show, roll back and delete sites')
+  const site = program.command('site').description('make, list, show, roll back, tag, prune and delete sites')
   site.addHelpText('after', exampleText('grove site show blog'))
   addCreate(site, context)
   addList(site, context)
   addShow(site, context)
   addVersions(site, context)
   addRollback(site, context)
+  addSiteVersions(site, context)
   addDelete(site, context)
 }
 
@@ -110,9 +112,9 @@ function addVersions(site: Command, context: CommandContext): void {
   withCommon(command, 'grove site versions blog').action(async (name: string, options: CommonOptions) => {
     using client = await connectAdmin(options, context)
     const { history } = await client.site(toSiteName(name))
-    const rows = history.map(({ version, live, committedAtMs, files, bytes, message }) => [
+    const rows = history.map(({ version, live, pins, committedAtMs, files, bytes, message }) => [
       String(version),
-      live ? 'live' : '',
+      [...(live ? ['live'] : []), ...pins].join(' '),
       formatTime(committedAtMs),
       String(files),
       formatBytes(bytes),

@@ -104,9 +104,9 @@ t.test('a client that was answered once waits for control to come back, and send
     opened += 1
     return Readable.from([hello])
   }
-  await client.putBlob(helloHash, 5, open)
+  await client.putBlob('blog', helloHash, 5, open)
   admin.state.killAfter = admin.asked.length
-  await client.putBlob(helloHash, 5, open)
+  await client.putBlob('blog', helloHash, 5, open)
   t.equal(opened, 3)
   t.equal(String(admin.blobs.get(helloHash)), 'hello')
 })
@@ -116,5 +116,5 @@ t.test('a source that fails ends its request', async (t) => {
   using client = createAdminClient(socket)
   const failing = async () =>
     new Readable({ read: (): void => {}, construct: (done) => done(new GroveError('ERR_PUBLISH_REFUSED', 'changed')) })
-  await t.rejects(client.putBlob(helloHash, 5, failing), { code: 'ERR_PUBLISH_REFUSED', message: 'changed' })
+  await t.rejects(client.putBlob('blog', helloHash, 5, failing), { code: 'ERR_PUBLISH_REFUSED', message: 'changed' })
 })

@@ -24,6 +24,9 @@ export interface Asked {
   readonly body: Buffer
 }
 
+/** A publish of what changed, the only kind that the command line sends. */
+export type Change = Extract<PublishRequest, { readonly base: number }>
+
 type Answer = (asked: Asked) => unknown
 
 /** A control socket in `data`; `answers` come before what it does by itself, keyed by method and path. */
@@ -31,7 +34,7 @@ export async function startAdmin(t: Test, data: string, answers: Record<string, 
   const socket = join(data, 'control.sock')
   const asked: Asked[] = []
   const blobs = new Map<string, Buffer>()
-  const published: PublishRequest[] = []
+  const published: Change[] = []
   const state = { killAfter: Number.POSITIVE_INFINITY, server: undefined as Server | undefined }
   const connections = new Set<Socket>()
 
@@ -76,20 +79,24 @@ export async function startAdmin(t: Test, data: string, answers: Record<string, 
   const own: Answer = ({ method, path, body }) => {
     if (method === 'PUT') {
       const hash = createHash('sha256').update(body).digest('hex')
-      if (path !== `/blobs/${hash}`) throw new GroveError('ERR_BLOB_MISMATCH', 'content and hash differ')
+      if (path.split('?')[0] !== `/blobs/${hash}`) throw new GroveError('ERR_BLOB_MISMATCH', 'content and hash differ')
       blobs.set(hash, body)
       return {}
     }
+    const live = published.at(-1)
+    if (method === 'GET' && /^\/sites\/[a-z]+\/live$/.test(path)) return live ? { version: published.length } : {}
+    if (method === 'GET' && /^\/sites\/[a-z]+\/versions\/\d+\/files$/.test(path))
+      return [...(live?.put ?? []), { end: true }].map((line) => `${JSON.stringify(line)}\n`).join('')
     if (method === 'POST' && /^\/sites\/[a-z]+\/versions$/.test(path)) {
-      const request = JSON.parse(body.toString('utf8')) as PublishRequest
-      const missing = [...new Set(request.files.map(({ hash }) => hash))].filter((hash) => !blobs.has(hash))
+      const request = JSON.parse(body.toString('utf8')) as Change
+      const missing = [...new Set(request.put.map(({ hash }) => hash))].filter((hash) => !blobs.has(hash))
       if (missing.length > 0) return { missing }
       const before = published.findIndex(({ opId }) => opId === request.opId)
       if (before === -1) published.push(request)
       return {
         missing,
         version: before === -1 ? published.length : before + 1,
-        added: request.files.length,
+        added: request.put.length,
         urls: ['https://blog.localhost:8443/'],
         fronts: { live: 2, connected: 2 },
       }

@@ -16,7 +16,7 @@ t.test('what control misses is sent once, then all is committed', async (t) => {
   const first = await publishFolder(client, input, quiet)
   t.match(first, { files: 4, bytes: 11, sentContents: 3, sentBytes: 6, result: { version: 1 } })
   t.strictSame(
-    admin.published[0]?.files.map(({ path, bytes }) => [path, bytes]),
+    admin.published[0]?.put.map(({ path, bytes }) => [path, bytes]),
     [
       ['copy.html', 5],
       ['docs/a.html', 1],
@@ -39,7 +39,7 @@ t.test('a refused folder sends nothing', async (t) => {
 })
 
 t.test('a crash of control at any request does not publish twice, nor half', async (t) => {
-  const requests = 1 + 3 + 1
+  const requests = 1 + 1 + 3 + 1
   // The first request has no retry: whether Grove runs at all is told at once.
   for (let at = 1; at < requests; at++) {
     await t.test(`after ${at}`, async (t) => {
@@ -60,8 +60,8 @@ t.test('a lost answer to the commit is asked for again with the same operation',
     'POST /sites/blog/versions': ({ body }) => {
       commits += 1
       if (commits === 2) admin.state.killAfter = 0
-      const { opId, files } = JSON.parse(body.toString('utf8'))
-      return { missing: commits === 1 ? [files[0].hash] : [], version: 1, notes: [opId] }
+      const { opId, put } = JSON.parse(body.toString('utf8'))
+      return { missing: commits === 1 ? [put[0].hash] : [], version: 1, notes: [opId] }
     },
   })
   using client = createAdminClient(admin.socket)
@@ -98,7 +98,7 @@ for (const { name, change, message } of changes) {
     const admin = await startAdmin(t, shortFolder(t), {
       'POST /sites/blog/versions': ({ body }) => {
         change(join(folder, 'docs/a.html'))
-        return { missing: JSON.parse(String(body)).files.map(({ hash }: { hash: string }) => hash) }
+        return { missing: JSON.parse(String(body)).put.map(({ hash }: { hash: string }) => hash) }
       },
     })
     using client = createAdminClient(admin.socket)
@@ -116,7 +116,7 @@ t.test('a file that keeps its size but not its content is refused by its hash', 
     'POST /sites/blog/versions': ({ body }) => {
       commits += 1
       writeFileSync(join(folder, 'docs/a.html'), 'b')
-      return { missing: JSON.parse(String(body)).files.map(({ hash }: { hash: string }) => hash) }
+      return { missing: JSON.parse(String(body)).put.map(({ hash }: { hash: string }) => hash) }
     },
   })
   using client = createAdminClient(admin.socket)
@@ -127,7 +127,7 @@ t.test('a file that keeps its size but not its content is refused by its hash', 
 t.test('a control that never has enough, or asks for what is not there, is given up on', async (t) => {
   const folder = t.testdir({ a: 'a' })
   const greedy = await startAdmin(t, shortFolder(t), {
-    'POST /sites/blog/versions': ({ body }) => ({ missing: [JSON.parse(String(body)).files[0].hash] }),
+    'POST /sites/blog/versions': ({ body }) => ({ missing: [JSON.parse(String(body)).put[0].hash] }),
   })
   using client = createAdminClient(greedy.socket)
   await t.rejects(publishFolder(client, { folder, site: 'blog', message: '' }, quiet), { code: 'ERR_CONFLICT' })
