@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { type PlainError, toGroveError, toPlainError } from '../core/errors.ts'
 import type { CommandContext } from './command-context.ts'
+import { addBackup } from './commands/backup.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReload } from './commands/reload.ts'
 import { addServe } from './commands/serve.ts'
@@ -67,6 +68,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addPublish(program, context)
   addSite(program, context)
   addUser(program, context)
+  addBackup(program, context)
   addStatus(program, context)
   addReload(program, context)
   addStop(program, context)

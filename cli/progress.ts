@@ -1,6 +1,6 @@
-/** One line that shows how far a publish is, on a terminal only: a pipe or a log gets nothing. */
+/** One line that shows how far something long is, on a terminal only: a pipe or a log gets nothing. */
 
-import { formatBytes } from './human-text.ts'
+import { formatBytes, formatCount } from './human-text.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A progress line. Disposing takes it away. */
@@ -38,6 +38,29 @@ export function createProgress({ stderr }: Terminal): Progress {
     add(bytes) {
       doneBytes += bytes
       if (performance.now() - drawnAtMs >= redrawMs) draw()
+    },
+    [Symbol.dispose]() {
+      stderr.write('\r\x1b[K')
+    },
+  }
+}
+
+/** A line of which the end is not known. Disposing takes it away. */
+export interface Tally extends Disposable {
+  /** Shows how far it is. */
+  show(done: { readonly what: string; readonly objects: number; readonly bytes: number }): void
+}
+
+/** A line on the terminal's error stream that counts what is done. */
+export function createTally({ stderr }: Terminal): Tally {
+  if (stderr.isTTY !== true) return { show() {}, [Symbol.dispose]() {} }
+  let drawnAtMs = Number.NEGATIVE_INFINITY
+  return {
+    show({ what, objects, bytes }) {
+      if (performance.now() - drawnAtMs < redrawMs) return
+      drawnAtMs = performance.now()
+      const line = `${what}: ${formatCount(objects, 'object')}, ${formatBytes(bytes)}`
+      stderr.write(`\r\x1b[K${line.slice(0, (stderr.columns ?? 80) - 1)}`)
     },
     [Symbol.dispose]() {
       stderr.write('\r\x1b[K')

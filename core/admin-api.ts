@@ -22,6 +22,7 @@
  * | `PUT /sites/<name>/pins/<pin>` `{ version, untilMs? }` | `{}` |
  * | `DELETE /sites/<name>/pins/<pin>` | `{ removed: boolean }` |
  * | `POST /sites/<name>/prune` {@link pruneRequestSchema} | {@link pruneResultSchema} |
+ * | `POST /backup` {@link backupRequestSchema} | lines: {@link backupLineSchema} |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
  * A failure is `{ error: { code, message, details?, hint? } }` with the status of the code's table. An answer of lines
@@ -136,6 +137,31 @@ export const pruneResultSchema = z.object({
 })
 /** What a prune did, or would do. */
 export type PruneResult = z.output<typeof pruneResultSchema>
+
+/** How far something long is: one line of its answer. */
+export const progressSchema = z.object({ what: z.string(), objects: z.int(), bytes: z.number() })
+
+/** What `POST /backup` is asked: where to, and whether a bucket's objects come too. */
+export const backupRequestSchema = z.strictObject({
+  folder: z.string().min(1),
+  withContents: z.boolean().default(false),
+})
+
+/** A line of a backup's answer. */
+export const backupLineSchema = z.union([
+  z.object({ progress: progressSchema }),
+  z.object({
+    result: z.object({
+      folder: z.string(),
+      objects: z.int(),
+      bytes: z.number(),
+      /** The objects stay in the bucket, and are not part of the backup. */
+      inBucket: z.boolean(),
+    }),
+  }),
+])
+/** A line of a backup's answer. */
+export type BackupLine = z.output<typeof backupLineSchema>
 
 /** A receipt as kept: what a plugin said, and when. */
 export const keptReceiptSchema = z.object({
