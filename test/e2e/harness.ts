@@ -69,6 +69,8 @@ export async function startGrove(t: Test, options: HarnessOptions = {}): Promise
 /** A Grove under test. */
 export class Harness {
   readonly folder: string
+  /** The data folder. A test that sets another one writes the config anew. */
+  data: string
   readonly #options: HarnessOptions
   #child: ChildProcess | undefined
   #visitor: Visitor | undefined
@@ -80,12 +82,8 @@ export class Harness {
 
   constructor(folder: string, options: HarnessOptions) {
     this.folder = folder
+    this.data = join(folder, 'data')
     this.#options = options
-  }
-
-  /** The data folder. */
-  get data(): string {
-    return join(this.folder, 'data')
   }
 
   /** The root certificate's file. */
