@@ -17,6 +17,7 @@ import { Activator } from './activate.ts'
 import { AdminServer } from './admin.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { bannerLines } from './banner.ts'
+import { createFrontAsks } from './front-asks.ts'
 import { listenSpecs, type Ports } from './front-settings.ts'
 import { frontStateOf } from './front-state.ts'
 import { FrontLinks } from './fronts.ts'
@@ -32,7 +33,7 @@ import { SiteViews } from './site-views.ts'
 import { statusOf } from './status.ts'
 import { SweepGuard, sweep } from './sweep.ts'
 import { startTimers } from './timers.ts'
-import { createVariants } from './variants.ts'
+import { createVariants, type Variants } from './variants.ts'
 
 /** What control is started with. */
 export interface ControlOptions {
@@ -85,6 +86,7 @@ class Running implements Control {
   readonly #guard = new SweepGuard()
   readonly #ended = new AbortController()
   readonly #fronts: FrontLinks
+  readonly #variants: Variants
   readonly #activator: Activator
   readonly #views: SiteViews
   readonly #reloader: Reloader
@@ -101,18 +103,26 @@ class Running implements Control {
     this.#startedAtMs = now()
     const { layout, blobs, registry, keys, leaves } = host
     const { log } = options
+    this.#variants = createVariants({ layout, blobs, log })
     this.#fronts = new FrontLinks({
       socket: layout.frontSocket,
       state: () => frontStateOf(this.#current, host, this.#activator),
-      certificate: (name) => leaves.get(name),
-      usage: async (usage) => this.#meter?.give(usage),
+      asked: createFrontAsks({
+        certificate: (name) => leaves.get(name),
+        usage: async (usage) => this.#meter?.give(usage),
+        content: async ({ hash }) => {
+          throw new GroveError('ERR_BLOB_MISSING', `content ${hash} is nowhere but on the local disk`)
+        },
+        copy: (copy) => this.#variants.request([copy]),
+        log,
+      }),
       log,
     })
     this.#activator = new Activator({
       layout,
       registry,
       fronts: this.#fronts,
-      variants: createVariants({ layout, blobs, log }),
+      variants: this.#variants,
       config: () => this.#current.loaded.config,
       log,
       now,

@@ -19,7 +19,6 @@ import {
   type FrontToControl,
   frontStatsSchema,
   frontToControlSchema,
-  type Leaf,
 } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
 import { type Usage, usageListSchema } from '../core/usage.ts'
@@ -28,16 +27,17 @@ import { listenPrivately } from './private-socket.ts'
 /** A whole state, as a front gets it. */
 export type FrontState = Extract<ControlToFront, { kind: 'state' }>
 
+/** What a front says after its hello. */
+export type FrontAsk = Exclude<FrontToControl, { kind: 'hello' }>
+
 /** What the links are made with. */
 export interface FrontLinksOptions {
   /** Path of the socket. */
   readonly socket: string
   /** Everything that a front has to know, at this moment. */
   readonly state: () => FrontState
-  /** The certificate for a name. Rejects with `ERR_CERT_NAME` for a name that no site has. */
-  readonly certificate: (name: string) => Promise<Leaf>
-  /** Keeps what a front that ends has counted. */
-  readonly usage: (usage: readonly Usage[]) => Promise<void>
+  /** Does what a front asks for, and answers it. */
+  readonly asked: (message: FrontAsk) => Promise<unknown>
   readonly log: Logger
   /** How long a front may take to answer, in milliseconds. @default limits.control.frontAnswerMs */
   readonly answerMs?: number
@@ -219,11 +219,7 @@ export class FrontLinks implements AsyncDisposable {
     const channel = new Channel<FrontToControl, ControlToFront>(socket, {
       incoming: frontToControlSchema,
       receive: async (message) => {
-        if (message.kind === 'certificate') return this.#options.certificate(message.name)
-        if (message.kind === 'usage') {
-          await this.#options.usage(message.usage)
-          return {}
-        }
+        if (message.kind !== 'hello') return this.#options.asked(message)
         clearTimeout(silent)
         link ??= this.#hello(message.pid, channel, socket)
         return {}

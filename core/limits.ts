@@ -97,6 +97,12 @@ export const limits = {
     longestRetryMs: 500,
     /** How long a handshake waits for a certificate; `http.handshakeTimeoutMs` bounds it as a whole. */
     certificateMs: 8_000,
+    /** How long a request waits for a content that control has to get first, and how many contents are waited for. */
+    contentMs: 10_000,
+    contentAsks: 1_000,
+    /** Copies whose absence control was told of, and how long it is not told again. */
+    copyReports: 1_000,
+    copyReportMs: 10_000,
     /** Media ranges of an Accept header that are looked at for an error page. */
     mediaRanges: 32,
   },
@@ -254,6 +260,41 @@ export const limits = {
     blockBytes: 1_048_576,
     /** Keys that are configured for encryption at rest. */
     keys: 16,
+  },
+  /** Objects in a bucket or a folder: requests, and how long they are tried again. */
+  objects: {
+    keyBytes: 512,
+    prefixBytes: 128,
+    /** Requests that are under way at one time, and that wait for their turn. */
+    parallel: 8,
+    waiting: 10_000,
+    connectMs: 5_000,
+    /** Longest pause of a connection on which something is awaited. */
+    idleMs: 15_000,
+    /** One try as a whole: a time for the answer, and one for its bytes at the slowest pace that is put up with. */
+    answerMs: 30_000,
+    minBytesPerSecond: 65_536,
+    /** Tries of one request (of a long read: without another piece of the length below), and the waits between them. */
+    tries: 6,
+    firstRetryMs: 100,
+    longestRetryMs: 5_000,
+    /** After this no further try begins. */
+    retryingMs: 60_000,
+    /** A read that brought so much before it broke may break as often again. */
+    resumeBytes: 1_048_576,
+    /** An object, or a part of one, that is taken into memory as a whole. */
+    readBytes: 67_108_864,
+    /** Largest object of a single PUT, by S3's own limit. */
+    objectBytes: 5_368_709_120,
+    /** Objects of one answer to a list, by S3's own limit. */
+    listed: 1_000,
+    presignMs: 900_000,
+    /** Names of folders that are known to be durable. */
+    foldersKnown: 20_000,
+    /** What is read from a file or written to one at a time. */
+    pieceBytes: 262_144,
+    /** A file with certificates of private issuers, or with a secret. */
+    secretFileBytes: 1_048_576,
   },
   /** The config file: how long it may run. */
   config: { loadMs: 30_000 },

@@ -113,6 +113,20 @@ export const frontToControlSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('hello'), pid: z.int(), index: z.int() }),
   /** Call: a certificate for a name that a client asked for. Answer {@link leafSchema} or an error. */
   z.object({ kind: z.literal('certificate'), name: z.string() }),
+  /** Call: a content that is not on the disk, or not whole. Answer `{}` once it is there, or an error. */
+  z.object({ kind: z.literal('content'), site: siteName, hash: blobHashSchema, bytes: z.int() }),
+  /**
+   * A copy in another coding that is not on the disk, or not with these bytes. Nobody waits for it: visitors get the
+   * content as it is until it was made again. `type` is the content's media type.
+   */
+  z.object({
+    kind: z.literal('copy'),
+    site: siteName,
+    hash: blobHashSchema,
+    coding: z.enum(['br', 'zstd', 'gzip']),
+    bytes: z.int(),
+    type: z.string(),
+  }),
   /** Call: what a front that ends has counted since it was last asked. Answer `{}` once it is kept. */
   z.object({ kind: z.literal('usage'), usage: usageListSchema }),
 ])

@@ -3,28 +3,35 @@
  *
  * Contents are named by their hash, so an entry is never stale and serves every site and version that has it. A front
  * trusts its own disk as far as sizes go; hashes are checked when content is written and when copies are made from it.
+ * The disk itself is a cache: what is not there, or was cut short, control puts there again. A file that is evicted
+ * while it is sent stays whole for whoever has it open.
  */
 
 import { close, fstat, open, read } from 'node:fs'
 import { promisify } from 'node:util'
 import type { Logger } from 'pino'
 import type { Coding } from '../core/compiled.ts'
-import { GroveError } from '../core/errors.ts'
+import { GroveError, isGroveError } from '../core/errors.ts'
 import type { FileSlice } from '../core/exchange.ts'
 import { blobFile, type Layout, variantFile } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
-import type { BlobHash } from '../core/names.ts'
+import type { BlobHash, SiteName } from '../core/names.ts'
 import { ByteCache } from './byte-cache.ts'
+import type { MissingContents } from './missing-contents.ts'
 
 /** A content on disk: a blob, or its copy in a coding. */
 export interface StoredContent {
   /** Unique per content; see {@link contentKey}. */
   readonly key: string
+  /** A site that has it. */
+  readonly site: SiteName
   /** Of the blob; a copy goes by its original's. */
   readonly hash: BlobHash
   readonly coding: Coding | 'identity'
   /** The size that the file on disk must have. */
   readonly bytes: number
+  /** Media type of the blob. */
+  readonly type: string
 }
 
 /** Where a front gets contents from. */
@@ -37,8 +44,9 @@ export interface BlobCache {
    * The content from disk: as bytes, which are kept then, or as an open file when it is larger than
    * `limits.front.bodyBytes` or many are being read already. The file is the caller's to close.
    *
-   * Rejects with `ERR_BLOB_MISSING`, `ERR_BLOB_CORRUPT` when the size differs, or the system's error, such as `EMFILE`;
-   * each is logged here.
+   * A blob that is missing or has another size is asked for and waited for. A copy is reported and not waited for: this
+   * rejects with `ERR_BLOB_MISSING` or `ERR_BLOB_CORRUPT` then. It also rejects with what asking failed with, or the
+   * system's error, such as `EMFILE`. Each failure is logged here.
    */
   load(content: StoredContent): Promise<Buffer | FileSlice>
 }
@@ -48,12 +56,18 @@ export function contentKey(hash: BlobHash, coding: Coding | 'identity'): string 
   return coding === 'identity' ? hash : `${hash}.${coding}`
 }
 
-/** A cache over the blobs and copies of a data folder. `maxBytes` bounds what it keeps in memory. */
-export function createBlobCache(
-  layout: Layout,
-  maxBytes: number = limits.front.bodyCacheBytes,
-  log?: Logger,
-): BlobCache {
+/** What a cache is made with. */
+export interface BlobCacheOptions {
+  readonly layout: Layout
+  readonly missing: MissingContents
+  /** Bound of what is kept in memory. @default limits.front.bodyCacheBytes */
+  readonly maxBytes?: number
+  readonly log: Logger
+}
+
+/** A cache over the blobs and copies of a data folder. */
+export function createBlobCache(options: BlobCacheOptions): BlobCache {
+  const { layout, missing, maxBytes = limits.front.bodyCacheBytes, log } = options
   const cache = new ByteCache(maxBytes)
   /** Contents being read, keyed like the cache: many requests for one file read it once. */
   const loading = new Map<string, Promise<Buffer>>()
@@ -79,6 +93,17 @@ export function createBlobCache(
     return reading
   }
 
+  async function getOrAsk(content: StoredContent): Promise<Buffer | FileSlice> {
+    try {
+      return await get(content)
+    } catch (error) {
+      if (!isNotWhole(error) || content.coding !== 'identity') throw error
+      const { site, hash, bytes } = content
+      await missing.get({ site, hash, bytes })
+      return await get(content)
+    }
+  }
+
   return {
     get bytes() {
       return cache.bytes
@@ -86,13 +111,22 @@ export function createBlobCache(
     peek: (content) => cache.get(content.key),
     async load(content) {
       try {
-        return await get(content)
+        return await getOrAsk(content)
       } catch (error) {
-        log?.error({ err: error, hash: content.hash, coding: content.coding }, 'content cannot be read')
+        const { site, hash, coding, bytes, type } = content
+        if (coding !== 'identity' && isNotWhole(error)) {
+          log.info({ hash, coding, reason: (error as Error).message }, 'copy is not there, sent as it is')
+          missing.report({ site, hash, coding, bytes, type })
+        } else log.error({ err: error, hash, coding }, 'content cannot be read')
         throw error
       }
     },
   }
+}
+
+/** Whether a content could not be read because it is not on the disk, or not all of it: then it can be had again. */
+export function isNotWhole(thrown: unknown): boolean {
+  return isGroveError(thrown, 'ERR_BLOB_MISSING') || isGroveError(thrown, 'ERR_BLOB_CORRUPT')
 }
 
 const openFile = promisify(open)

@@ -15,6 +15,7 @@ import {
   leafSchema,
 } from '../core/messages.ts'
 import type { Usage } from '../core/usage.ts'
+import type { ContentLink, WantedContent, WantedCopy } from './missing-contents.ts'
 
 /** How a link is made. */
 export interface ControlLinkOptions {
@@ -31,7 +32,7 @@ export interface ControlLinkOptions {
 type ControlChannel = Channel<ControlToFront, FrontToControl>
 
 /** A line to control that mends itself. */
-export class ControlLink implements Disposable {
+export class ControlLink implements ContentLink, Disposable {
   readonly #options: ControlLinkOptions
   #channel: ControlChannel | undefined
   #queue: Promise<unknown> = Promise.resolve()
@@ -50,18 +51,20 @@ export class ControlLink implements Disposable {
    * handshake can wait longer than that. Rejects with `ERR_CERT_NAME`, or `ERR_CLOSED` when control stays away.
    */
   async certificate(name: string): Promise<Leaf> {
-    const giveUpAtMs = performance.now() + limits.front.certificateMs
-    for (;;) {
-      const leftMs = giveUpAtMs - performance.now()
-      const channel = this.#channel ?? (await this.#nextChannel(leftMs))
-      try {
-        return leafSchema.parse(await channel.call({ kind: 'certificate', name }, Math.max(1, leftMs)))
-      } catch (error) {
-        // Control went before it answered; what it was asked changes nothing, so the next one can be asked the same.
-        if (!isGroveError(error, 'ERR_CLOSED') || this.#ended) throw error
-        if (this.#channel === channel) throw error
-      }
-    }
+    return leafSchema.parse(await this.#ask({ kind: 'certificate', name }, limits.front.certificateMs))
+  }
+
+  /**
+   * Has control put a content on the disk, for at most `limits.front.contentMs`. Waits like {@link certificate}.
+   * Rejects with `ERR_BLOB_MISSING` when there is none, `ERR_TIMEOUT`, `ERR_CLOSED`, or what control had to fail with.
+   */
+  async content(wanted: WantedContent): Promise<void> {
+    await this.#ask({ kind: 'content', ...wanted }, limits.front.contentMs)
+  }
+
+  /** Tells control that a copy is not there. Does nothing while control is away: the next visitor tells it again. */
+  reportCopy(copy: WantedCopy): void {
+    this.#channel?.send({ kind: 'copy', ...copy })
   }
 
   /** Gives control what was counted last. Never rejects: when control stays away or cannot keep it, it is lost. */
@@ -80,6 +83,21 @@ export class ControlLink implements Disposable {
     this.#arrived.reject(new GroveError('ERR_CLOSED', 'front is ending'))
     clearTimeout(this.#timer)
     this.#channel?.close()
+  }
+
+  /** Asks what changes nothing, once more of the next control when one goes before it has answered. */
+  async #ask(message: FrontToControl, withinMs: number): Promise<unknown> {
+    const giveUpAtMs = performance.now() + withinMs
+    for (;;) {
+      const leftMs = giveUpAtMs - performance.now()
+      const channel = this.#channel ?? (await this.#nextChannel(leftMs))
+      try {
+        return await channel.call(message, Math.max(1, leftMs))
+      } catch (error) {
+        if (!isGroveError(error, 'ERR_CLOSED') || this.#ended) throw error
+        if (this.#channel === channel) throw error
+      }
+    }
   }
 
   /** The channel of the next connection. Rejects with `ERR_CLOSED` when there is none within `withinMs`. */

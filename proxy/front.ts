@@ -22,6 +22,7 @@ import { createDynamic, type Dynamic } from './dynamic.ts'
 import { answerError } from './error-page.ts'
 import { createIdentity, type Identity } from './identity.ts'
 import { createTransport, type Transport, type UpgradeConnection } from './listen.ts'
+import { createMissingContents } from './missing-contents.ts'
 import { connectionsFor, openFileLimit } from './open-files.ts'
 import { createPluginRoutes, type PluginRoutes } from './plugin-routes.ts'
 import { createRemoteUpstream } from './remote-upstream.ts'
@@ -68,7 +69,8 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#options = options
     this.#log = options.log
-    this.#cache = createBlobCache(options.layout, limits.front.bodyCacheBytes, options.log)
+    const missing = createMissingContents(() => this.#link)
+    this.#cache = createBlobCache({ layout: options.layout, missing, log: options.log })
     this.#revocations = createRevocations(limits.front.revocations)
     this.#contexts = createContexts({ request: (name) => this.#link.certificate(name), log: options.log })
     this.#pluginRoutes = createPluginRoutes(options.layout, () => this.#publicPort)

@@ -8,12 +8,12 @@
 import type { Exchange, FileSlice } from '../core/exchange.ts'
 import { type HeaderList, joinHeader } from '../core/headers.ts'
 import { preferenceOf } from './accept-encoding.ts'
-import type { BlobCache } from './blob-cache.ts'
+import { type BlobCache, isNotWhole } from './blob-cache.ts'
 import { evaluatePreconditions, ifRangeHolds } from './conditional.ts'
 import { answerError, type ErrorAnswer } from './error-page.ts'
 import { multipartBody } from './multipart.ts'
 import { contentRange, parseRange, type RangeRequest, rangeBytes, unsatisfiedRange } from './ranges.ts'
-import type { Representation, StaticEntry, StaticRedirect, StaticTable } from './table.ts'
+import type { Representation, StaticEntry, StaticFile, StaticRedirect, StaticTable } from './table.ts'
 
 /** Answers a GET or HEAD of an entry of the table. Reports a content that cannot be read in the exchange's note. */
 export function serveStatic(exchange: Exchange, table: StaticTable, entry: StaticEntry, cache: BlobCache): void {
@@ -56,8 +56,8 @@ export function serveStatic(exchange: Exchange, table: StaticTable, entry: Stati
   if (precondition === 'not-modified') exchange.respond(304, representation.validatorHeaders)
   else if (precondition === 'failed') respondEmpty(exchange, 412, ['grove-version', table.label])
   else if (exchange.method === 'HEAD') exchange.respond(200, representation.headers)
-  else if (range === undefined) respondWith(exchange, representation, cache, 200, representation.headers)
-  else respondRange(exchange, table, representation, cache, rangeOf(representation, range, ifRange))
+  else if (range === undefined) respondWith(exchange, entry, representation, cache, 200)
+  else respondRange(exchange, entry, representation, cache, rangeOf(representation, range, ifRange))
 }
 
 /**
@@ -68,15 +68,9 @@ export function serveStatic(exchange: Exchange, table: StaticTable, entry: Stati
 export function serveNotFound(exchange: Exchange, table: StaticTable, cache: BlobCache): void {
   const page = table.notFound(exchange.path)
   const representation = page?.select(preferenceOf(joinHeader(exchange.headers, 'accept-encoding')))
-  if (representation === undefined) {
-    answerStaticError(exchange, table.label, 404)
-    return
-  }
-  // The entity tag is the first of the validator headers.
-  const list = representation.validatorHeaders.slice(2).concat(representation.contentHeaders)
-  list.push('content-length', String(representation.bytes))
-  if (exchange.method === 'HEAD') exchange.respond(404, list)
-  else respondWith(exchange, representation, cache, 404, list)
+  if (page === undefined || representation === undefined) answerStaticError(exchange, table.label, 404)
+  else if (exchange.method === 'HEAD') exchange.respond(404, headersFor(representation, 404))
+  else respondWith(exchange, page, representation, cache, 404)
 }
 
 /** Answers a method that static content does not have with 405 (RFC 9110 section 15.5.6). */
@@ -110,26 +104,31 @@ function rangeOf(representation: Representation, range: string, ifRange: string 
   return typeof request === 'object' && request.length > 1 && representation.coding !== 'identity' ? 'ignore' : request
 }
 
+/** All headers of an answer that has the whole content. */
+function headersFor(representation: Representation, status: 200 | 404): HeaderList {
+  if (status === 200) return representation.headers
+  // The entity tag is the first of the validator headers.
+  const list = representation.validatorHeaders.slice(2).concat(representation.contentHeaders)
+  list.push('content-length', String(representation.bytes))
+  return list
+}
+
 function respondRange(
   exchange: Exchange,
-  table: StaticTable,
+  file: StaticFile,
   representation: Representation,
   cache: BlobCache,
   request: RangeRequest,
 ): void {
-  if (request === 'ignore') respondWith(exchange, representation, cache, 200, representation.headers)
+  const { bytes, label } = representation
+  if (request === 'ignore') respondWith(exchange, file, representation, cache, 200)
   else if (request === 'unsatisfiable')
     respondEmpty(exchange, 416, [
-      'content-range',
-      unsatisfiedRange(representation.bytes),
-      'grove-version',
-      table.label,
-      'accept-ranges',
-      'bytes',
+      ...['content-range', unsatisfiedRange(bytes), 'grove-version', label, 'accept-ranges', 'bytes'],
     ])
   else {
     const content = cache.peek(representation)
-    if (content === undefined) void respondFromDisk(exchange, representation, cache, 206, [], request)
+    if (content === undefined) void respondFromDisk(exchange, { file, representation, cache, status: 200, request })
     else respondParts(exchange, representation, content, request)
   }
 }
@@ -137,31 +136,43 @@ function respondRange(
 /** Answers with the whole content, at once when it is in memory. */
 function respondWith(
   exchange: Exchange,
+  file: StaticFile,
   representation: Representation,
   cache: BlobCache,
-  status: number,
-  headers: HeaderList,
+  status: 200 | 404,
 ): void {
   const content = cache.peek(representation)
-  if (content === undefined) void respondFromDisk(exchange, representation, cache, status, headers, 'ignore')
-  else exchange.respond(status, headers, content)
+  if (content === undefined) void respondFromDisk(exchange, { file, representation, cache, status, request: 'ignore' })
+  else exchange.respond(status, headersFor(representation, status), content)
 }
 
-async function respondFromDisk(
-  exchange: Exchange,
-  representation: Representation,
-  cache: BlobCache,
-  status: number,
-  headers: HeaderList,
-  request: Exclude<RangeRequest, 'unsatisfiable'>,
-): Promise<void> {
+/** An answer that has to wait for its content. */
+interface Waiting {
+  readonly file: StaticFile
+  readonly representation: Representation
+  readonly cache: BlobCache
+  /** Of an answer that has all of it. */
+  readonly status: 200 | 404
+  readonly request: Exclude<RangeRequest, 'unsatisfiable'>
+}
+
+async function respondFromDisk(exchange: Exchange, waiting: Waiting): Promise<void> {
+  const { file, representation, cache, status, request } = waiting
   try {
     const content = await cache.load(representation)
-    if (request === 'ignore') exchange.respond(status, headers, content)
+    if (request === 'ignore') exchange.respond(status, headersFor(representation, status), content)
     else respondParts(exchange, representation, content, request)
   } catch (error) {
-    respondFailure(exchange, representation.label, error)
+    const plain = representation.coding !== 'identity' && isNotWhole(error) ? plainOf(exchange, file) : undefined
+    // A range of one representation is none of another; that one was asked for may be ignored (RFC 9110 section 14.2).
+    if (plain && !exchange.responded) respondWith(exchange, file, plain, cache, status)
+    else respondFailure(exchange, representation.label, error)
   }
+}
+
+/** The file as it is, for a client whose copy is not there. */
+function plainOf(exchange: Exchange, file: StaticFile): Representation | undefined {
+  return file.plain(preferenceOf(joinHeader(exchange.headers, 'accept-encoding')))
 }
 
 function respondParts(
@@ -191,8 +202,11 @@ function respondEmpty(exchange: Exchange, status: number, headers: string[]): vo
   exchange.respond(status, headers)
 }
 
-/** What passes by itself when others are done: no file descriptors or memory left. */
-const passingErrors: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
+/** What passes by itself: no file descriptors or memory left, or a content that could not be had in time. */
+const passingErrors: ReadonlySet<unknown> = new Set([
+  ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'],
+  ...['ERR_CLOSED', 'ERR_OBJECTS', 'ERR_TIMEOUT', 'ERR_TOO_MANY'],
+])
 
 /** The reason goes to the operator; the visitor learns the status and the request's id. */
 function respondFailure(exchange: Exchange, label: string, thrown: unknown): void {

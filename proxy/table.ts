@@ -15,8 +15,6 @@ import { contentKey, type StoredContent } from './blob-cache.ts'
 export interface Representation extends StoredContent {
   /** `blog@42`, the value of Grove-Version. */
   readonly label: string
-  /** Media type, the value of Content-Type. */
-  readonly type: string
   /** Strong, one per coding (RFC 9110 section 8.8.3.3), with its quotes. */
   readonly etag: string
   /** All headers of a 200. */
@@ -34,6 +32,8 @@ export interface StaticFile {
   readonly personal: boolean
   /** The representation for a client's preference; undefined when it refuses every one that exists. */
   select(preference: CodingPreference): Representation | undefined
+  /** The file as it is; undefined when the client refuses that. */
+  plain(preference: CodingPreference): Representation | undefined
 }
 
 /** A folder with an index page, asked for without the slash at its end. */
@@ -64,7 +64,8 @@ const notFoundName = '404.html'
 
 /** The table of a compiled version. */
 export function buildTable(compiled: CompiledVersion): StaticTable {
-  const label = versionLabel(compiled.site, compiled.version)
+  const { site, version } = compiled
+  const label = versionLabel(site, version)
   /** Keyed by path; an index page also by its folder's, which ends with a slash as no file's does. */
   const entries = new Map<string, StaticFile>()
   /** Keyed by folder. */
@@ -72,7 +73,7 @@ export function buildTable(compiled: CompiledVersion): StaticTable {
   let deepest = 0
   for (const file of compiled.files) {
     const path = `/${file.path}`
-    const entry = new CompiledEntry(file, label)
+    const entry = new CompiledEntry(file, site, label)
     entries.set(path, entry)
     const name = path.slice(path.lastIndexOf('/') + 1)
     if (name !== indexName && name !== notFoundName) continue
@@ -85,8 +86,8 @@ export function buildTable(compiled: CompiledVersion): StaticTable {
     }
   }
   return {
-    site: compiled.site,
-    version: compiled.version,
+    site,
+    version,
     label,
     get: (path) => entries.get(path) ?? redirectAt(entries, path),
     notFound: (path) => nearest(notFoundPages, path, deepest),
@@ -115,28 +116,41 @@ class CompiledEntry implements StaticFile {
   readonly kind = 'file'
   readonly personal: boolean
   readonly #file: CompiledFile
+  readonly #site: SiteName
   readonly #label: string
   #made: { [coding in Coding | 'identity']?: Representation } | undefined
 
-  constructor(file: CompiledFile, label: string) {
+  constructor(file: CompiledFile, site: SiteName, label: string) {
     this.personal = file.personal
     this.#file = file
+    this.#site = site
     this.#label = label
   }
 
   select(preference: CodingPreference): Representation | undefined {
     const coding = selectCoding(preference, this.#file.variants)
-    if (coding === undefined) return undefined
+    return coding === undefined ? undefined : this.#in(coding)
+  }
+
+  plain(preference: CodingPreference): Representation | undefined {
+    return preference.identity > 0 ? this.#in('identity') : undefined
+  }
+
+  #in(coding: Coding | 'identity'): Representation {
     this.#made ??= {}
     const made = this.#made[coding]
     if (made !== undefined) return made
-    const representation = represent(this.#file, this.#label, coding)
+    const representation = represent(this.#file, coding, { site: this.#site, label: this.#label })
     this.#made[coding] = representation
     return representation
   }
 }
 
-function represent(file: CompiledFile, label: string, coding: Coding | 'identity'): Representation {
+function represent(
+  file: CompiledFile,
+  coding: Coding | 'identity',
+  { site, label }: Pick<Representation, 'site' | 'label'>,
+): Representation {
   const { hash, type } = file
   const bytes = file.variants.find((variant) => variant.coding === coding)?.bytes ?? file.bytes
   const etag = etagOf(hash, coding)
@@ -145,6 +159,7 @@ function represent(file: CompiledFile, label: string, coding: Coding | 'identity
   if (coding !== 'identity') contentHeaders.push('content-encoding', coding)
   return {
     key: contentKey(hash, coding),
+    site,
     hash,
     label,
     coding,

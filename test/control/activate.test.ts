@@ -5,7 +5,7 @@ import { Activator, type ActivatorOptions } from '../../control/activate.ts'
 import { createVariants } from '../../control/variants.ts'
 import { compiledFile } from '../../core/layout.ts'
 import type { ControlToFront } from '../../core/messages.ts'
-import { silentLog } from './fixtures/running-control.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 import { openSiteHost, publishTexts } from './fixtures/site-host.ts'
 
 interface Pushes {

@@ -5,10 +5,9 @@ import t, { type Test } from 'tap'
 import { FrontLinks, type FrontLinksOptions, type FrontState } from '../../control/fronts.ts'
 import { GroveError } from '../../core/errors.ts'
 import type { ControlToFront } from '../../core/messages.ts'
-import type { Usage } from '../../core/usage.ts'
 import { FakeFront } from './fixtures/fake-front.ts'
-import { silentLog } from './fixtures/running-control.ts'
 import { shortFolder } from './fixtures/short-folder.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 import { usageOf } from './fixtures/usage.ts'
 
 const state: FrontState = {
@@ -34,8 +33,7 @@ async function listen(t: Test, options: Partial<FrontLinksOptions> = {}) {
   const links = new FrontLinks({
     socket,
     state: () => state,
-    usage: async () => {},
-    certificate: async (name) => ({ name, chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }),
+    asked: async () => ({}),
     log: silentLog,
     ...options,
   })
@@ -46,10 +44,10 @@ async function listen(t: Test, options: Partial<FrontLinksOptions> = {}) {
   return { links, socket, front }
 }
 
-t.test('a front that says hello gets the state, and its certificates', async (t) => {
+t.test('a front that says hello gets the state, and answers to what it asks', async (t) => {
   const { links, front } = await listen(t, {
-    certificate: async (name) => {
-      if (name === 'blog.localhost') return { name, chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }
+    asked: async (message) => {
+      if (message.kind === 'certificate' && message.name === 'blog.localhost') return { chain: 'c' }
       throw new GroveError('ERR_CERT_NAME', 'no site')
     },
   })
@@ -220,14 +218,8 @@ t.test('what speaks another language is cut off', async (t) => {
   t.equal(links.connected, 0)
 })
 
-t.test('usage is taken from every front that answers, and kept when a front gives it', async (t) => {
-  const given: (readonly Usage[])[] = []
-  const { links, front } = await listen(t, {
-    usage: async (usage) => {
-      if (given.length === 1) throw new Error('the disk is full')
-      given.push(usage)
-    },
-  })
+t.test('usage is taken from every front that answers', async (t) => {
+  const { links, front } = await listen(t)
   const fronts = await Promise.all([
     front(1),
     front(2),
@@ -246,10 +238,4 @@ t.test('usage is taken from every front that answers, and kept when a front give
     ['shop', 2],
   ])
   t.same(await links.takeUsage(), [], 'what was taken is not there again')
-  const usage = [usageOf('blog', 5)]
-  t.same(await fronts[0]?.channel.call({ kind: 'usage', usage }), {})
-  t.same(given, [usage])
-  await t.rejects(fronts[0]?.channel.call({ kind: 'usage', usage }) ?? Promise.resolve(), {
-    message: 'the disk is full',
-  })
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { Meter } from '../../control/meter.ts'
 import { limits } from '../../core/limits.ts'
 import type { Usage } from '../../core/usage.ts'
-import { silentLog } from './fixtures/running-control.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 import { usageOf } from './fixtures/usage.ts'
 
 /** A meter over fronts and a log that a test plays. */

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { Outbox, type OutboxOptions } from '../../control/outbox.ts'
 import type { Plugin, PublishEvent } from '../../core/plugin.ts'
-import { silentLog } from './fixtures/running-control.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 import { openSiteHost, publishTexts, type SiteHost } from './fixtures/site-host.ts'
 
 /** A plugin that keeps what it was told; `act` decides about each event. */

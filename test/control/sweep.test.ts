@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { SweepGuard, type SweepOptions, sweep } from '../../control/sweep.ts'
 import { blobFile, compiledFile, type Layout, variantFile } from '../../core/layout.ts'
 import { hashOf } from './fixtures/contents.ts'
-import { silentLog } from './fixtures/running-control.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 import { openSiteHost, publishTexts } from './fixtures/site-host.ts'
 
 const longAgo = new Date(Date.now() - 3_600_000)

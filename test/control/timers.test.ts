@@ -3,7 +3,7 @@ import t from 'tap'
 import { startTimers } from '../../control/timers.ts'
 import { limits } from '../../core/limits.ts'
 import type { ControlToFront } from '../../core/messages.ts'
-import { silentLog } from './fixtures/running-control.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 
 t.test('keys follow one another, fronts are told, and certificates that ended go', async (t) => {
   mock.timers.enable({ apis: ['setInterval'] })

@@ -7,7 +7,7 @@ import type { Plugin } from '../../core/plugin.ts'
 import type { Usage } from '../../core/usage.ts'
 import { openMemoryStore } from '../../store/drivers/memory.ts'
 import { openSqliteStore } from '../../store/drivers/sqlite.ts'
-import { silentLog } from './fixtures/running-control.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 import { usageOf } from './fixtures/usage.ts'
 
 /** A plugin that keeps what it was told; `act` decides about each call. */

@@ -102,6 +102,39 @@ t.test('the line comes back by itself, and a failed call does not block the next
   t.equal(changes.at(-1), true)
 })
 
+t.test('a content is asked for and waited for, a copy is only told of', async (t) => {
+  const path = socketPath(t)
+  const { server, next } = await listen(path)
+  t.teardown(() => server.close())
+  const connected = Promise.withResolvers<void>()
+  const link = new ControlLink({
+    socket: path,
+    index: 0,
+    receive: async () => ({}),
+    changed: () => connected.resolve(),
+  })
+  t.teardown(() => link[Symbol.dispose]())
+  const hash = 'a'.repeat(64)
+  const copy = { site: 'blog', hash, bytes: 3, coding: 'br', type: 'text/html' } as const
+  link.reportCopy(copy)
+  const told: FrontToControl[] = []
+  control(await next(), (message) => {
+    told.push(message)
+    if (message.kind === 'content' && message.bytes === 9) throw new Error('nowhere')
+    return {}
+  })
+  await connected.promise
+  await link.content({ site: 'blog', hash, bytes: 5 })
+  await t.rejects(link.content({ site: 'blog', hash, bytes: 9 }), { message: 'nowhere' })
+  link.reportCopy(copy)
+  while (told.length < 4) await new Promise(setImmediate)
+  t.same(told.slice(1), [
+    { kind: 'content', site: 'blog', hash, bytes: 5 },
+    { kind: 'content', site: 'blog', hash, bytes: 9 },
+    { kind: 'copy', ...copy },
+  ])
+})
+
 t.test('what was counted last is given to control, and its answer waited for', async (t) => {
   const path = socketPath(t)
   const { server, next } = await listen(path)

@@ -4,12 +4,15 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import t, { type Test } from 'tap'
 import type { CompiledFile } from '../../core/compiled.ts'
+import { GroveError } from '../../core/errors.ts'
 import { getHeader } from '../../core/headers.ts'
 import { blobFile, layoutOf, variantFile } from '../../core/layout.ts'
 import { limits } from '../../core/limits.ts'
-import { type BlobCache, createBlobCache } from '../../proxy/blob-cache.ts'
+import type { BlobCache } from '../../proxy/blob-cache.ts'
+import type { WantedCopy } from '../../proxy/missing-contents.ts'
 import { answerMethodNotAllowed, serveNotFound, serveStatic } from '../../proxy/static.ts'
 import { buildTable, type StaticTable } from '../../proxy/table.ts'
+import { blobCacheOf } from './fixtures/blob-cache.ts'
 import { type RecordedRequest, record } from './recorded-exchange.ts'
 
 const page = Buffer.from(`<!doctype html>${'0123456789'.repeat(50)}`)
@@ -65,7 +68,7 @@ const etag = `"${createHash('sha256').update(page).digest('base64url')}"`
 const codedName = Buffer.from(codedPage.hash, 'hex').toString('base64url')
 
 /** Serves twice, from disk and then from memory, and answers the second after comparing the two. */
-async function get(t: Test, request: RecordedRequest, cache: BlobCache = createBlobCache(layout)) {
+async function get(t: Test, request: RecordedRequest, cache: BlobCache = blobCacheOf(layout)) {
   const serve = () => record(request, (exchange) => serveFrom(table, exchange, cache))
   const fromDisk = await serve()
   const fromMemory = await serve()
@@ -96,7 +99,7 @@ t.test('GET sends the file with all its headers, at once when it is in memory', 
 })
 
 t.test('HEAD sends the headers of GET and reads nothing', async (t) => {
-  const cache = createBlobCache(layout)
+  const cache = blobCacheOf(layout)
   const answer = await record({ method: 'HEAD' }, (exchange) => serveFrom(table, exchange, cache))
   t.equal(answer.status, 200)
   t.equal(answer.kind, 'none')
@@ -158,7 +161,7 @@ t.test('a copy in another coding has its own tag, length and coding', async (t) 
 
 t.test('a client that refuses every representation gets 406', async (t) => {
   const answer = await record({ headers: ['accept-encoding', 'br, identity;q=0'] }, (exchange) =>
-    serveFrom(table, exchange, createBlobCache(layout)),
+    serveFrom(table, exchange, blobCacheOf(layout)),
   )
   t.equal(answer.status, 406)
   t.equal(answer.get('vary'), 'Accept-Encoding')
@@ -263,7 +266,7 @@ t.test('several ranges of a copy in another coding: all of it is sent', async (t
 })
 
 t.test('a large file comes from an open file, whole or in part, and none stays open', async (t) => {
-  const cache = createBlobCache(layout)
+  const cache = blobCacheOf(layout)
   await get(t, { target: '/large.bin' }, cache)
   const before = readdirSync('/proc/self/fd').length
   const whole = await get(t, { target: '/large.bin' }, cache)
@@ -280,12 +283,12 @@ t.test('a large file comes from an open file, whole or in part, and none stays o
 t.test('a missing content gives 500 and the reason in the note only', async (t) => {
   for (const headers of [[], ['range', 'bytes=0-1']]) {
     const answer = await record({ target: '/missing.html', headers }, (exchange) =>
-      serveFrom(table, exchange, createBlobCache(layout)),
+      serveFrom(table, exchange, blobCacheOf(layout)),
     )
     t.equal(answer.status, 500)
     t.equal(answer.get('etag'), undefined)
     t.notMatch(answer.body.toString(), 'fff')
-    t.match(answer.note, { how: 'error', error: /f{64} is missing/ })
+    t.match(answer.note, { how: 'error', error: /f{64} is missing everywhere/ })
   }
 })
 
@@ -298,8 +301,57 @@ t.test('no file descriptors left: 503, and to be asked again', async (t) => {
   t.equal(answer.get('grove-version'), 'blog@7')
 })
 
+t.test('a content that could not be had in time: 503, and to be asked again', async (t) => {
+  for (const code of ['ERR_TIMEOUT', 'ERR_CLOSED', 'ERR_OBJECTS', 'ERR_TOO_MANY'] as const) {
+    const missing = { get: () => Promise.reject(new GroveError(code, 'not now')), report() {} }
+    const answer = await record({ target: '/missing.html' }, (exchange) =>
+      serveFrom(table, exchange, blobCacheOf(layout, { missing })),
+    )
+    t.equal(answer.status, 503, code)
+    t.equal(answer.get('retry-after'), '2')
+    t.notMatch(answer.body.toString(), 'not now')
+  }
+})
+
+t.test('a copy that is gone is made up for by the content as it is, and reported', async (t) => {
+  const reported: string[] = []
+  const missing = {
+    get: () => Promise.reject(new Error('not asked')),
+    report: (copy: WantedCopy) => void reported.push(`${copy.site} ${copy.coding} ${copy.bytes} ${copy.type}`),
+  }
+  const lone = put('lone.html', Buffer.from('lone page'), { variants: [{ coding: 'br', bytes: 4 }] })
+  const lost = put('404.html', Buffer.from('nothing here'), { variants: [{ coding: 'gzip', bytes: 4 }] })
+  const site = buildTable({ site: 'blog', version: 1, files: [lone, lost] })
+  rmSync(variantFile(layout, lone.hash, 'br'))
+  writeFileSync(variantFile(layout, lost.hash, 'gzip'), 'too long')
+  const type = 'text/html; charset=utf-8'
+  const rows: [headers: string[], status: number][] = [
+    [['accept-encoding', 'br'], 200],
+    [['accept-encoding', 'br', 'range', 'bytes=0-1'], 200],
+    [['accept-encoding', 'br, identity;q=0'], 500],
+  ]
+  for (const [headers, status] of rows) {
+    const answer = await record({ target: '/lone.html', headers }, (exchange) =>
+      serveFrom(site, exchange, blobCacheOf(layout, { missing })),
+    )
+    t.equal(answer.status, status, headers.join(' '))
+    if (status === 200) {
+      t.equal(answer.body.toString(), 'lone page')
+      t.equal(answer.get('content-encoding'), undefined)
+      t.equal(answer.get('etag'), `"${Buffer.from(lone.hash, 'hex').toString('base64url')}"`)
+    }
+  }
+  const answer = await record({ target: '/nothing', headers: ['accept-encoding', 'gzip'] }, (exchange) =>
+    serveNotFound(exchange, site, blobCacheOf(layout, { missing })),
+  )
+  t.equal(answer.status, 404)
+  t.equal(answer.body.toString(), 'nothing here')
+  t.equal(answer.get('etag'), undefined)
+  t.same(reported, [...rows.map(() => `blog br 4 ${type}`), `blog gzip 4 ${type}`])
+})
+
 t.test("what is not there gets the site's page with 404, without tag, range or condition", async (t) => {
-  const cache = createBlobCache(layout)
+  const cache = blobCacheOf(layout)
   const ask = (request: RecordedRequest) => record(request, (exchange) => serveNotFound(exchange, table, cache))
   for (let i = 0; i < 2; i += 1) {
     const answer = await ask({ target: '/nothing', headers: ['range', 'bytes=0-1', 'if-none-match', '*'] })
@@ -322,7 +374,7 @@ t.test(
   'a site without such a page, or none that the client takes, gets one of ours that names the version',
   async (t) => {
     const bare = buildTable({ site: 'blog', version: 1, files: [put('a.html', page)] })
-    const cache = createBlobCache(layout)
+    const cache = blobCacheOf(layout)
     const answer = await record({ target: '/nothing' }, (exchange) => serveNotFound(exchange, bare, cache))
     t.equal(answer.status, 404)
     t.equal(answer.get('grove-version'), 'blog@1')
@@ -344,7 +396,7 @@ t.test('other methods get 405 with those that there are', async (t) => {
 })
 
 t.test('what is in memory is served when its file is gone', async (t) => {
-  const cache = createBlobCache(layout)
+  const cache = blobCacheOf(layout)
   const lone = put('lone.html', Buffer.from('lone'))
   const site = buildTable({ site: 'blog', version: 1, files: [lone] })
   const ask = () => record({ target: '/lone.html' }, (exchange) => serveFrom(site, exchange, cache))
@@ -354,7 +406,7 @@ t.test('what is in memory is served when its file is gone', async (t) => {
 })
 
 t.test('a hit in memory makes no promise and nothing else that is asynchronous', async (t) => {
-  const cache = createBlobCache(layout)
+  const cache = blobCacheOf(layout)
   const made: string[] = []
   const hook = createHook({ init: (_id, type) => void made.push(type) })
   const ask = (headers: string[]) =>
