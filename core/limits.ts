@@ -149,6 +149,9 @@ export const limits = {
     rotateEveryMs: 300_000,
     leafSweepEveryMs: 86_400_000,
     recompileEveryMs: 10_000,
+    /** How long after a publish its site is pruned, and how often objects without use are collected. */
+    pruneAfterMs: 5_000,
+    collectEveryMs: 86_400_000,
     bannerUrls: 20,
     /** How often a version may be passed over for a newer one before one is put live anyway. */
     passedOver: 5,
