@@ -192,10 +192,27 @@ export const limits = {
     transactionLogs: 64,
     opIdMinChars: 8,
     opIdMaxChars: 64,
+    /** How long after an operation its id is known at least, though its entry is trimmed. */
+    opKeptMs: 86_400_000,
+    /** Timestamps that one entry comes after. */
+    afterMoments: 64,
+    /** Requests that wait for the engine of the logs, and the bytes that they bring; and those of one step of it. */
+    queuedRequests: 32_768,
+    queuedBytes: 268_435_456,
+    batchRequests: 1_024,
+    batchBytes: 16_777_216,
+    /** Handles that the engine remembers as checked. */
+    handlesKnown: 4_096,
     /** What one step of a read or a watch takes from the disk: so many entries, and no further one past the bytes. */
     pageEntries: 256,
     pageBytes: 1_048_576,
     watchers: 10_000,
+    /** Between two marks of progress to a watcher. */
+    progressMs: 1_000,
+    /** Newest entries of one watched log that are kept for its watchers, and of all together. */
+    tailEntries: 256,
+    tailBytes: 262_144,
+    tailsBytes: 33_554_432,
     /** Blobs that are looked for at one time. */
     blobLookups: 64,
     /** Folders that are forced to disk at one time. */
@@ -250,6 +267,8 @@ export const limits = {
     /** A longer content is an object by itself. */
     bareBytes: 16_777_216,
     entries: 65_536,
+    /** Longest object of a segment: above what its contents, their checks and its index can come to. */
+    storedBytes: 25_165_824,
     /** Contents that are read and packed ahead of the one that is being written. */
     ahead: 4,
     /** What is packed or opened without another thread: both take less than a millisecond. */
