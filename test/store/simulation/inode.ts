@@ -14,6 +14,8 @@ export interface Inode {
   content(): Buffer
   readonly bytes: number
   modifiedMs: number
+  /** Writes so far: who remembers it sees whether anybody else has written. */
+  readonly writes: number
   write(offset: number, bytes: Uint8Array): void
   /** All that was written is on the platter, except pages that were given up. */
   sync(): void
@@ -31,6 +33,7 @@ export function createInode(modifiedMs: number): Inode {
   let cached: Buffer = Buffer.alloc(0)
   let durable: Buffer = Buffer.alloc(0)
   const dirty = new Set<number>()
+  let writes = 0
 
   function keepPage(page: number): void {
     const from = page * pageBytes
@@ -43,7 +46,11 @@ export function createInode(modifiedMs: number): Inode {
     get bytes() {
       return cached.length
     },
+    get writes() {
+      return writes
+    },
     write(offset, bytes) {
+      writes += 1
       if (bytes.length === 0) return
       // A hole before the offset is written, too.
       const first = Math.min(offset, cached.length)
