@@ -30,6 +30,8 @@ export interface SegmentRef {
   readonly tailOffset: number
   /** Where the index begins. */
   readonly indexOffset: number
+  /** SHA-256 of the index as it lies there, without the footer: who has read no more than it knows that it is whole. */
+  readonly indexHash: BlobHash
   /** The interval of versions that it was written for; see {@link SegmentContext}. */
   readonly lo: number
   readonly hi: number
