@@ -196,6 +196,11 @@ export interface Store extends AsyncDisposable {
   grant(handle: Handle, options: GrantOptions): Promise<Handle>
   /** Grants whose path lies under a prefix, oldest first, at most `limits.store.grantsListed`. Needs `grant` on it. */
   grants(handle: Handle, prefix: string): Promise<readonly GrantInfo[]>
+  /**
+   * A grant, alive or not, as it was made. For itself and its ancestors, and for whoever may grant on its path. Throws
+   * `ERR_DENIED`, `ERR_NOT_FOUND` for an id.
+   */
+  show(handle: Handle, target: Handle | GrantId): Promise<GrantInfo>
   /** The grant that a handle names, narrowed by its caveats. Throws `ERR_DENIED` when it is not alive. */
   whoami(handle: Handle): Promise<GrantInfo>
   /**

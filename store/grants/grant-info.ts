@@ -3,9 +3,17 @@
 import { limits } from '../../core/limits.ts'
 import type { GrantRecord, Records } from '../logs/records.ts'
 import { formatTs } from '../logs/timestamp.ts'
-import type { GrantInfo, Handle } from '../store.ts'
+import type { GrantId, GrantInfo, Handle } from '../store.ts'
 import { allRights } from './caveats.ts'
-import { allowanceOf, ancestorsOf, type GrantChain, type GrantSource, requireRight } from './grants.ts'
+import {
+  allowanceOf,
+  ancestorsOf,
+  chainOf,
+  type GrantChain,
+  type GrantSource,
+  namedGrant,
+  requireRight,
+} from './grants.ts'
 
 /** What infos are made from. */
 export interface InfoSource extends GrantSource {
@@ -32,4 +40,16 @@ export function narrowedInfo(source: InfoSource, chain: GrantChain): GrantInfo {
 export function listGrants(source: InfoSource, handle: Handle, prefix: string): GrantInfo[] {
   requireRight(source, handle, 'grant', prefix)
   return source.records.grants(prefix, limits.store.grantsListed).map((record) => infoOf(source, record))
+}
+
+/**
+ * One grant, alive or not. A handle is shown its own grant and those below; others with `grant` on their path. Throws
+ * `ERR_DENIED`, `ERR_NOT_FOUND` for an id.
+ */
+export function showGrant(source: InfoSource, handle: Handle, target: Handle | GrantId): GrantInfo {
+  const { id } = chainOf(source, handle)
+  const grant = namedGrant(source, target)
+  const isItsOwn = [grant, ...ancestorsOf(source, grant)].some((one) => one.id === id)
+  if (!isItsOwn) requireRight(source, handle, 'grant', grant.path)
+  return infoOf(source, grant)
 }

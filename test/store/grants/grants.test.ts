@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { GroveError } from '../../../core/errors.ts'
-import { listGrants, narrowedInfo } from '../../../store/grants/grant-info.ts'
+import { listGrants, narrowedInfo, showGrant } from '../../../store/grants/grant-info.ts'
 import { allowanceOf, chainOf, namedGrant, refusal, requireRight, requireRoot } from '../../../store/grants/grants.ts'
 import { claimedGrantId, narrow } from '../../../store/grants/handle.ts'
 import type { Caveats, Claim, Handle, Right } from '../../../store/store.ts'
@@ -155,6 +155,25 @@ t.test('a grant is shown as it is and as its handle is narrowed', (t) => {
   })
   store.records.revokeGrant(claimedGrantId(parent) ?? '', 5)
   t.match(listGrants(store, store.root, '/a/b')[0]?.revoked, /^[0-9a-f]{16}\.0{19}5$/, 'dead with its parent')
+  t.end()
+})
+
+t.test('a grant is shown to itself, to those above, and to who may grant there', (t) => {
+  const store = grantStore()
+  const parent = store.child(store.root, { grant: false })
+  const granter = store.child(store.root)
+  const child = store.child(granter, { path: '/a/b', grant: false })
+  const id = claimedGrantId(child) ?? ''
+  for (const handle of [store.root, granter, child, narrow(child, { rights: [] })]) {
+    t.equal(showGrant(store, handle, id).path, '/a/b')
+    t.equal(showGrant(store, handle, narrow(child, { path: '/a/b/c' })).path, '/a/b', 'as it was made')
+  }
+  t.equal(refused(() => showGrant(store, parent, id))[0], 'rights')
+  t.equal(refused(() => showGrant(store, child, claimedGrantId(parent) ?? ''))[0], 'rights')
+  t.equal(refused(() => showGrant(store, store.root, 'x'.repeat(22)))[0], 'ERR_NOT_FOUND')
+  store.records.revokeGrant(id, 4)
+  t.match(showGrant(store, granter, id), { revoked: /4$/ }, 'also when it is dead')
+  t.equal(refused(() => showGrant(store, child, id))[0], 'revoked', 'but not to the dead')
   t.end()
 })
 
