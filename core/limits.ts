@@ -97,6 +97,8 @@ export const limits = {
     longestRetryMs: 500,
     /** How long a handshake waits for a certificate; `http.handshakeTimeoutMs` bounds it as a whole. */
     certificateMs: 8_000,
+    /** Pieces of one compiled version that are read at a time. */
+    pieceReads: 8,
     /** How long a request waits for a content that control has to get first, and how many contents are waited for. */
     contentMs: 10_000,
     contentAsks: 1_000,
@@ -251,6 +253,7 @@ export const limits = {
     indexFrames: 200_000,
     /** Contents of segments that are fetched at one time, and the length up to which a segment is fetched whole for one. */
     fetches: 8,
+    waitingFetches: 200_000,
     wholeFetchBytes: 1_048_576,
     /** The root of a site in a bucket: the shortest time between two, its length, and files whose place it tells. */
     rootEveryMs: 1_100,
