@@ -2,13 +2,14 @@
  * A compiled version: what control makes of a tree once, and fronts read. Every rule about a file (type, headers,
  * codings) is decided here, so that a static hit decides nothing.
  *
- * It is derived data: it lies in `<data>/compiled/` and can be made again from the version at any time. On disk it is
- * one JSON text per line, a {@link compiledHeadSchema} and then a {@link compiledFileSchema} for each file: a front
- * reads the version of a large site in small steps between requests, where one large text would stop it for long.
+ * It is derived data: it lies in `<data>/compiled/` and can be made again from the version at any time. It comes in
+ * pieces, one for each leaf of the tree, and a head that lists them. A piece knows nothing of its version, so what a
+ * publish did not touch is neither compiled nor read again. On disk each is named by the SHA-256 of its text, which has
+ * one JSON value per line: a front reads it in small steps between requests, where one large text would stop it for long.
  */
 
 import { z } from 'zod'
-import { blobHashSchema } from './names.ts'
+import { type BlobHash, blobHashSchema } from './names.ts'
 
 /** A content coding that Grove makes copies in (RFC 9110 section 8.4.1, RFC 7932, RFC 8878). */
 export type Coding = 'br' | 'zstd' | 'gzip'
@@ -16,15 +17,26 @@ export type Coding = 'br' | 'zstd' | 'gzip'
 /** All codings, best first: the order in which equal q-values are settled. */
 export const codings: readonly Coding[] = ['br', 'zstd', 'gzip']
 
-/** The first line on disk. `files` counts the lines that follow. */
+/** The first line of a head. `pieces` counts the lines that follow, `files` all files in these pieces. */
 export const compiledHeadSchema = z.strictObject({
-  format: z.literal('grove-compiled-1'),
+  format: z.literal('grove-compiled-2'),
   site: z.string(),
   version: z.int().positive(),
   files: z.int().nonnegative(),
+  pieces: z.int().nonnegative(),
 })
 
-/** Every further line on disk: one file. */
+/** Every further line of a head: one piece. */
+export const compiledPieceSchema: z.ZodType<CompiledPiece> = z.strictObject({
+  hash: blobHashSchema,
+  first: z.string(),
+  files: z.int().positive(),
+})
+
+/** The first line of a piece. `files` counts the lines that follow. */
+export const pieceHeadSchema = z.strictObject({ format: z.literal('grove-piece-1'), files: z.int().positive() })
+
+/** Every further line of a piece: one file. */
 export const compiledFileSchema: z.ZodType<CompiledFile> = z.strictObject({
   path: z.string(),
   hash: blobHashSchema,
@@ -53,9 +65,19 @@ export interface CompiledFile {
   readonly variants: readonly { readonly coding: Coding; readonly bytes: number }[]
 }
 
-/** All files of one version of one site, sorted by path. */
+/** A piece, as a head names it. */
+export interface CompiledPiece {
+  /** Of the piece's text. */
+  readonly hash: BlobHash
+  /** The path of its first file. Pieces, and files in them, are sorted by the keys of a tree. */
+  readonly first: string
+  /** How many files it has. */
+  readonly files: number
+}
+
+/** One version of one site, in pieces. */
 export interface CompiledVersion {
   readonly site: string
   readonly version: number
-  readonly files: readonly CompiledFile[]
+  readonly pieces: readonly CompiledPiece[]
 }

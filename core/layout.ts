@@ -26,7 +26,7 @@ export interface Layout {
   readonly unreferenced: string
   /** Encoded copies by the hash of the original: `variants/ab/abcd….br`. Derived. */
   readonly variants: string
-  /** Compiled versions by their own hash. Derived. */
+  /** Heads and pieces of compiled versions by their own hash: `compiled/ab/abcd…`. Derived. */
   readonly compiled: string
   /** Files being written; emptied when control starts. */
   readonly temporary: string
@@ -83,7 +83,7 @@ export function variantFile(layout: Layout, hash: BlobHash, coding: Coding): str
   return join(layout.variants, hash.slice(0, 2), `${hash}.${coding}`)
 }
 
-/** The file of a compiled version, named by the SHA-256 of its bytes. */
+/** The file of a head or piece of a compiled version, named by the SHA-256 of its bytes. */
 export function compiledFile(layout: Layout, hash: BlobHash): string {
-  return join(layout.compiled, hash)
+  return join(layout.compiled, hash.slice(0, 2), hash)
 }

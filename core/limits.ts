@@ -293,6 +293,8 @@ export const limits = {
     /** Requests that are under way at one time, and that wait for their turn. */
     parallel: 8,
     waiting: 10_000,
+    /** Connections to the bucket: those of requests, and of objects that are being streamed. */
+    sockets: 128,
     connectMs: 5_000,
     /** Longest pause of a connection on which something is awaited. */
     idleMs: 15_000,

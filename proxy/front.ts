@@ -16,12 +16,12 @@ import type { Authority } from '../core/names.ts'
 import type { Session } from '../core/session.ts'
 import { beginNote, logAccess, logRejection } from './access-log.ts'
 import { createBlobCache } from './blob-cache.ts'
-import { readCompiled } from './compiled-reader.ts'
 import { ControlLink } from './control-link.ts'
 import { createDynamic, type Dynamic } from './dynamic.ts'
 import { answerError } from './error-page.ts'
 import { createIdentity, type Identity } from './identity.ts'
 import { createTransport, type Transport, type UpgradeConnection } from './listen.ts'
+import { loadTable } from './load-table.ts'
 import { createMissingContents } from './missing-contents.ts'
 import { connectionsFor, openFileLimit } from './open-files.ts'
 import { createPluginRoutes, type PluginRoutes } from './plugin-routes.ts'
@@ -33,7 +33,6 @@ import { sessionOf } from './session-check.ts'
 import { type Settings, toSettings } from './settings.ts'
 import { enterEpoch, leaveEpoch, type SiteRuntime, settled } from './site-runtime.ts'
 import { SiteTable } from './site-table.ts'
-import { buildTable } from './table.ts'
 import { UsageCounter } from './usage.ts'
 
 /** What a front is made with. */
@@ -81,7 +80,7 @@ export class Front {
       publicPort: () => this.#publicPort,
     })
     this.#sites = new SiteTable({
-      load: async (compiled) => buildTable(await readCompiled(options.layout, compiled)),
+      load: (compiled, before) => loadTable(options.layout, compiled, before),
       createUpstream: (urls) => createRemoteUpstream(urls),
       failed: (name, error) => this.#log.error({ err: error, site: name }, 'site keeps its last state'),
       upstreamGone: (name) => this.#dynamic.closeSite(name),

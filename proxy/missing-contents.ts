@@ -63,7 +63,9 @@ export function createMissingContents(
         const message = `more than ${limits.front.contentAsks} contents are waited for`
         return Promise.reject(new GroveError('ERR_TOO_MANY', message))
       }
-      const asked = link().content(wanted).finally(() => asking.delete(hash))
+      const asked = link()
+        .content(wanted)
+        .finally(() => asking.delete(hash))
       asking.set(hash, asked)
       return asked
     },

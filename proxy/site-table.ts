@@ -13,8 +13,8 @@ import type { StaticTable } from './table.ts'
 
 /** What a site table needs from the front. */
 export interface SiteTableOptions {
-  /** Reads a compiled version by its hash. */
-  readonly load: (compiled: string) => Promise<StaticTable>
+  /** Reads a compiled version by its hash; what it has in common with the one before is taken from there. */
+  readonly load: (compiled: string, before: StaticTable | undefined) => Promise<StaticTable>
   readonly createUpstream: (urls: readonly string[]) => RemoteUpstream
   /** A site could not be put in force; it stays as it was. */
   readonly failed: (name: SiteName, error: unknown) => void
@@ -108,7 +108,7 @@ export class SiteTable {
   async #tableFor(state: SiteState, before: SiteRuntime | undefined): Promise<StaticTable | undefined> {
     if (!state.live) return undefined
     if (before?.table && before.state.live?.compiled === state.live.compiled) return before.table
-    return this.#options.load(state.live.compiled)
+    return this.#options.load(state.live.compiled, before?.table)
   }
 
   #newUpstream(state: SiteState): RemoteUpstream | undefined {

@@ -1,5 +1,6 @@
 /**
- * The table of a site's live version: from a path to what is served there. One look-up per request, no rules.
+ * The table of a site's live version: from a path to what is served there. One look-up for what was asked for before,
+ * a few the first time; no rules.
  *
  * What an answer says about a file is put together at the first request for it in a coding and kept: it follows from
  * the compiled version alone, so doing it for all files ahead would only cost memory (some 2 KB a file) and delay.
@@ -10,6 +11,7 @@ import type { HeaderList } from '../core/headers.ts'
 import { type SiteName, type VersionNumber, versionLabel } from '../core/names.ts'
 import { type CodingPreference, selectCoding } from './accept-encoding.ts'
 import { contentKey, type StoredContent } from './blob-cache.ts'
+import { findInPieces, type Piece } from './piece.ts'
 
 /** A file in one coding, with ready header lists. */
 export interface Representation extends StoredContent {
@@ -53,6 +55,10 @@ export interface StaticTable {
   readonly version: VersionNumber
   /** `blog@42`, the value of Grove-Version. */
   readonly label: string
+  /** Sorted by key. */
+  readonly pieces: readonly Piece[]
+  /** What it takes in memory, about; it grows as files are asked for. Pieces that another table has too count as well. */
+  readonly bytes: number
   /** What is served at a decoded path that starts with `/`. */
   get(path: string): StaticEntry | undefined
   /** The page for a path where nothing is: the nearest `404.html`, from the path's folder upwards. */
@@ -60,52 +66,73 @@ export interface StaticTable {
 }
 
 const indexName = 'index.html'
-const notFoundName = '404.html'
 
-/** The table of a compiled version. */
-export function buildTable(compiled: CompiledVersion): StaticTable {
-  const { site, version } = compiled
+/** What it takes to have put together a file's answers: header lists in each coding, as strings and lists. */
+const answersBytes = 2_000
+
+/** The table of a version from its pieces, sorted by key. */
+export function buildTable(
+  { site, version }: Pick<CompiledVersion, 'site' | 'version'>,
+  pieces: readonly Piece[],
+): StaticTable {
   const label = versionLabel(site, version)
-  /** Keyed by path; an index page also by its folder's, which ends with a slash as no file's does. */
-  const entries = new Map<string, StaticFile>()
+  /** Files that were asked for, keyed by the paths at which they were. Only what is there is kept, so it is bounded. */
+  const entries = new Map<string, CompiledEntry>()
   /** Keyed by folder. */
-  const notFoundPages = new Map<string, StaticFile>()
+  const notFoundPages = new Map<string, CompiledFile>()
+  for (const piece of pieces) for (const [folder, file] of piece.notFoundPages) notFoundPages.set(folder, file)
   let deepest = 0
-  for (const file of compiled.files) {
+  for (const folder of notFoundPages.keys()) deepest = Math.max(deepest, folder.length)
+  let bytes = 0
+  for (const piece of pieces) bytes += piece.bytes
+
+  const entryOf = (file: CompiledFile): CompiledEntry => {
     const path = `/${file.path}`
+    const known = entries.get(path)
+    if (known) return known
     const entry = new CompiledEntry(file, site, label)
     entries.set(path, entry)
-    const name = path.slice(path.lastIndexOf('/') + 1)
-    if (name !== indexName && name !== notFoundName) continue
-    const folder = path.slice(0, -name.length)
-    if (name === indexName) {
-      entries.set(folder, entry)
-    } else {
-      notFoundPages.set(folder, entry)
-      deepest = Math.max(deepest, folder.length)
-    }
+    return entry
   }
+
   return {
     site,
     version,
     label,
-    get: (path) => entries.get(path) ?? redirectAt(entries, path),
-    notFound: (path) => nearest(notFoundPages, path, deepest),
+    pieces,
+    get bytes() {
+      return bytes + entries.size * answersBytes
+    },
+    get(path) {
+      const known = entries.get(path)
+      if (known) return known
+      // A file's path has no slash at its end; that of a folder leads to the folder's index page.
+      const isFolder = path.endsWith('/')
+      const file = findInPieces(pieces, isFolder ? `${path.slice(1)}${indexName}` : path.slice(1))
+      if (file === undefined) return isFolder ? undefined : redirectAt(pieces, path)
+      const entry = entryOf(file)
+      if (isFolder) entries.set(path, entry)
+      return entry
+    },
+    notFound(path) {
+      const file = nearest(notFoundPages, path, deepest)
+      return file && entryOf(file)
+    },
   }
 }
 
 /** `/a` leads to `/a/` where that has an index page and no file is called `/a`. */
-function redirectAt(entries: ReadonlyMap<string, StaticFile>, path: string): StaticRedirect | undefined {
+function redirectAt(pieces: readonly Piece[], path: string): StaticRedirect | undefined {
   const folder = `${path}/`
-  return entries.has(folder) ? { kind: 'redirect', personal: false, folder } : undefined
+  return findInPieces(pieces, `${folder.slice(1)}${indexName}`) && { kind: 'redirect', personal: false, folder }
 }
 
 /**
  * The page of the deepest folder that has one. It goes from the root down and no deeper than any such page lies, so
  * that a long path of a stranger costs no more than the site's own depth.
  */
-function nearest(pages: ReadonlyMap<string, StaticFile>, path: string, deepest: number): StaticFile | undefined {
-  let found: StaticFile | undefined
+function nearest(pages: ReadonlyMap<string, CompiledFile>, path: string, deepest: number): CompiledFile | undefined {
+  let found: CompiledFile | undefined
   for (let end = path.indexOf('/') + 1; end > 0 && end <= deepest; end = path.indexOf('/', end) + 1)
     found = pages.get(path.slice(0, end)) ?? found
   return found

@@ -6,7 +6,6 @@ import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { openOwnCa } from '../../certs/own-ca.ts'
-import { writeCompiled } from '../../control/compile.ts'
 import { openKeys } from '../../control/keys.ts'
 import { Channel } from '../../core/channel.ts'
 import { blobFile, layoutOf } from '../../core/layout.ts'
@@ -22,6 +21,7 @@ import { type Session, sealSession } from '../../core/session.ts'
 import { Front } from '../../proxy/front.ts'
 import { shortFolder } from '../control/fixtures/short-folder.ts'
 import { Visitor } from '../e2e/visitor.ts'
+import { writeVersion } from './fixtures/compiled.ts'
 import { connectRaw } from './transport-harness.ts'
 
 const bigBytes = 8_000_000
@@ -71,11 +71,9 @@ async function startFront(t: Test) {
       const file = blobFile(layout, hash)
       mkdirSync(dirname(file), { recursive: true })
       writeFileSync(file, content)
-      const type = path.endsWith('.html') ? 'text/html; charset=utf-8' : 'application/octet-stream'
-      const bytes = Buffer.byteLength(content)
-      return { path, hash, bytes, type, personal: false, compressible: false, headers: [], variants: [] }
+      return { path, hash, bytes: Buffer.byteLength(content) }
     })
-    const compiled = await writeCompiled(layout, { site: 'blog', version, files })
+    const { compiled } = await writeVersion(layout, version, files)
     return { ...blog, live: { version, compiled } }
   }
   const state = (sites: readonly SiteState[], change: Partial<FrontSettings> = {}): ControlToFront => ({

@@ -7,7 +7,7 @@ import type { BlobCache } from '../../proxy/blob-cache.ts'
 import type { RemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { routeExchange } from '../../proxy/route.ts'
 import { Epoch, type SiteRuntime } from '../../proxy/site-runtime.ts'
-import { buildTable } from '../../proxy/table.ts'
+import { buildTable } from './fixtures/table.ts'
 
 function file(path: string, personal: boolean): CompiledFile {
   const type = path.endsWith('.html') ? 'text/html; charset=utf-8' : 'text/css; charset=utf-8'

@@ -11,8 +11,9 @@ import { limits } from '../../core/limits.ts'
 import type { BlobCache } from '../../proxy/blob-cache.ts'
 import type { WantedCopy } from '../../proxy/missing-contents.ts'
 import { answerMethodNotAllowed, serveNotFound, serveStatic } from '../../proxy/static.ts'
-import { buildTable, type StaticTable } from '../../proxy/table.ts'
+import type { StaticTable } from '../../proxy/table.ts'
 import { blobCacheOf } from './fixtures/blob-cache.ts'
+import { buildTable } from './fixtures/table.ts'
 import { type RecordedRequest, record } from './recorded-exchange.ts'
 
 const page = Buffer.from(`<!doctype html>${'0123456789'.repeat(50)}`)

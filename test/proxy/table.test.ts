@@ -3,7 +3,8 @@ import t from 'tap'
 import type { CompiledFile } from '../../core/compiled.ts'
 import { getHeader } from '../../core/headers.ts'
 import { preferenceOf } from '../../proxy/accept-encoding.ts'
-import { buildTable, type StaticEntry } from '../../proxy/table.ts'
+import type { StaticEntry } from '../../proxy/table.ts'
+import { buildTable } from './fixtures/table.ts'
 
 function file(path: string, more: Partial<CompiledFile> = {}): CompiledFile {
   return {
