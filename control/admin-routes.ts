@@ -4,8 +4,9 @@ import { z } from 'zod'
 import { publishRequestSchema, rollbackRequestSchema, type Status } from '../core/admin-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { isBlobHash, type SiteName, toSiteName } from '../core/names.ts'
+import { type SiteName, toSiteName } from '../core/names.ts'
 import type { AdminRequest, AdminRoute } from './admin.ts'
+import { contentIn } from './content-request.ts'
 import type { Outbox } from './outbox.ts'
 import type { Publisher } from './publish.ts'
 import type { ReloadResult } from './reload.ts'
@@ -74,12 +75,14 @@ export function adminRoutes(options: AdminRoutesOptions): AdminRoute[] {
     {
       method: 'POST',
       pattern: '/sites/:name/rollback',
-      run: async (request) => publisher.rollback(siteOf(request), await request.json(rollbackRequestSchema)),
+      run: async (request) =>
+        publisher.rollback(siteOf(request), await request.json(rollbackRequestSchema), request.handle),
     },
     {
       method: 'POST',
       pattern: '/sites/:name/versions',
-      run: async (request) => publisher.publish(siteOf(request), await request.json(publishRequestSchema)),
+      run: async (request) =>
+        publisher.publish(siteOf(request), await request.json(publishRequestSchema), request.handle),
     },
     { method: 'GET', pattern: '/sites/:name/versions/:version', run: (request) => versionStatus(request, options) },
     { method: 'PUT', pattern: '/blobs/:hash', run: (request) => putBlob(request, publisher) },
@@ -108,12 +111,8 @@ async function versionStatus(request: AdminRequest, { registry, views, outbox }:
   return views.version(site, version)
 }
 
-async function putBlob({ params, body, bodyBytes }: AdminRequest, publisher: Publisher): Promise<void> {
-  const hash = params['hash'] ?? ''
-  if (!isBlobHash(hash)) throw new GroveError('ERR_BAD_REQUEST', 'a blob is named by 64 lower-case hex digits')
-  if (bodyBytes !== undefined && bodyBytes > limits.tree.fileBytes)
-    throw new GroveError('ERR_TOO_LARGE', `file of ${bodyBytes} bytes; at most ${limits.tree.fileBytes}`)
-  await publisher.put(hash, body)
+async function putBlob(request: AdminRequest, publisher: Publisher): Promise<void> {
+  await publisher.put(contentIn(request).hash, request.body)
 }
 
 function siteOf({ params }: AdminRequest): SiteName {

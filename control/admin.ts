@@ -1,8 +1,8 @@
 /**
  * The control socket: HTTP/1.1 with JSON over a Unix socket of mode 0600, as core/admin-api.ts says.
  *
- * Whoever can open the socket is the operator; that is the whole authentication. It defends against other users of the
- * machine and, by refusing every request with an `Origin`, against a browser that is led here through some proxy. It
+ * Whoever can open the socket is the operator, unless the request carries a token: then it has the rights of the token
+ * and no others (control/authorize.ts). It defends against other users of the machine and, by refusing every request with an `Origin`, against a browser that is led here through some proxy. It
  * cannot defend against a process of the operator's own account. Bodies are bounded and checked before use.
  */
 
@@ -11,6 +11,8 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { GroveError, toGroveError, toPlainError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import type { Handle } from '../store/store.ts'
+import { tokenOf } from './bearer.ts'
 import { listenPrivately } from './private-socket.ts'
 
 /** One request, as a route sees it. */
@@ -18,13 +20,15 @@ export interface AdminRequest {
   /** Decoded values of the pattern's `:names`; `*` is the rest. */
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
+  /** The token that it came with, unchecked; undefined for the operator. */
+  readonly handle: Handle | undefined
   /** The body as it comes. Errors when the client goes away. */
   readonly body: AsyncIterable<Uint8Array>
   /** The length that the client announced, if it did. */
   readonly bodyBytes: number | undefined
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal
-  /** The body as JSON of a schema; an empty body is `{}`. Throws `ERR_BAD_REQUEST`, `ERR_TOO_LARGE`. */
+  /** The body as JSON of a schema, also when asked again; an empty one is `{}`. Throws `ERR_BAD_REQUEST`, `ERR_TOO_LARGE`. */
   json<T>(schema: z.ZodType<T>): Promise<T>
 }
 
@@ -137,13 +141,18 @@ function toAdminRequest(
   const gone = new AbortController()
   response.once('close', () => gone.abort(new GroveError('ERR_CLOSED', 'the client went away')))
   const announced = request.headers['content-length']
+  let text: Promise<string> | undefined
   return {
     params,
     query,
+    handle: tokenOf(request.headers.authorization),
     body: withoutDestroy(request),
     bodyBytes: announced === undefined ? undefined : Number(announced),
     signal: gone.signal,
-    json: async (schema) => parseJson(await readText(request), schema),
+    async json(schema) {
+      text ??= readText(request)
+      return parseJson(await text, schema)
+    },
   }
 }
 

@@ -57,13 +57,13 @@ export function versionRoutes(options: VersionRoutesOptions): AdminRoute[] {
       pattern: '/sites/:name/pins/:pin',
       run: async (request) => {
         const { version, untilMs } = await request.json(pinRequestSchema)
-        await publisher.pin(site(request).name, { name: pinOf(request), version, untilMs })
+        await publisher.pin(site(request).name, { name: pinOf(request), version, untilMs }, request.handle)
       },
     },
     {
       method: 'DELETE',
       pattern: '/sites/:name/pins/:pin',
-      run: async (request) => ({ removed: await publisher.unpin(site(request).name, pinOf(request)) }),
+      run: async (request) => ({ removed: await publisher.unpin(site(request).name, pinOf(request), request.handle) }),
     },
     { method: 'POST', pattern: '/sites/:name/prune', run: (request) => prune(site(request), request, options) },
     {
@@ -105,6 +105,6 @@ async function prune(site: Site, request: AdminRequest, options: VersionRoutesOp
   const config = options.keep()
   const keep: Keep = { versions: versions ?? config.versions, ms: (days ?? config.days) * dayMs }
   if (dryRun) return { pruned: site.versions.prunable(keep, options.now()) }
-  const { pruned, segmentsBefore, segmentsAfter } = await options.publisher.prune(site.name, keep)
+  const { pruned, segmentsBefore, segmentsAfter } = await options.publisher.prune(site.name, keep, request.handle)
   return { pruned: [...pruned], segmentsBefore, segmentsAfter }
 }
