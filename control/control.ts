@@ -16,11 +16,13 @@ import type { Revocation } from '../core/session.ts'
 import { Activator } from './activate.ts'
 import { AdminServer } from './admin.ts'
 import { adminRoutes } from './admin-routes.ts'
+import { authorized } from './authorize.ts'
 import { bannerLines } from './banner.ts'
 import { createFrontAsks } from './front-asks.ts'
 import { listenSpecs, type Ports } from './front-settings.ts'
 import { frontStateOf } from './front-state.ts'
 import { FrontLinks } from './fronts.ts'
+import { grantRoutes } from './grant-routes.ts'
 import { type HostParts, openHostParts } from './host-parts.ts'
 import { Meter } from './meter.ts'
 import { createOutboxes, type Outboxes } from './outboxes.ts'
@@ -271,7 +273,9 @@ class Running implements Control {
         return run(input)
       },
     })
-    return AdminServer.listen({ socket: layout.controlSocket, routes, log })
+    const { store } = this.#host
+    const all = authorized([...routes, ...grantRoutes({ store, now: this.#now })], store)
+    return AdminServer.listen({ socket: layout.controlSocket, routes: all, log })
   }
 
   /** Durable first; then every front that is connected knows, or is cut off and learns it when it comes back. */
