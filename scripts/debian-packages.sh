@@ -2,7 +2,8 @@
 # Installs the Debian packages that the tests need, those that are missing and no others.
 set -eu
 
-packages=(chromium varnish varnish-modules postgresql-doc-15 libnss3-tools curl openssl ca-certificates iproute2)
+packages=(chromium varnish varnish-modules postgresql-doc-15 libnss3-tools curl openssl ca-certificates iproute2
+  ceph-mon ceph-osd radosgw ceph-common)
 
 missing=()
 for package in "${packages[@]}"; do
