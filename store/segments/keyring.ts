@@ -72,14 +72,12 @@ export function openKeyring(keys: readonly Uint8Array[]): Keyring {
       return Buffer.concat([Buffer.from(current, 'hex'), nonce, sealed])
     },
     unwrap(scope, wrapped) {
+      if (wrapped.length !== wrappedBytes) throw corrupt(scope)
       const key = ownerKey(keyIdOfWrapped(wrapped), scope)
       const nonce = wrapped.subarray(keyIdBytes, keyIdBytes + nonceBytes)
-      const opened =
-        wrapped.length === wrappedBytes
-          ? unseal({ key, nonce, bound: scope.bound }, wrapped.subarray(keyIdBytes + nonceBytes))
-          : undefined
-      if (opened) return opened
-      throw new GroveError('ERR_BLOB_CORRUPT', `the key of ${scope.what} was changed, or belongs to something else`)
+      const opened = unseal({ key, nonce, bound: scope.bound }, wrapped.subarray(keyIdBytes + nonceBytes))
+      if (!opened) throw corrupt(scope)
+      return opened
     },
   }
 }
@@ -122,6 +120,10 @@ function missingKey(what: string, id: KeyId, why: string): GroveError {
     details: { key: id },
     hint: 'add that key to encryption.keys of the config; nothing else opens it',
   })
+}
+
+function corrupt({ what }: KeyScope): GroveError {
+  return new GroveError('ERR_BLOB_CORRUPT', `the key of ${what} was changed, or belongs to something else`)
 }
 
 function invalid(message: string): GroveError {

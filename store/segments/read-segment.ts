@@ -76,9 +76,11 @@ export async function* nodesOfTail(
     if (frame.kind !== 'node') continue
     const start = frame.offset - index.ref.tailOffset
     const stored = tail.subarray(start, start + frame.length)
-    const bytes = await openFrame(index, frame, stored, context, keyring)
-    // Nodes are kept for long; a part of the tail would keep all of it.
-    yield { hash: frame.hash, bytes: bytes.buffer === tail.buffer ? Buffer.from(bytes) : bytes }
+    const opened = await openFrame(index, frame, stored, context, keyring)
+    // Nodes are kept for long; a part of the tail, or of the buffer that small ones share, would keep all of that.
+    const bytes = Buffer.allocUnsafeSlow(opened.length)
+    opened.copy(bytes)
+    yield { hash: frame.hash, bytes }
   }
 }
 
