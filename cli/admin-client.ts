@@ -35,6 +35,7 @@ import { GroveError } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
+import type { Handle } from '../store/store.ts'
 import { failureIn, valuesOf } from './admin-lines.ts'
 
 /** Talks to a running Grove. Every call rejects with control's own error, or `ERR_NOT_RUNNING`, `ERR_TIMEOUT`. */
@@ -67,6 +68,8 @@ export interface AdminClient extends Disposable {
   /** Takes a pin away; false when there was none. */
   removePin(name: SiteName, pin: string): Promise<boolean>
   prune(name: SiteName, request: PruneRequest): Promise<PruneResult>
+  /** Asks anything else; `answer` is the schema of what is said. */
+  ask<T>(method: Call['method'], path: string, json: unknown, answer: z.ZodType<T>): Promise<T>
   /** Runs something long: what it says, line by line. */
   lines<T>(path: string, json: unknown, line: z.ZodType<T>): AsyncIterable<T>
   /** Runs a plugin's command; `answer` is the schema of what it says. */
@@ -80,6 +83,14 @@ interface Call {
   readonly body?: { readonly bytes: number; readonly open: () => Promise<Readable> }
 }
 
+/** How control is reached. */
+interface Way {
+  readonly socket: string
+  readonly agent: Agent
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
 const nothing = z.object({})
 const pinsSchema = z.object({ pins: z.array(pinSchema) })
 
@@ -87,14 +98,21 @@ const pinsSchema = z.object({ pins: z.array(pinSchema) })
 export type Pin = z.output<typeof pinSchema>
 const segment = encodeURIComponent
 
-/** A client of the control socket at `socket`. Connects when it is first used. */
-export function createAdminClient(socket: string): AdminClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: limits.cli.parallelSends })
+/** A client of the control socket at `socket`, as the operator or with a token. Connects when it is first used. */
+export function createAdminClient(
+  socket: string,
+  { token }: { readonly token?: Handle | undefined } = {},
+): AdminClient {
+  const way: Way = {
+    socket,
+    agent: new Agent({ keepAlive: true, maxSockets: limits.cli.parallelSends }),
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+  }
   const disposed = new AbortController()
-  const call = createCaller(socket, agent, disposed.signal)
+  const call = createCaller(way, disposed.signal)
   const site = (name: SiteName) => `/sites/${segment(name)}`
   async function* lines<T>(what: Call, line: z.ZodType<T>): AsyncGenerator<T> {
-    const response = await send(socket, agent, what).catch((error) => {
+    const response = await send(way, what).catch((error) => {
       throw explain(error, socket)
     })
     if ((response.statusCode ?? 500) >= 400) throw failureIn(await readJson(response), response.statusCode)
@@ -149,35 +167,32 @@ export function createAdminClient(socket: string): AdminClient {
       (await call({ method: 'DELETE', path: `${site(name)}/pins/${segment(pin)}` }, z.object({ removed: z.boolean() })))
         .removed,
     prune: (name, request) => call({ method: 'POST', path: `${site(name)}/prune`, json: request }, pruneResultSchema),
+    ask: (method, path, json, answer) => call({ method, path, json }, answer),
     lines: (path, json, line) => lines({ method: 'POST', path, json }, line),
     plugin: (plugin, command, input, answer) =>
       call({ method: 'POST', path: `/plugins/${segment(plugin)}/${segment(command)}`, json: input }, answer),
     [Symbol.dispose]() {
       disposed.abort()
-      agent.destroy()
+      way.agent.destroy()
     },
   }
 }
 
-function createCaller(
-  socket: string,
-  agent: Agent,
-  disposed: AbortSignal,
-): <T>(call: Call, answer: z.ZodType<T>) => Promise<T> {
+function createCaller(way: Way, disposed: AbortSignal): <T>(call: Call, answer: z.ZodType<T>) => Promise<T> {
   const { firstRetryMs, longestRetryMs } = limits.cli
   let wasAnswered = false
   return async (call, answer) => {
     let untilMs: number | undefined
     for (let waitMs: number = firstRetryMs; ; waitMs = Math.min(waitMs * 2, longestRetryMs)) {
       try {
-        const value = await callOnce(socket, agent, call)
+        const value = await callOnce(way, call)
         wasAnswered = true
         return checkAnswer(value, answer)
       } catch (error) {
         // A socket that nobody answers may be that of a control that is being started again.
         const patienceMs = wasAnswered ? limits.cli.reconnectMs : isRefused(error) ? limits.cli.firstAnswerMs : 0
         untilMs ??= performance.now() + patienceMs
-        if (!isAway(error) || performance.now() > untilMs || disposed.aborted) throw explain(error, socket)
+        if (!isAway(error) || performance.now() > untilMs || disposed.aborted) throw explain(error, way.socket)
         await pause(waitMs, undefined, { signal: disposed })
       }
     }
@@ -193,22 +208,24 @@ function checkAnswer<T>(value: unknown, answer: z.ZodType<T>): T {
   })
 }
 
-async function callOnce(socket: string, agent: Agent, call: Call): Promise<unknown> {
-  const response = await send(socket, agent, call)
+async function callOnce(way: Way, call: Call): Promise<unknown> {
+  const response = await send(way, call)
   const value = await readJson(response)
   if ((response.statusCode ?? 500) < 400) return value
   throw failureIn(value, response.statusCode)
 }
 
-async function send(socket: string, agent: Agent, { method, path, json, body }: Call): Promise<IncomingMessage> {
+async function send(way: Way, { method, path, json, body }: Call): Promise<IncomingMessage> {
+  const { socket: socketPath, agent } = way
   const payload = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
   const source = await body?.open()
   const headers = {
+    ...way.headers,
     ...(payload && { 'content-type': 'application/json', 'content-length': payload.length }),
     ...(body && { 'content-type': 'application/octet-stream', 'content-length': body.bytes }),
   }
   return await new Promise<IncomingMessage>((resolve, reject) => {
-    const request = sendRequest({ socketPath: socket, agent, method, path, headers, timeout: limits.cli.answerMs })
+    const request = sendRequest({ socketPath, agent, method, path, headers, timeout: limits.cli.answerMs })
     request.on('response', resolve)
     request.on('error', reject)
     request.on('timeout', () =>

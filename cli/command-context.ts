@@ -6,6 +6,7 @@ import { layoutOf } from '../core/layout.ts'
 import { loadConfig } from '../core/load-config.ts'
 import { type AdminClient, createAdminClient } from './admin-client.ts'
 import { printJson, printLines, type Terminal } from './terminal.ts'
+import { findToken, type TokenOptions } from './token.ts'
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -41,10 +42,14 @@ export async function findDataFolder({ data, config }: CommonOptions, cwd: strin
   return (await loadConfig({ cwd, file: config })).config.data
 }
 
-/** A client of the Grove that has the data folder. The caller disposes it. */
-export async function connectAdmin(options: CommonOptions, { terminal }: CommandContext): Promise<AdminClient> {
+/** A client of the Grove that has the data folder, with the token that was given, if any. The caller disposes it. */
+export async function connectAdmin(
+  options: CommonOptions & TokenOptions,
+  { terminal }: CommandContext,
+): Promise<AdminClient> {
+  const token = await findToken(options, terminal)
   const data = await findDataFolder(options, terminal.cwd)
-  return createAdminClient(layoutOf(data).controlSocket)
+  return createAdminClient(layoutOf(data).controlSocket, { token })
 }
 
 /** Prints a result: as JSON if asked, else as lines. */

@@ -14,11 +14,14 @@ export interface Terminal {
   readonly stdin: Readable & MaybeTerminal & { setRawMode?(raw: boolean): unknown }
   readonly stdout: Writable & MaybeTerminal
   readonly stderr: Writable & MaybeTerminal & { readonly columns?: number }
+  /** Variables of the environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 /** The streams of this process. */
 export function processTerminal(): Terminal {
-  return { cwd: process.cwd(), stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }
+  const { stdin, stdout, stderr, env } = process
+  return { cwd: process.cwd(), stdin, stdout, stderr, env }
 }
 
 /** Writes lines for people. What a terminal would obey is shown, not sent: names and messages come from others. */

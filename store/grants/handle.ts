@@ -93,9 +93,15 @@ export function narrow(handle: Handle, caveats: Caveats): Handle {
   return text as Handle
 }
 
-/** The grant that a handle says it is for, unchecked: to name it in messages and to ask for it by id. */
-export function claimedGrantId(handle: Handle): GrantId | undefined {
-  return parseHandle(handle)?.id
+/**
+ * What a text that has the form of a handle says, unchecked: to name its grant, and to show what it was narrowed to. A
+ * caveat that is not known is undefined. Undefined for any other text.
+ */
+export function openFormOf(
+  handle: Handle,
+): (Pick<OpenedHandle, 'id'> & { readonly caveats: readonly (Caveats | undefined)[] }) | undefined {
+  const parts = parseHandle(handle)
+  return parts && { id: parts.id, caveats: parts.texts.map(readCaveat) }
 }
 
 /** The id of the key after these: one more than the newest, in base 36. Throws `ERR_TOO_MANY` when none is left. */

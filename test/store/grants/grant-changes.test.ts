@@ -1,10 +1,10 @@
 import t from 'tap'
 import { revokeGrant } from '../../../store/grants/grant-changes.ts'
 import { requireRight } from '../../../store/grants/grants.ts'
-import { claimedGrantId, narrow } from '../../../store/grants/handle.ts'
+import { narrow } from '../../../store/grants/handle.ts'
 import type { GrantId, Handle } from '../../../store/store.ts'
 import { codeOf } from '../fixtures/drivers.ts'
-import { forever, type GrantStore, grantStore } from './fixtures/grant-store.ts'
+import { forever, type GrantStore, grantStore, idOf } from './fixtures/grant-store.ts'
 
 function revoke(store: GrantStore, handle: Handle, target: Handle | GrantId): Promise<string> {
   return codeOf(async () => revokeGrant(store, handle, target))
@@ -27,7 +27,7 @@ t.test('each change is told in one entry, with who did it', (t) => {
       kind: 'grant',
       by: 'root',
       atMs: 1_000,
-      id: claimedGrantId(parent),
+      id: idOf(parent),
       parent: 'root',
       path: '/a',
       rights: ['read', 'write', 'grant'],
@@ -38,10 +38,10 @@ t.test('each change is told in one entry, with who did it', (t) => {
     {
       format: 1,
       kind: 'grant',
-      by: claimedGrantId(parent),
+      by: idOf(parent),
       atMs: 1_000,
-      id: claimedGrantId(child),
-      parent: claimedGrantId(parent),
+      id: idOf(child),
+      parent: idOf(parent),
       path: '/a/b',
       rights: ['read', 'write'],
       untilMs: forever,
@@ -51,9 +51,9 @@ t.test('each change is told in one entry, with who did it', (t) => {
     {
       format: 1,
       kind: 'revoke',
-      by: claimedGrantId(parent),
+      by: idOf(parent),
       atMs: 2_000,
-      id: claimedGrantId(child),
+      id: idOf(child),
       path: '/a/b',
       label: 'CI',
       revoked: 1,
@@ -129,5 +129,5 @@ t.test('a narrowed handle ends only what it could have made', async (t) => {
   t.equal(await revoke(store, narrow(top, { path: '/a/b' }), target()), 'none')
   t.equal(await revoke(store, narrow(top, { untilMs: 1_000 }), target()), 'ERR_DENIED expired')
   t.equal(await revoke(store, top, narrow(target(), { rights: [] })), 'none', 'a narrowed target is its grant')
-  t.equal(await revoke(store, top, claimedGrantId(target()) ?? ''), 'none', 'so is an id')
+  t.equal(await revoke(store, top, idOf(target())), 'none', 'so is an id')
 })

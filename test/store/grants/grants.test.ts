@@ -2,9 +2,9 @@ import t from 'tap'
 import type { GroveError } from '../../../core/errors.ts'
 import { listGrants, narrowedInfo, showGrant } from '../../../store/grants/grant-info.ts'
 import { allowanceOf, chainOf, namedGrant, refusal, requireRight, requireRoot } from '../../../store/grants/grants.ts'
-import { claimedGrantId, narrow } from '../../../store/grants/handle.ts'
+import { narrow } from '../../../store/grants/handle.ts'
 import type { Caveats, Claim, Handle, Right } from '../../../store/store.ts'
-import { type GrantStore, grantStore } from './fixtures/grant-store.ts'
+import { type GrantStore, grantStore, idOf } from './fixtures/grant-store.ts'
 
 const hash = 'ab'.repeat(32)
 const otherHash = 'cd'.repeat(32)
@@ -27,7 +27,7 @@ function use(store: GrantStore, handle: Handle, right: Right, path: string, clai
 t.test('each caveat takes away what it says, and says so', (t) => {
   const store = grantStore()
   const handle = store.child(store.root, { label: 'CI' })
-  const id = claimedGrantId(handle)
+  const id = idOf(handle)
   const cases: [Caveats, Right, string, Claim, string, string][] = [
     [{}, 'write', '/a/b', {}, 'none', ''],
     [{ path: '/a/b' }, 'write', '/a/b/c', {}, 'none', ''],
@@ -89,10 +89,10 @@ t.test('a chain is as good as the least of its grants', (t) => {
   store.nowMs = 3_000
   t.equal(use(store, child, 'read', '/a/b')[0], 'expired')
   t.equal(use(store, parent, 'read', '/a/b')[0], 'none')
-  store.records.revokeGrant(claimedGrantId(parent) ?? '', 7)
+  store.records.revokeGrant(idOf(parent), 7)
   const [reason, message] = use(store, child, 'read', '/a/b')
   t.equal(reason, 'revoked')
-  t.match(message, `was revoked with grant ${claimedGrantId(parent)} above it`)
+  t.match(message, `was revoked with grant ${idOf(parent)} above it`)
   t.match(use(store, parent, 'read', '/a')[1], /was revoked$/)
   t.equal(use(store, store.root, 'read', '/')[0], 'none')
   t.end()
@@ -101,7 +101,7 @@ t.test('a chain is as good as the least of its grants', (t) => {
 t.test('records that do not lead to the root allow nothing', (t) => {
   const store = grantStore()
   const handle = store.child(store.child(store.root))
-  const id = claimedGrantId(handle) ?? ''
+  const id = idOf(handle)
   const record = store.records.grant(id)
   if (!record) throw new Error('no record')
   store.records.addGrant({ ...record, parent: 'x'.repeat(22) })
@@ -114,7 +114,7 @@ t.test('records that do not lead to the root allow nothing', (t) => {
 t.test('a grant is named by its handle, narrowed or not, alive or not, or by its id', (t) => {
   const store = grantStore()
   const handle = store.child(store.root)
-  const id = claimedGrantId(handle) ?? ''
+  const id = idOf(handle)
   store.records.revokeGrant(id, 3)
   for (const target of [handle, id, narrow(handle, { rights: [] })]) t.equal(namedGrant(store, target).id, id)
   t.equal(namedGrant(store, 'root').id, 'root')
@@ -130,10 +130,10 @@ t.test('a grant is shown as it is and as its handle is narrowed', (t) => {
   const store = grantStore()
   const parent = store.child(store.root, { label: 'ada', maxBytes: 100 })
   const child = store.child(parent, { path: '/a/b', grant: false, maxWrites: 3 })
-  const id = claimedGrantId(child)
+  const id = idOf(child)
   const info = {
     id,
-    parent: claimedGrantId(parent),
+    parent: idOf(parent),
     path: '/a/b',
     rights: ['read', 'write'],
     untilMs: Date.UTC(2100, 0),
@@ -153,7 +153,7 @@ t.test('a grant is shown as it is and as its handle is narrowed', (t) => {
     rights: ['read'],
     untilMs: 2_000,
   })
-  store.records.revokeGrant(claimedGrantId(parent) ?? '', 5)
+  store.records.revokeGrant(idOf(parent), 5)
   t.match(listGrants(store, store.root, '/a/b')[0]?.revoked, /^[0-9a-f]{16}\.0{19}5$/, 'dead with its parent')
   t.end()
 })
@@ -163,13 +163,13 @@ t.test('a grant is shown to itself, to those above, and to who may grant there',
   const parent = store.child(store.root, { grant: false })
   const granter = store.child(store.root)
   const child = store.child(granter, { path: '/a/b', grant: false })
-  const id = claimedGrantId(child) ?? ''
+  const id = idOf(child)
   for (const handle of [store.root, granter, child, narrow(child, { rights: [] })]) {
     t.equal(showGrant(store, handle, id).path, '/a/b')
     t.equal(showGrant(store, handle, narrow(child, { path: '/a/b/c' })).path, '/a/b', 'as it was made')
   }
   t.equal(refused(() => showGrant(store, parent, id))[0], 'rights')
-  t.equal(refused(() => showGrant(store, child, claimedGrantId(parent) ?? ''))[0], 'rights')
+  t.equal(refused(() => showGrant(store, child, idOf(parent)))[0], 'rights')
   t.equal(refused(() => showGrant(store, store.root, 'x'.repeat(22)))[0], 'ERR_NOT_FOUND')
   store.records.revokeGrant(id, 4)
   t.match(showGrant(store, granter, id), { revoked: /4$/ }, 'also when it is dead')

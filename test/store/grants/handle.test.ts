@@ -2,10 +2,10 @@ import { createHmac } from 'node:crypto'
 import t from 'tap'
 import { addGrant, dropKeys, rotateKeys } from '../../../store/grants/grant-changes.ts'
 import { requireRight } from '../../../store/grants/grants.ts'
-import { claimedGrantId, handleOf, narrow, nextKid, openHandle, rootGrantId } from '../../../store/grants/handle.ts'
+import { handleOf, narrow, nextKid, openHandle, rootGrantId } from '../../../store/grants/handle.ts'
 import type { Caveats, Handle } from '../../../store/store.ts'
 import { codeOf } from '../fixtures/drivers.ts'
-import { forever, grantStore } from './fixtures/grant-store.ts'
+import { forever, grantStore, idOf } from './fixtures/grant-store.ts'
 
 const hash = 'ab'.repeat(32)
 const everything: Caveats = { path: '/a/b.c/@d', rights: ['read', 'write'], untilMs: 5_000, hash, bytes: 10 }
@@ -16,7 +16,7 @@ const scanner = /grove_[0-9a-z]{1,8}\.[A-Za-z0-9_-]{22}(?:\.[a-z][A-Za-z0-9_/~+-
 t.test('a handle says what it was made with and narrowed to, in order', (t) => {
   const store = grantStore()
   const handle = store.child(store.root)
-  const id = claimedGrantId(handle) ?? ''
+  const id = idOf(handle)
   t.match(handle, new RegExp(`^grove_1\\.${id}\\.[A-Za-z0-9_-]{43}$`))
   t.same(openHandle(handle, store.keys), { id, caveats: [] })
   const narrowed = narrow(narrow(handle, everything), { rights: [], path: '/' })
