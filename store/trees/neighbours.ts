@@ -1,6 +1,6 @@
 /** What stands beside a key in a tree. */
 
-import { leafCursor } from './cursor.ts'
+import { leafCursor, type NodeOf } from './cursor.ts'
 import { placeOf, type TreeKey } from './key.ts'
 import type { LeafItem } from './node.ts'
 import type { NodeReader } from './reader.ts'
@@ -45,15 +45,11 @@ export function openNeighbours(tree: NodeReader, isPassedOver: (item: LeafItem) 
       }
     },
     async after(key, bound) {
-      for (let leaf = await leafOf(key); leaf; ) {
+      for (let leaf: NodeOf<LeafItem> | undefined = await leafOf(key); leaf; leaf = await leaves.next())
         for (const item of leaf.items.slice(placeOf(leaf.items, key))) {
           if (bound !== undefined && item.key >= bound) return undefined
           if (!isPassedOver(item)) return item
         }
-        const next = await leaves.next()
-        if (!next) return undefined
-        leaf = next
-      }
       return undefined
     },
   }
