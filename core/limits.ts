@@ -136,7 +136,7 @@ export const limits = {
   },
   /** Control: sites, turns that wait for one of them, and how long fronts may take to answer. */
   control: {
-    sites: 10_000,
+    sites: 200_000,
     turns: 1_000,
     compileParallel: 4,
     helloMs: 5_000,
@@ -155,6 +155,12 @@ export const limits = {
     pruneAfterMs: 5_000,
     collectEveryMs: 86_400_000,
     bannerUrls: 20,
+    /** Sites that stay open though nobody uses them. */
+    openSites: 1_000,
+    /** Pieces of live versions that are remembered, so that the next version needs not compile them again. */
+    livePieces: 50_000,
+    /** Entries after which the log of what is outstanding is merged; more, if so many sites are. */
+    outstandingEntries: 200,
     /** How often a version may be passed over for a newer one before one is put live anyway. */
     passedOver: 5,
   },
@@ -239,6 +245,9 @@ export const limits = {
     fullSegmentBytes: 8_388_608,
     /** Entries of a site's log since its last checkpoint, before a prune that finds nothing else to do writes one. */
     checkpointEntries: 64,
+    /** Each prune looks through the segments of a site of so many files; of a larger one no more often than this. */
+    thoroughFiles: 5_000,
+    thoroughEveryMs: 3_600_000,
     /** Contents that were sent are kept so long for their publish. */
     uploadKeptMs: 86_400_000,
     /** An object without a use is removed when it is found so twice, at least so far apart; and how many are noted. */
@@ -258,7 +267,8 @@ export const limits = {
     /** The root of a site in a bucket: the shortest time between two, its length, and files whose place it tells. */
     rootEveryMs: 1_100,
     rootBytes: 200_000,
-    rootFiles: 2_000,
+    rootFiles: 4_000,
+    rootTextBytes: 16_777_216,
     /** Epochs of an owner that are left in a bucket, beside the newest. */
     epochsKept: 16,
   },
@@ -274,10 +284,10 @@ export const limits = {
     storedBytes: 25_165_824,
     /** Contents that are read and packed ahead of the one that is being written. */
     ahead: 4,
-    /** What is packed or opened without another thread: both take less than a millisecond. */
+    /** What is packed (between two turns of the event loop) or opened without another thread: in a millisecond or two. */
     packInLineBytes: 65_536,
     openInLineBytes: 262_144,
-    /** What is gathered for one write, and packed in one turn of the event loop. */
+    /** What is gathered for one write. */
     pieceBytes: 262_144,
     /** The window that an unpacker gives room for, as a power of two. */
     windowLog: 23,

@@ -104,7 +104,7 @@ async function writeFrames(
     for (const piece of stored) await output.write(piece)
     frames.push({ ...known, offset, length: output.offset - offset })
     sinceTurn += bytes
-    if (sinceTurn < limits.segment.pieceBytes) continue
+    if (sinceTurn < limits.segment.packInLineBytes) continue
     sinceTurn = 0
     await env.turn()
   }

@@ -140,7 +140,7 @@ t.test('a thousand small contents leave turns to others', async (t) => {
   const items = Array.from({ length: 1_000 }, (_, index) => itemOf(`${index} `.repeat(2_000)))
   const bytes = items.reduce((sum, item) => sum + item.bytes, 0)
   await segmentOf(t.testdir(), items, { env: counting })
-  t.ok(turns >= Math.floor(bytes / limits.segment.pieceBytes / 2), `${turns} turns for ${bytes} bytes`)
+  t.ok(turns >= Math.floor(bytes / limits.segment.packInLineBytes / 2), `${turns} turns for ${bytes} bytes`)
 })
 
 t.test('a few contents are in memory at a time, whatever the number', async (t) => {
