@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { type PlainError, toGroveError, toPlainError } from '../core/errors.ts'
 import type { CommandContext } from './command-context.ts'
 import { addBackup } from './commands/backup.ts'
+import { addGrant } from './commands/grant.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReload } from './commands/reload.ts'
 import { addServe } from './commands/serve.ts'
@@ -67,6 +68,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addServe(program, context)
   addPublish(program, context)
   addSite(program, context)
+  addGrant(program, context)
   addUser(program, context)
   addBackup(program, context)
   addStatus(program, context)

@@ -9,8 +9,9 @@ import { type CommandContext, type CommonOptions, connectAdmin, printResult, wit
 import { formatBytes, formatCount, formatDuration } from '../human-text.ts'
 import { createProgress } from '../progress.ts'
 import { type Published, publishFolder } from '../publish-folder.ts'
+import { type TokenOptions, withToken } from '../token.ts'
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, TokenOptions {
   readonly site: string
   readonly message: string
   readonly wait: boolean
@@ -25,9 +26,11 @@ export function addPublish(program: Command, context: CommandContext): void {
     .requiredOption('--site <name>', 'the site; it is made if there is none of that name')
     .option('--message <text>', 'a note that is kept with the version', '')
     .option('--no-wait', 'do not wait for plugins, such as a CDN purge, to confirm (at most 30 s)')
-  withCommon(command, 'grove publish ./my-site --site blog --message "new front page"').addHelpText(
+  const example = 'grove publish ./my-site --site blog --message "new front page"'
+  withCommon(withToken(command), example).addHelpText(
     'after',
     `
+Without a token it is done as the operator. In CI, put a token into the variable GROVE_TOKEN (grove grant create).
 Only contents that Grove does not have are sent. All of it goes live in one step, or nothing does.
 Names that begin with a dot (.git, .DS_Store, ._*) are left out, but for .well-known.
 Refused, each with its name: links that lead out of the folder or to a folder, pipes and devices, names that

@@ -16,6 +16,7 @@ import {
   withCommon,
 } from '../command-context.ts'
 import { formatBytes, formatCount, formatTable, formatTime } from '../human-text.ts'
+import { addSiteLog } from './site-log.ts'
 import { addSiteVersions } from './site-versions.ts'
 
 /** How many versions `site show` lists; `site versions` lists all that control tells. */
@@ -31,6 +32,7 @@ export function addSite(program: Command, context: CommandContext): void {
   addVersions(site, context)
   addRollback(site, context)
   addSiteVersions(site, context)
+  addSiteLog(site, context)
   addDelete(site, context)
 }
 
