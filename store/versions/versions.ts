@@ -141,6 +141,11 @@ export interface SiteVersions extends AsyncDisposable {
   changes(after: Ts | undefined): Promise<SiteChange[]>
   /** Sees to it that a content of the site lies on the local disk. Throws `ERR_BLOB_MISSING`, `ERR_OBJECTS`. */
   ensure(hash: BlobHash): Promise<void>
+  /**
+   * Sees to it that all contents of a version lie on the local disk, with few requests: a cold site that is not large is
+   * whole after one for each of its objects. Throws like {@link SiteVersions.ensure}.
+   */
+  ensureAll(version: VersionNumber): Promise<void>
   /** Writes the checkpoint that an empty machine starts from, if there is a bucket and it is not there yet. */
   checkpoint(): Promise<void>
 }

@@ -1,0 +1,331 @@
+/**
+ * Contents on the local disk, named by their SHA-256.
+ *
+ * The truth lies in segments; here is a cache of it, decoded, which fronts read (`blobs/`), and beside it what was sent
+ * and is not published yet (`uploads/`). A file is written elsewhere, checked and renamed, so under its name it is whole
+ * or not there. One process writes; others may read.
+ */
+
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { GroveError } from '../../core/errors.ts'
+import { blobFile, type Layout, uploadFile } from '../../core/layout.ts'
+import { limits } from '../../core/limits.ts'
+import { type BlobHash, isBlobHash } from '../../core/names.ts'
+import { forEachParallel } from '../../core/parallel.ts'
+import { isMissingFile, toDiskError } from '../disk-error.ts'
+import type { Environment } from '../environment.ts'
+import { drain, isContent, missingContents, once, temporaryFile, writeContent } from './content-file.ts'
+import { type Evicted, evict } from './eviction.ts'
+import { openFreshNames } from './fresh-names.ts'
+import { createHashLocks } from './hash-locks.ts'
+import { createReservations, type Reservations } from './reservations.ts'
+import { createSegmentMemory, type SegmentMemory } from './segment-memory.ts'
+
+/** The contents of one data folder. */
+export interface Blobs extends AsyncDisposable {
+  readonly layout: Layout
+  /** What is kept in memory of segments, for all sites. */
+  readonly memory: SegmentMemory
+  /** Objects that running publishes rely on. */
+  readonly reservations: Reservations
+  /** The length of a content that is here, sent or cached; or undefined. It counts as used now. */
+  bytesOf(hash: BlobHash): Promise<number | undefined>
+  /** The file of a content that is here. It may be moved into the cache at any time. */
+  fileOf(hash: BlobHash): Promise<string | undefined>
+  /** Whether fronts can read it. */
+  isCached(hash: BlobHash): Promise<boolean>
+  /**
+   * Takes a content that is sent, and answers its length. The source is read to its end, also when the content is here
+   * already. It is not on the disk for good before it is published. Throws `ERR_BLOB_MISMATCH` when the content has
+   * another hash, `ERR_TOO_LARGE` when it is longer than `maxBytes`, `ERR_DATA_IO`; then nothing stays behind.
+   */
+  put(hash: BlobHash, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number>
+  /** Takes a content that is in memory, as {@link Blobs.put} does, and answers its name. */
+  putBytes(bytes: Uint8Array): Promise<BlobHash>
+  /** Takes a content of a segment into the cache. Throws like {@link Blobs.put}. */
+  accept(hash: BlobHash, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<void>
+  /** Moves contents that were sent and are published into the cache, where fronts find them. */
+  settle(hashes: Iterable<BlobHash>): Promise<void>
+  /** A whole content, checked against its name. Throws `ERR_BLOB_MISSING`, `ERR_BLOB_CORRUPT`, `ERR_DATA_IO`. */
+  read(hash: BlobHash): Promise<Buffer>
+  /** A content piece by piece, not checked. Throws `ERR_BLOB_MISSING`, `ERR_DATA_IO`. */
+  stream(hash: BlobHash): AsyncIterable<Buffer>
+  /**
+   * Reads a content and removes it when it is not that of its name, so that it can come again. Answers whether it was
+   * removed. Throws `ERR_DATA_IO`.
+   */
+  discardDamaged(hash: BlobHash): Promise<boolean>
+  /** Keeps contents from being evicted and removed, here or not, until the answer is called. */
+  hold(hashes: Iterable<BlobHash>): () => void
+  /** Brings the cache below its size now. It does so by itself when it grows. */
+  evict(): Promise<Evicted>
+  /** Removes what was sent and that nobody asked for in the last `olderThanMs`. */
+  removeUploads(olderThanMs: number, signal?: AbortSignal): Promise<{ readonly files: number; readonly bytes: number }>
+}
+
+/** How the contents of a data folder are kept. */
+export interface BlobsOptions {
+  /** Size of the cache in bytes; what was sent and not published is not counted. */
+  readonly maxBytes: number
+  /** Told when the cache cannot be brought down to its size in the background. */
+  readonly onFailure?: (error: unknown) => void
+}
+
+/** A content that is found is marked as used when its last mark is older than this. */
+const markAfterMs = 60_000
+
+/** Names of uploads of this process that are known to be right; beyond it they are checked again when published. */
+const knownUploads = 1_000_000
+
+/**
+ * Opens the contents of a data folder: makes the folders, removes what an earlier process had not finished, and checks
+ * what it may not have got to the disk. Throws `ERR_DATA_IO`.
+ */
+export async function openBlobs(env: Environment, layout: Layout, options: BlobsOptions): Promise<Blobs> {
+  await prepareFolders(env, layout)
+  const fresh = await openFreshNames(env, layout)
+  const locks = createHashLocks()
+  const places = (hash: BlobHash) => [blobFile(layout, checked(hash)), uploadFile(layout, hash)] as const
+  /** Keyed by hash: how many hold it. */
+  const held = new Map<BlobHash, number>()
+  const isHeld = (hash: BlobHash) => held.has(hash)
+  /** Uploads that this process has written, whose bytes are therefore known. */
+  const written = new Set<BlobHash>()
+  const ended = new AbortController()
+  /** Bytes of the cache, since somebody counted. */
+  let cachedBytes: number | undefined
+  let evicting: Promise<Evicted> | undefined
+
+  const bytesOf = async (hash: BlobHash) => {
+    const [cached, upload] = places(hash)
+    return locks.run(hash, async () => (await markUsed(env, cached, hash)) ?? (await markUsed(env, upload, hash)))
+  }
+
+  /** Writes a content under its name, unless it is there; `place` says where. */
+  async function keep(hash: BlobHash, place: 'cache' | 'uploads', chunks: AsyncIterable<Uint8Array>, maxBytes: number) {
+    const temporary = temporaryFile(env, layout)
+    const bytes = await writeContent(env, temporary, { hash, chunks, maxBytes })
+    const [cached, upload] = places(hash)
+    try {
+      if (place === 'cache') await fresh.note([hash])
+      else remember(written, hash)
+      await locks.run(hash, () => env.files.rename(temporary, place === 'cache' ? cached : upload))
+    } catch (error) {
+      await env.files.remove(temporary).catch(() => {}) // The folder is emptied at the next start.
+      throw toDiskError(`keep content ${hash}`, error)
+    }
+    if (place === 'cache') grown(bytes)
+    return bytes
+  }
+
+  /** Notes that the cache has grown, and has it cut when that is too much. */
+  function grown(bytes: number): void {
+    if (cachedBytes !== undefined) cachedBytes += bytes
+    if (evicting || ended.signal.aborted || (cachedBytes !== undefined && cachedBytes <= options.maxBytes)) return
+    evictNow().catch((error: unknown) => options.onFailure?.(error))
+  }
+
+  function evictNow(): Promise<Evicted> {
+    evicting ??= evict({ env, layout, maxBytes: options.maxBytes, isHeld, remove: removeCached }, ended.signal)
+      .then((done) => {
+        cachedBytes = done.keptBytes
+        return done
+      })
+      .finally(() => {
+        evicting = undefined
+      })
+    return evicting
+  }
+
+  const removeCached = (hash: BlobHash, file: string) =>
+    locks.run(hash, async () => !isHeld(hash) && (await env.files.remove(file)))
+
+  return {
+    layout,
+    memory: createSegmentMemory(),
+    reservations: createReservations(),
+    bytesOf,
+    async fileOf(hash) {
+      for (const file of places(hash)) if ((await env.files.stat(file)) !== undefined) return file
+      return undefined
+    },
+    isCached: async (hash) => (await env.files.stat(places(hash)[0])) !== undefined,
+    async put(hash, source, maxBytes) {
+      if ((await bytesOf(hash)) !== undefined) return drain({ hash, chunks: source, maxBytes })
+      return keep(hash, 'uploads', source, maxBytes)
+    },
+    async putBytes(bytes) {
+      const hash = createHash('sha256').update(bytes).digest('hex')
+      if ((await bytesOf(hash)) === undefined) await keep(hash, 'uploads', once(bytes), bytes.length)
+      return hash
+    },
+    async accept(hash, source, maxBytes) {
+      await keep(checked(hash), 'cache', source, maxBytes)
+    },
+    async settle(hashes) {
+      const sent: BlobHash[] = []
+      await forEachParallel(hashes, limits.store.blobLookups, async (hash) => {
+        if ((await env.files.stat(places(hash)[1])) !== undefined) sent.push(hash)
+      })
+      await fresh.note(sent)
+      let bytes = 0
+      await forEachParallel(sent, limits.store.blobLookups, async (hash) => {
+        const [cached, upload] = places(hash)
+        bytes += await locks.run(hash, () => moveUpload(env, { hash, upload, cached, isKnown: written.delete(hash) }))
+      })
+      grown(bytes)
+    },
+    async read(hash) {
+      const bytes = await readFirst(env, hash, places(hash))
+      const found = createHash('sha256').update(bytes).digest('hex')
+      if (found === hash) return bytes
+      throw new GroveError('ERR_BLOB_CORRUPT', `content ${hash} on the disk is that of ${found}`, {
+        hint: 'the disk has changed it: it comes again from its segment, or when it is published again',
+      })
+    },
+    stream: (hash) => streamFirst(env, hash, places(hash)),
+    discardDamaged: (hash) =>
+      locks.run(hash, async () => {
+        let removed = false
+        for (const file of places(hash))
+          if ((await isContent(env, file, hash)) === false) removed = (await env.files.remove(file)) || removed
+        return removed
+      }),
+    hold(hashes) {
+      const those = [...hashes]
+      for (const hash of those) held.set(hash, (held.get(hash) ?? 0) + 1)
+      return () => {
+        for (const hash of those.splice(0)) {
+          const left = (held.get(hash) ?? 1) - 1
+          if (left > 0) held.set(hash, left)
+          else held.delete(hash)
+        }
+      }
+    },
+    evict: evictNow,
+    removeUploads: (olderThanMs, signal) => removeUploads({ env, layout, locks, isHeld, olderThanMs }, signal),
+    async [Symbol.asyncDispose]() {
+      ended.abort()
+      await evicting?.catch(() => {}) // Told to `onFailure`, or to who asked.
+      await fresh[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function prepareFolders(env: Environment, layout: Layout): Promise<void> {
+  try {
+    await env.files.removeFolder(layout.temporary)
+    await env.files.makeFolder(layout.temporary)
+    await env.files.makeFolder(layout.tails)
+    const names = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
+    for (const root of [layout.blobs, layout.uploads])
+      await forEachParallel(names, limits.store.folderSyncs, (name) => env.files.makeFolder(join(root, name)))
+  } catch (error) {
+    throw toDiskError('prepare the data folder', error)
+  }
+}
+
+/** The length of a file, which counts as used now. */
+async function markUsed(env: Environment, file: string, hash: BlobHash): Promise<number | undefined> {
+  try {
+    const found = await env.files.stat(file)
+    if (found && env.now() - found.modifiedMs > markAfterMs) await env.files.touch(file)
+    return found?.bytes
+  } catch (error) {
+    throw toDiskError(`look for content ${hash}`, error)
+  }
+}
+
+interface Move {
+  readonly hash: BlobHash
+  readonly upload: string
+  readonly cached: string
+  /** Whether this process has written the upload. One of an earlier process may have been torn by a power failure. */
+  readonly isKnown: boolean
+}
+
+/** Moves an upload into the cache and answers by how much that grew. */
+async function moveUpload(env: Environment, { hash, upload, cached, isKnown }: Move): Promise<number> {
+  if (!isKnown && (await isContent(env, upload, hash)) === false) {
+    await env.files.remove(upload)
+    return 0
+  }
+  try {
+    const before = await env.files.stat(cached)
+    const found = await env.files.stat(upload)
+    if (!found) return 0
+    await env.files.rename(upload, cached)
+    return found.bytes - (before?.bytes ?? 0)
+  } catch (error) {
+    throw toDiskError(`take content ${hash} into the cache`, error)
+  }
+}
+
+async function readFirst(env: Environment, hash: BlobHash, files: readonly string[]): Promise<Buffer> {
+  for (const file of files) {
+    try {
+      return await env.files.read(file)
+    } catch (error) {
+      if (!isMissingFile(error)) throw toDiskError(`read content ${hash}`, error)
+    }
+  }
+  throw missingContents([hash])
+}
+
+async function* streamFirst(env: Environment, hash: BlobHash, files: readonly string[]): AsyncGenerator<Buffer> {
+  for (const file of files) {
+    let begun = false
+    try {
+      for await (const chunk of env.files.stream(file)) {
+        begun = true
+        yield chunk
+      }
+      return
+    } catch (error) {
+      if (begun || !isMissingFile(error)) throw toDiskError(`read content ${hash}`, error)
+    }
+  }
+  throw missingContents([hash])
+}
+
+interface UploadSweep {
+  readonly env: Environment
+  readonly layout: Layout
+  readonly locks: ReturnType<typeof createHashLocks>
+  readonly isHeld: (hash: BlobHash) => boolean
+  readonly olderThanMs: number
+}
+
+async function removeUploads(
+  { env, layout, locks, isHeld, olderThanMs }: UploadSweep,
+  signal: AbortSignal | undefined,
+): Promise<{ files: number; bytes: number }> {
+  const done = { files: 0, bytes: 0 }
+  for (const folder of await env.files.list(layout.uploads)) {
+    await env.turn()
+    for (const hash of (await env.files.list(join(layout.uploads, folder))).filter(isBlobHash)) {
+      if (signal?.aborted) return done
+      const file = uploadFile(layout, hash)
+      // Whoever asks for it meanwhile waits at the lock, and then marks it as used or finds that it is gone.
+      await locks.run(hash, async () => {
+        const found = await env.files.stat(file)
+        if (!found || isHeld(hash) || env.now() - found.modifiedMs < olderThanMs) return
+        if (!(await env.files.remove(file))) return
+        done.files += 1
+        done.bytes += found.bytes
+      })
+    }
+  }
+  return done
+}
+
+function remember(names: Set<BlobHash>, hash: BlobHash): void {
+  if (names.size >= knownUploads) names.clear()
+  names.add(hash)
+}
+
+function checked(hash: BlobHash): BlobHash {
+  if (isBlobHash(hash)) return hash
+  throw new GroveError('ERR_BAD_REQUEST', `${JSON.stringify(String(hash).slice(0, 80))} is not a SHA-256 in hex`)
+}

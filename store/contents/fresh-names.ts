@@ -1,0 +1,141 @@
+/**
+ * Contents that were taken into the cache lately. Their files are not forced to disk one by one: a power failure may
+ * leave one under its name with other bytes, and fronts do not hash what they send.
+ *
+ * So the names are noted first, in a file that is forced to disk; whoever starts after a crash checks what is noted, and
+ * removes what is not whole. After some minutes, when the system has written the contents by itself, they are forced to
+ * disk (which costs next to nothing by then) and the note is removed.
+ */
+
+import { join } from 'node:path'
+import { blobFile, type Layout } from '../../core/layout.ts'
+import { limits } from '../../core/limits.ts'
+import { type BlobHash, isBlobHash } from '../../core/names.ts'
+import { forEachParallel } from '../../core/parallel.ts'
+import { isMissingFile, toDiskError } from '../disk-error.ts'
+import type { Environment, FileWriter } from '../environment.ts'
+import { isContent } from './content-file.ts'
+
+/** Keeps note of what may not be on the disk yet. */
+export interface FreshNames extends AsyncDisposable {
+  /** Notes contents. To be called, and to have resolved, before they get their names in the cache. Rejects with `ERR_DATA_IO`. */
+  note(hashes: readonly BlobHash[]): Promise<void>
+  /** Forces what was noted to disk, and forgets it. */
+  flush(): Promise<void>
+}
+
+/** Names that were noted together: one file, open. */
+interface Note {
+  readonly file: string
+  readonly writer: FileWriter
+  readonly sinceMs: number
+  readonly hashes: Set<BlobHash>
+}
+
+/** Most names in one note. */
+const noteNames = 200_000
+
+/** Checks what an earlier process noted, and begins anew. Rejects with `ERR_DATA_IO`. */
+export async function openFreshNames(env: Environment, layout: Layout): Promise<FreshNames> {
+  await env.files.makeFolder(layout.fresh)
+  const old = (await env.files.list(layout.fresh)).filter((name) => /^\d{1,15}$/.test(name)).sort(byNumber)
+  for (const name of old) await checkNoted(env, layout, join(layout.fresh, name))
+  let count = Number(old.at(-1) ?? 0)
+  let open: Note | undefined
+  let line: Promise<void> = Promise.resolve()
+
+  async function begin(): Promise<Note> {
+    count += 1
+    const file = join(layout.fresh, String(count))
+    const writer = await env.files.create(file)
+    await env.files.syncFolder(layout.fresh)
+    return { file, writer, sinceMs: env.monotonic(), hashes: new Set() }
+  }
+
+  async function add(hashes: readonly BlobHash[]): Promise<void> {
+    try {
+      open ??= await begin()
+      await open.writer.write(Buffer.from(hashes.map((hash) => `${hash}\n`).join('')))
+      await open.writer.sync()
+    } catch (error) {
+      throw toDiskError('note contents of the cache', error)
+    }
+    for (const hash of hashes) open.hashes.add(hash)
+    if (env.monotonic() - open.sinceMs > limits.store.freshMs || open.hashes.size > noteNames) await end()
+  }
+
+  async function end(): Promise<void> {
+    const note = open
+    if (!note) return
+    open = undefined
+    await note.writer.close()
+    await settleNoted(env, layout, note)
+  }
+
+  /** One after the other; who fails holds up nobody. */
+  function inLine(work: () => Promise<void>): Promise<void> {
+    const done = line.then(work)
+    line = done.catch(() => {})
+    return done
+  }
+
+  return {
+    note: (hashes) => (hashes.length === 0 ? Promise.resolve() : inLine(() => add(hashes))),
+    flush: () => inLine(end),
+    // What is noted stays noted: the next start checks it, which is cheap as long as the system has it in memory.
+    [Symbol.asyncDispose]: () => inLine(async () => open?.writer.close()),
+  }
+}
+
+/** Forces the contents of a note to disk and removes the note. A content that the disk does not take goes. */
+async function settleNoted(
+  env: Environment,
+  layout: Layout,
+  { file, hashes }: Pick<Note, 'file' | 'hashes'>,
+): Promise<void> {
+  try {
+    await forEachParallel(hashes, limits.store.folderSyncs, (hash) => forceOrRemove(env, blobFile(layout, hash)))
+    await env.files.remove(file)
+  } catch (error) {
+    throw toDiskError('put contents of the cache on the disk', error)
+  }
+}
+
+async function forceOrRemove(env: Environment, file: string): Promise<void> {
+  try {
+    await env.files.syncFile(file)
+  } catch (error) {
+    if (isMissingFile(error)) return
+    await env.files.remove(file)
+    await env.files.syncFolder(join(file, '..'))
+  }
+}
+
+/** Checks every content of a note that was left behind, removes what is not whole, and then the note. */
+async function checkNoted(env: Environment, layout: Layout, file: string): Promise<void> {
+  try {
+    const hashes = new Set((await env.files.read(file)).toString('latin1').split('\n').filter(isBlobHash))
+    const folders = new Set<string>()
+    let left: number = limits.store.freshCheckedBytes
+    // The newest first: they are the likeliest to be asked for.
+    for (const hash of [...hashes].reverse()) {
+      const content = blobFile(layout, hash)
+      const bytes = (await env.files.stat(content))?.bytes
+      if (bytes === undefined) continue
+      left -= bytes
+      if (left >= 0 && (await isContent(env, content, hash))) continue
+      await env.files.remove(content)
+      hashes.delete(hash)
+      folders.add(join(content, '..'))
+    }
+    // A removal has to be on the disk before the note that would ask for it is gone.
+    for (const folder of folders) await env.files.syncFolder(folder)
+    await settleNoted(env, layout, { file, hashes })
+  } catch (error) {
+    throw toDiskError('check contents of the cache', error)
+  }
+}
+
+function byNumber(a: string, b: string): number {
+  return Number(a) - Number(b)
+}

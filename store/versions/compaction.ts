@@ -1,0 +1,110 @@
+/**
+ * Which segments of a site are written anew: those of which less than half is in use, those that are sealed with an old
+ * key, and small ones when there are many. So a site that nobody has on its disk is whole after few requests.
+ *
+ * Small ones are merged in tiers: a run of the smallest, as long as the next one is not larger than all before it
+ * twice. So a content is rewritten a few times at most until its segment is full.
+ */
+
+import { limits } from '../../core/limits.ts'
+import type { BlobHash } from '../../core/names.ts'
+import type { SiteContents } from '../contents/site-contents.ts'
+import { type Keyring, keyIdOf } from '../segments/keyring.ts'
+import type { SegmentIndex, SegmentRef } from '../segments/segment.ts'
+import { nodesOf } from '../trees/walk.ts'
+import type { VersionRecord } from './versions.ts'
+
+/** Which segments go: some because nothing in them is needed, the others because they are written anew. */
+export interface Compaction {
+  readonly drop: readonly SegmentRef[]
+  readonly rewrite: readonly SegmentRef[]
+}
+
+/** How many segments a site may have before small ones are merged: more where many are full and have to stay. */
+export function mostSegments(full: number): number {
+  return Math.max(limits.store.segments, full + 2)
+}
+
+/** Every content and node that some versions need. */
+export async function liveHashes(
+  contents: Pick<SiteContents, 'node'>,
+  versions: readonly VersionRecord[],
+  turn: () => Promise<void>,
+): Promise<Set<BlobHash>> {
+  const live = new Set<BlobHash>()
+  for (const { root } of versions)
+    for await (const { hash, files } of nodesOf(contents.node, root, (known) => live.has(known), turn)) {
+      live.add(hash)
+      for (const file of files ?? []) live.add(file.hash)
+    }
+  return live
+}
+
+/** What becomes of a site's segments when only `live` is needed. Reads all their indexes. */
+export async function planCompaction(
+  contents: Pick<SiteContents, 'index'>,
+  segments: readonly SegmentRef[],
+  live: ReadonlySet<BlobHash>,
+  keyring: Keyring | undefined,
+): Promise<Compaction> {
+  const drop: SegmentRef[] = []
+  const rewrite: SegmentRef[] = []
+  const kept: SegmentRef[] = []
+  for (const ref of segments) {
+    const index = await contents.index(ref)
+    const { total, needed } = sharesOf(index, live)
+    if (needed === 0) drop.push(ref)
+    else if (needed * 2 < total || isOldKey(index, keyring)) rewrite.push(ref)
+    else kept.push(ref)
+  }
+  return { drop, rewrite: [...rewrite, ...(await smallOnes(contents, kept, rewrite.length > 0 ? 1 : 0))] }
+}
+
+/**
+ * Small segments that should become one, when there are too many; none when there is nothing to win. `more`: segments
+ * that will be there besides.
+ */
+export async function smallOnes(
+  contents: Pick<SiteContents, 'index'>,
+  segments: readonly SegmentRef[],
+  more = 0,
+): Promise<SegmentRef[]> {
+  if (segments.length + more < limits.store.segments) return []
+  const small: { readonly ref: SegmentRef; readonly bytes: number }[] = []
+  for (const ref of segments) {
+    const bytes = contentBytes(await contents.index(ref))
+    if (bytes < limits.store.fullSegmentBytes) small.push({ ref, bytes })
+  }
+  if (segments.length + more < mostSegments(segments.length - small.length)) return []
+  small.sort((a, b) => a.bytes - b.bytes)
+  const run: SegmentRef[] = []
+  let bytes = 0
+  for (const one of small) {
+    if (run.length >= 2 && one.bytes > 2 * bytes) break
+    run.push(one.ref)
+    bytes += one.bytes
+  }
+  return run.length + more >= 2 ? run : []
+}
+
+/** Whether what a keyring seals now is sealed otherwise here. Without a keyring nothing is. */
+function isOldKey(index: SegmentIndex, keyring: Keyring | undefined): boolean {
+  return keyring !== undefined && keyIdOf(index) !== keyring.current
+}
+
+/** Bytes of a segment's frames, and of those that are needed. */
+function sharesOf(index: SegmentIndex, live: ReadonlySet<BlobHash>): { total: number; needed: number } {
+  let total = 0
+  let needed = 0
+  for (const { hash, length } of index.frames.values()) {
+    total += length
+    if (live.has(hash)) needed += length
+  }
+  return { total, needed }
+}
+
+function contentBytes({ frames }: SegmentIndex): number {
+  let sum = 0
+  for (const { bytes } of frames.values()) sum += bytes
+  return sum
+}

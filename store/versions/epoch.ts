@@ -1,0 +1,97 @@
+/**
+ * Epochs: which store is in charge of an owner's objects in a bucket. Each start of a store claims a new one, by creating
+ * an object that nobody else can create; the newest is in charge. Who was in charge before finds out when it looks, and
+ * writes no checkpoint any more. What it may still write by then lies under its own, older epoch.
+ */
+
+import { z } from 'zod'
+import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { Environment } from '../environment.ts'
+import { epochOf, objectKeys } from '../objects/keys.ts'
+import { isObjectsError } from '../objects/object-errors.ts'
+import type { Objects } from '../objects/objects.ts'
+
+/** A claim on an owner's objects. */
+export interface Epoch {
+  /** 1 and up. */
+  readonly number: number
+  /** Throws `ERR_FENCED` when a newer store has taken over, and from then on always; `ERR_OBJECTS`. */
+  check(): Promise<void>
+}
+
+/** What an epoch is claimed with. */
+export interface EpochOptions {
+  readonly objects: Objects
+  readonly env: Environment
+  readonly owner: string
+  /** Of the store that claims; for people who look into the bucket. */
+  readonly storeId: string
+}
+
+const claimSchema = z.object({ store: z.string(), atMs: z.number() })
+
+/** How many others may claim at the same moment. */
+const claimTries = 16
+
+/** Claims the next epoch of an owner's objects. Throws `ERR_OBJECTS`, `ERR_FENCED` when others are always faster. */
+export async function claimEpoch({ objects, env, owner, storeId }: EpochOptions): Promise<Epoch> {
+  for (let attempt = 0; attempt < claimTries; attempt += 1) {
+    const epochs = await epochsOf(objects, owner)
+    const number = (epochs.at(-1) ?? 0) + 1
+    // The random part makes equal claims different: so the second of two is told that the key is taken.
+    const claim = { store: storeId, atMs: env.now(), claim: env.randomBytes(16).toString('hex') }
+    if (!(await created(objects, objectKeys.epoch(owner, number), JSON.stringify(claim)))) continue
+    const old = epochs.slice(0, -limits.store.epochsKept)
+    if (old.length > 0) await objects.remove(old.map((epoch) => objectKeys.epoch(owner, epoch)))
+    return openEpoch(objects, owner, number)
+  }
+  throw new GroveError('ERR_FENCED', `others always claim ${objects.name} first`, { hint: 'stop all but one store' })
+}
+
+function openEpoch(objects: Objects, owner: string, number: number): Epoch {
+  let fencedBy: number | undefined
+  return {
+    number,
+    async check() {
+      fencedBy ??= (await epochsOf(objects, owner)).findLast((epoch) => epoch > number)
+      if (fencedBy !== undefined) throw await fenced(objects, owner, number, fencedBy)
+    },
+  }
+}
+
+async function created(objects: Objects, key: string, text: string): Promise<boolean> {
+  try {
+    await objects.create(key, { bytes: Buffer.from(text) })
+    return true
+  } catch (error) {
+    if (isObjectsError(error, 'taken')) return false
+    throw error
+  }
+}
+
+/** Oldest first. */
+async function epochsOf(objects: Objects, owner: string): Promise<number[]> {
+  const epochs: number[] = []
+  for await (const { key } of objects.list(objectKeys.epochs(owner))) {
+    const epoch = epochOf(key)
+    if (epoch !== undefined) epochs.push(epoch)
+  }
+  return epochs
+}
+
+async function fenced(objects: Objects, owner: string, own: number, newer: number): Promise<GroveError> {
+  const claim = await objects
+    .read(objectKeys.epoch(owner, newer))
+    .then((bytes) => claimSchema.parse(JSON.parse(bytes.toString('utf8'))))
+    .catch(() => undefined) // Who it is helps people; that it is there is enough.
+  const by = claim ? ` by store ${claim.store} at ${new Date(claim.atMs).toISOString()}` : ''
+  return new GroveError(
+    'ERR_FENCED',
+    `${objects.name} was taken over${by}: epoch ${newer} is newer than ours, ${own}`,
+    {
+      details: { epoch: newer, own },
+      hint: 'only one grove may write to a bucket: stop one of them, or give each its own prefix',
+    },
+  )
+}

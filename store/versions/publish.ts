@@ -1,0 +1,218 @@
+/**
+ * Publishing: what is wanted, on top of what is live; contents and nodes for good; then one entry.
+ *
+ * All that the entry names is durable before it is written, so a version is there whole or not at all. What a round that
+ * came second has written is used by the next one as far as it fits, and is else left to the collector.
+ */
+
+import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { BlobHash } from '../../core/names.ts'
+import { missingContents } from '../contents/content-file.ts'
+import { localItem, nodeItem, type PackedObjects, type PackItem } from '../contents/pack.ts'
+import { objectKeys } from '../objects/keys.ts'
+import { plainBare } from '../segments/bare.ts'
+import { isBare } from '../segments/plan-segments.ts'
+import type { BareRef, SegmentRef } from '../segments/segment.ts'
+import type { Ts } from '../store.ts'
+import { buildTree, changeTree } from '../trees/change.ts'
+import { checkChange, checkFiles } from '../trees/check.ts'
+import { diffTrees } from '../trees/difference.ts'
+import type { MadeTree, ReadNode, TreeDifference, TreeFile } from '../trees/tree-file.ts'
+import { type Committed, changeOf, toSiteChange, toVersionRecord } from './entry.ts'
+import { locate, takeSent } from './locate.ts'
+import { requireDisjoint } from './rebase.ts'
+import type { Prepared } from './site-log.ts'
+import type { SiteParts } from './site-parts.ts'
+import type { Published, PublishInput, VersionRecord } from './versions.ts'
+
+/** What a publish comes to on the present live version. */
+interface Target {
+  readonly made: MadeTree
+  /** From the live tree to it. */
+  readonly difference: TreeDifference
+  readonly rebased: boolean
+}
+
+/** What all rounds of one publish have written. */
+interface Written {
+  readonly segments: SegmentRef[]
+  readonly bare: BareRef[]
+  /** Keeps the contents on the local disk and the objects from the collector. */
+  readonly releases: (() => void)[]
+}
+
+/** What can be said of a publish before its turn. Throws `ERR_PUBLISH_REFUSED`. */
+export function checkPublish(input: PublishInput): void {
+  if (input.message.length > limits.tree.messageChars)
+    throw new GroveError('ERR_PUBLISH_REFUSED', `message of more than ${limits.tree.messageChars} characters`)
+  if ('files' in input) checkFiles(input.files)
+}
+
+/** Publishes; see {@link SiteVersions.publish}. `changed` is called with every new state of the log. */
+export async function publish(parts: SiteParts, input: PublishInput, changed: () => void): Promise<Published> {
+  const { log, blobs } = parts
+  const written: Written = { segments: [], bare: [], releases: [] }
+  try {
+    const done = await log.change(input, () => {
+      changed()
+      return prepare(parts, input, written)
+    })
+    changed()
+    if (!done) return unchanged(log.state.live)
+    if (!('committed' in done)) return longDone(parts, done.trimmedAt)
+    const committed = ofPublish(done.committed, input.opId)
+    await blobs.settle(committed.entry.put.map(([, hash]) => hash))
+    return {
+      record: toVersionRecord(committed),
+      unchanged: false,
+      rebased: committed.entry.rebased,
+      change: toSiteChange(committed),
+    }
+  } finally {
+    for (const release of written.releases) release()
+  }
+}
+
+/** One round: the entry that makes the version, or undefined when its tree is live already. */
+async function prepare(parts: SiteParts, input: PublishInput, written: Written): Promise<Prepared | undefined> {
+  const { live, lastVersion, versions, segments, bare } = parts.log.state
+  if (versions.length >= 2 * limits.store.versionsKept)
+    throw new GroveError('ERR_TOO_MANY', `site "${parts.name}" has ${versions.length} versions`, {
+      hint: `grove site prune ${parts.name} forgets those that nothing keeps`,
+    })
+  parts.contents.use([...segments, ...written.segments], [...bare, ...written.bare])
+  const { made, difference, rebased } = await targetOf(parts, input)
+  if (live?.root === made.root) return undefined
+  const needed = await writeNew(parts, { made, difference, version: lastVersion + 1 }, written)
+  const { message, atMs } = input
+  const entry = {
+    format: 2,
+    kind: 'publish',
+    atMs,
+    version: lastVersion + 1,
+    parent: live?.version,
+    root: made.root,
+    message,
+    files: made.files,
+    bytes: made.bytes,
+    rebased,
+    ...needed,
+    ...changeOf(difference),
+  } as const
+  const { added, changed, removed } = difference
+  const counts = { added: added.length, changed: changed.length, removed: removed.length }
+  const audit = { act: 'publish', version: entry.version, ...counts, ...(rebased && { rebased }) } as const
+  return { entry, audit }
+}
+
+/** The tree that is wanted. Throws `ERR_PUBLISH_CONFLICT`, `ERR_PUBLISH_REFUSED`, `ERR_VERSION_UNKNOWN`. */
+async function targetOf(parts: SiteParts, input: PublishInput): Promise<Target> {
+  const { env, contents, log } = parts
+  const { live } = log.state
+  const read = contents.node
+  if ('files' in input) {
+    const made = await buildTree(input.files, env.turn)
+    return { made, difference: await diffTrees(over(made, read), live?.root, made.root, env.turn), rebased: false }
+  }
+  const rebased = input.base !== (live?.version ?? 0)
+  if (rebased) {
+    const base = baseOf(parts, input.base)
+    const theirs = await diffTrees(read, base?.root, live?.root, env.turn)
+    requireDisjoint(theirs, input.change, { site: parts.name, base: input.base, live: live?.version })
+  }
+  await checkChange(read, live?.root, input.change, env.turn)
+  const made = await changeTree(read, live?.root, input.change, env.turn)
+  return { made, difference: await diffTrees(over(made, read), live?.root, made.root, env.turn), rebased }
+}
+
+function baseOf({ log, name }: SiteParts, base: number): VersionRecord | undefined {
+  if (base === 0) return undefined
+  const found = log.state.versions.find(({ version }) => version === base)
+  if (found) return found
+  throw new GroveError(
+    'ERR_VERSION_UNKNOWN',
+    `site "${name}" has no version ${base} any more, which the change was made from`,
+    {
+      hint: 'publish again from the version that is live now',
+    },
+  )
+}
+
+/** Nodes of a tree that was made just now, and those of the store. */
+function over({ nodes }: MadeTree, read: ReadNode): ReadNode {
+  return async (hash) => nodes.get(hash) ?? read(hash)
+}
+
+/** Writes what is new in a version for good, and answers the objects that the version needs beside the site's. */
+async function writeNew(
+  parts: SiteParts,
+  { made, difference, version }: Pick<Target, 'made' | 'difference'> & { readonly version: number },
+  written: Written,
+): Promise<{ segments: SegmentRef[]; bare: BareRef[] }> {
+  const { blobs, contents, log } = parts
+  const files = [...difference.added, ...difference.changed]
+  written.releases.push(blobs.hold(files.map(({ hash }) => hash)))
+  const items: PackItem[] = await contentItems(parts, files, written)
+  for (const [hash, bytes] of made.nodes) if (!(await contents.find(hash))) items.push(nodeItem(hash, bytes))
+  if (items.length > 0) take(written, await contents.pack({ items, lo: version, hi: version }))
+  const { segments, bare } = log.state
+  contents.use([...segments, ...written.segments], [...bare, ...written.bare])
+  return neededOf(parts, [...files.map(({ hash }) => hash), ...made.nodes.keys()], written)
+}
+
+/** The contents that are in no object yet. Throws `ERR_BLOB_MISSING`, `ERR_PUBLISH_REFUSED`. */
+async function contentItems(parts: SiteParts, files: readonly TreeFile[], written: Written): Promise<PackItem[]> {
+  const { blobs, owner, name } = parts
+  const { local, sent, missing } = await locate(parts, files)
+  if (missing.length > 0) throw missingContents(missing)
+  if (sent.length === 0) return local.map((file) => localItem(parts, file))
+  written.releases.push(await blobs.reservations.reserve(sent.map(({ hash }) => objectKeys.large(owner, name, hash))))
+  const wrong = await takeSent(parts, sent)
+  if (wrong.length > 0) throw missingContents(wrong)
+  // What is too large for a segment is an object already, and was read and checked just now.
+  for (const { hash, bytes } of sent) if (isBare(bytes)) written.bare.push(plainBare(hash, bytes))
+  return [...local, ...sent.filter(({ bytes }) => !isBare(bytes))].map((file) => localItem(parts, file))
+}
+
+function take(written: Written, { segments, bare, release }: PackedObjects): void {
+  written.segments.push(...segments)
+  written.bare.push(...bare)
+  written.releases.push(release)
+}
+
+/** Those of the objects that were written which hold something of a version. */
+async function neededOf(
+  { contents }: SiteParts,
+  hashes: readonly BlobHash[],
+  written: Written,
+): Promise<{ segments: SegmentRef[]; bare: BareRef[] }> {
+  const ids = new Set<BlobHash>()
+  if (written.segments.length + written.bare.length > 0)
+    for (const hash of hashes) {
+      const place = await contents.find(hash)
+      if (place) ids.add(place.kind === 'large' ? place.ref.id : place.head.ref.id)
+    }
+  const isNeeded = ({ id }: { readonly id: BlobHash }) => ids.has(id)
+  return { segments: written.segments.filter(isNeeded), bare: written.bare.filter(isNeeded) }
+}
+
+function unchanged(live: VersionRecord | undefined): Published {
+  if (!live) throw new GroveError('ERR_INTERNAL', 'a tree that is live, and no version that is')
+  return { record: live, unchanged: true, rebased: false, change: undefined }
+}
+
+/** A publish so long ago that its entry was trimmed: what is left of it is its version. */
+function longDone({ log, name }: SiteParts, ts: Ts): Published {
+  const record = log.state.versions.find((candidate) => candidate.ts === ts)
+  if (record) return { record, unchanged: false, rebased: false, change: undefined }
+  throw new GroveError(
+    'ERR_VERSION_UNKNOWN',
+    `the version of site "${name}" that this operation made is not kept any more`,
+  )
+}
+
+function ofPublish({ entry, ...rest }: Committed, opId: string): Committed<Committed['entry'] & { kind: 'publish' }> {
+  if (entry.kind === 'publish') return { entry, ...rest }
+  throw new GroveError('ERR_BAD_REQUEST', `operation id ${opId} was used for another operation`)
+}

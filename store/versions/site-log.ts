@@ -1,0 +1,179 @@
+/** A site's log: what it says, folded into the site's state, and the one way to write to it. */
+
+import { GroveError, isGroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { SiteName } from '../../core/names.ts'
+import { openOwnLog } from '../logs/own-log.ts'
+import { justBefore } from '../logs/timestamp.ts'
+import type { Handle, Log, Store, Ts, WriteOptions } from '../store.ts'
+import { type Committed, decodeEntry, encodeEntry, type VersionEntry } from './entry.ts'
+import { afterEntry, emptySite, type SiteState } from './site-state.ts'
+import type { Act } from './versions.ts'
+
+/** What the audit log tells of an act: who did it is the entry's writer, when its time. */
+export interface AuditNote {
+  readonly act: 'publish' | 'live' | 'delete' | 'tag' | 'pin' | 'unpin' | 'prune'
+  readonly version?: number | undefined
+  /** Of a pin. */
+  readonly name?: string
+  /** How many paths. */
+  readonly added?: number
+  readonly changed?: number
+  readonly removed?: number
+  readonly rebased?: boolean
+  readonly pruned?: readonly number[]
+}
+
+/** An entry that is ready to be written. */
+export interface Prepared {
+  readonly entry: VersionEntry
+  /** Undefined for what nobody asked for. */
+  readonly audit?: AuditNote | undefined
+  readonly covers?: WriteOptions['covers']
+  /** What the entry covers and takes the place of. */
+  readonly trim?: { readonly from: Ts; readonly to: Ts } | undefined
+}
+
+/** What came of a change. */
+export interface Changed {
+  readonly committed: Committed
+  /** False when the operation had happened before. */
+  readonly isNew: boolean
+}
+
+/** A site's open log. `refresh` and `change` are not to run two at once. */
+export interface SiteLog {
+  readonly path: string
+  /** As of the last `refresh` or `change`. */
+  readonly state: SiteState
+  /** Takes in what was written since. Throws `ERR_DATA_FORMAT`. */
+  refresh(): Promise<void>
+  /**
+   * Writes the entry that `build` makes of the newest state, and builds anew when another one came between. Answers the
+   * first entry when the operation has happened before, and undefined when `build` finds nothing to do. Throws
+   * `ERR_VERSION_UNKNOWN` for an operation so old that its entry was trimmed, unless `build` can tell what came of it.
+   */
+  change(
+    act: Pick<Act, 'handle' | 'opId'>,
+    build: () => Promise<Prepared | undefined>,
+  ): Promise<Changed | { readonly trimmedAt: Ts } | undefined>
+  /** The log itself, read with the host's right. */
+  readonly log: Log
+  close(): Promise<void>
+}
+
+/** Opens a site's log, and makes it when it is not there. Reads nothing yet. */
+export async function openSiteLog(
+  store: Store,
+  handle: Handle,
+  site: { readonly owner: string; readonly name: SiteName },
+): Promise<SiteLog> {
+  const path = `/sites/${site.owner}/${site.name}/versions`
+  const auditPath = `/sites/${site.owner}/${site.name}/audit`
+  const log = await openOwnLog(store, handle, path, { serialized: true })
+  let audit: Log | undefined
+  let state: SiteState = emptySite
+
+  /** Takes in what was written since, and answers the entry of a moment if it comes across it. */
+  async function follow(wanted?: Ts): Promise<Committed | undefined> {
+    try {
+      return await fold(wanted)
+    } catch (error) {
+      // Somebody else has merged what was not read here yet: begin with what stands for it.
+      if (!isGroveError(error, 'ERR_TRIMMED') || state.head === undefined) throw error
+      state = emptySite
+      return fold(wanted)
+    }
+  }
+
+  async function fold(wanted: Ts | undefined): Promise<Committed | undefined> {
+    let after = state.head
+    if (after === undefined) {
+      const { trimmed } = await log.stat()
+      after = trimmed && justBefore(trimmed.cover)
+    }
+    let found: Committed | undefined
+    for await (const entry of log.read(after === undefined ? {} : { after })) {
+      const committed = decodeEntry(entry)
+      state = afterEntry(state, committed)
+      if (committed.ts === wanted) found = committed
+    }
+    return found
+  }
+
+  async function write({ handle: own, opId }: Pick<Act, 'handle' | 'opId'>, prepared: Prepared): Promise<Ts> {
+    const { entry, covers, trim } = prepared
+    audit ??= await openOwnLog(store, handle, auditPath)
+    const logs = own === undefined ? { log, audit } : await openBoth(store, own, path, auditPath)
+    try {
+      const transaction = await store.begin(logs.log, logs.audit)
+      transaction.write(logs.log, encodeEntry(entry), { expect: state.head, ...(covers && { covers }) })
+      if (prepared.audit) transaction.write(logs.audit, Buffer.from(JSON.stringify(prepared.audit)))
+      if (trim) transaction.trim(logs.log, trim.from, trim.to)
+      return await transaction.commit(opId === undefined ? {} : { opId })
+    } finally {
+      if (logs.log !== log) await Promise.all([logs.log.close(), logs.audit.close()])
+    }
+  }
+
+  return {
+    path,
+    log,
+    get state() {
+      return state
+    },
+    async refresh() {
+      await follow()
+    },
+    async change(act, build) {
+      for (let attempt = 0; ; attempt += 1) {
+        await follow()
+        const first = act.opId === undefined ? undefined : await store.lookup(handle, path, act.opId)
+        if (first !== undefined) {
+          const committed = await entryAt(log, first)
+          return committed ? { committed, isNew: false } : { trimmedAt: first }
+        }
+        const prepared = await build()
+        if (!prepared) return undefined
+        try {
+          const ts = await write(act, prepared)
+          // Read back rather than assumed: had the same operation come by another way just now, `ts` is that one's.
+          const committed = (await follow(ts)) ?? (await entryAt(log, ts))
+          if (committed) return { committed, isNew: true }
+          throw new GroveError('ERR_NOT_FOUND', `${path} has no entry ${ts}`)
+        } catch (error) {
+          if (!isGroveError(error, 'ERR_CONFLICT') || attempt >= limits.store.conflictRetries) throw error
+        }
+      }
+    },
+    async close() {
+      await audit?.close()
+      await log.close()
+    },
+  }
+}
+
+async function openBoth(
+  store: Store,
+  handle: Handle,
+  path: string,
+  auditPath: string,
+): Promise<{ log: Log; audit: Log }> {
+  const log = await store.open(handle, path)
+  try {
+    return { log, audit: await store.open(handle, auditPath) }
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}
+
+/** The entry that was committed at a moment; undefined when it was trimmed. */
+async function entryAt(log: Log, ts: Ts): Promise<Committed | undefined> {
+  try {
+    for await (const entry of log.read({ after: justBefore(ts), upto: ts })) return decodeEntry(entry)
+  } catch (error) {
+    if (!isGroveError(error, 'ERR_TRIMMED')) throw error
+  }
+  return undefined
+}
