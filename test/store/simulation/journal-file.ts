@@ -40,16 +40,16 @@ export function openJournalFile(disk: Disk, inode: Inode, steps: CommitSteps = d
       if (inode.writes === seenWrites) return []
       const content = disk.read(inode)
       const frames: Change[][] = []
-      const from = end
-      for (let frame = frameAt(content, end, checksum); frame; frame = frameAt(content, end, checksum)) {
+      let found = { end, checksum }
+      for (let frame = frameAt(content, found); frame; frame = frameAt(content, found)) {
         frames.push(frame.changes)
-        end = frame.end
-        checksum = frame.checksum
+        found = frame
       }
       if (frames.length > 0) {
-        disk.write(inode, from, content.subarray(from, end))
+        disk.write(inode, end, content.subarray(end, found.end))
         disk.sync(inode)
       }
+      ;({ end, checksum } = found)
       seenWrites = inode.writes
       return frames
     },
@@ -77,7 +77,7 @@ export function openJournalFile(disk: Disk, inode: Inode, steps: CommitSteps = d
   }
 }
 
-function frameAt(content: Buffer, offset: number, before: number) {
+function frameAt(content: Buffer, { end: offset, checksum: before }: { end: number; checksum: number }) {
   if (offset + headBytes > content.length) return undefined
   const start = offset + headBytes
   const end = start + content.readUInt32LE(offset)

@@ -80,9 +80,7 @@ export function openJournalRecords(disk: Disk, file: string, options: JournalOpt
 
   const entriesOf = (logId: number) => state.entries.get(logId) ?? []
   return {
-    get storeId() {
-      return state.storeId
-    },
+    storeId: state.storeId,
     transact,
     read(run) {
       refresh()

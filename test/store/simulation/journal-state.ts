@@ -46,6 +46,7 @@ export function emptyState(): JournalState {
   }
 }
 
+const anonymous = { opId: undefined }
 const absent = { maxBytes: undefined, maxWrites: undefined, revokedSeq: undefined }
 
 /** Makes one change. */
@@ -70,7 +71,7 @@ export function applyChange(state: JournalState, change: Change): void {
       addLog(state, change.path, change.serialized)
       return
     case 'entry':
-      addEntry(state, change.log, { opId: undefined, ...change.entry, data: Buffer.from(change.data, 'base64') })
+      addEntry(state, change.log, { ...anonymous, ...change.entry, data: Buffer.from(change.data, 'base64') })
       return
     case 'trim':
       trim(state, change)
@@ -110,13 +111,14 @@ function addEntry(state: JournalState, log: number, entry: EntryRecord): void {
 function trim(state: JournalState, { log, from, to, cover }: Extract<Change, { kind: 'trim' }>): void {
   const entries = state.entries.get(log) ?? []
   const gone = entries.filter(({ seq }) => seq >= from && seq < to)
+  const newest = gone.at(-1)?.seq ?? 0
   state.entries.set(
     log,
     entries.filter((entry) => !gone.includes(entry)),
   )
   for (const [path, record] of state.logs) {
     if (record.id !== log) continue
-    const trimmedSeq = Math.max(record.trimmedSeq, to - 1)
+    const trimmedSeq = Math.max(record.trimmedSeq, newest)
     state.logs.set(path, { ...record, trimmedSeq, coverSeq: cover })
   }
 }
