@@ -22,6 +22,7 @@ export interface Asked {
   readonly method: string
   readonly path: string
   readonly body: Buffer
+  readonly authorization?: string | undefined
 }
 
 /** A publish of what changed, the only kind that the command line sends. */
@@ -60,7 +61,8 @@ export async function startAdmin(t: Test, data: string, answers: Record<string, 
     } catch {
       return // The client went away midway.
     }
-    const ask = { method: request.method ?? '', path: request.url ?? '', body: Buffer.concat(chunks) }
+    const { method = '', url: path = '', headers } = request
+    const ask: Asked = { method, path, body: Buffer.concat(chunks), authorization: headers.authorization }
     asked.push(ask)
     if (asked.length > state.killAfter) {
       state.killAfter = Number.POSITIVE_INFINITY

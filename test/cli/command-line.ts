@@ -17,10 +17,12 @@ export interface RunOptions {
   readonly input?: string
   /** Keys that are pressed, one by one, whenever a prompt has been written; makes all streams terminals. */
   readonly keys?: readonly string[]
+  /** Variables of the environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Runs `grove` with these arguments. */
-export async function grove(args: readonly string[], { cwd, input, keys }: RunOptions): Promise<Ran> {
+export async function grove(args: readonly string[], { cwd, input, keys, env = {} }: RunOptions): Promise<Ran> {
   const isTTY = keys !== undefined
   const left = [...(keys ?? [])]
   const stdin: Readable & { isTTY?: boolean } = isTTY
@@ -36,6 +38,7 @@ export async function grove(args: readonly string[], { cwd, input, keys }: RunOp
     })
   const terminal = {
     cwd,
+    env,
     stdin: Object.assign(stdin, { isTTY, setRawMode: () => {} }),
     stdout: collect('out'),
     stderr: collect('err'),
