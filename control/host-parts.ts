@@ -8,6 +8,7 @@ import type { Config } from '../core/config.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
 import { type Blobs, openBlobs } from '../store/blobs.ts'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
+import { nodeEnvironment } from '../store/environment-node.ts'
 import type { Store } from '../store/store.ts'
 import { openDataFolder } from './data-folder.ts'
 import { type Keys, openKeys } from './keys.ts'
@@ -44,7 +45,7 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
   const layout = layoutOf(config.data)
   await openDataFolder(layout)
   // The store comes first: its lock keeps a second process away from all the rest.
-  const store = stack.use(await openSqliteStore(layout.database, { now }))
+  const store = stack.use(await openSqliteStore(layout.database, { env: { ...nodeEnvironment, now } }))
   await refuseLostStore(store, layout)
   const blobs = await openBlobs(layout)
   const registry = stack.use(await SiteRegistry.open({ store, blobs, config, now }))

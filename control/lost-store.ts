@@ -9,12 +9,14 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GroveError } from '../core/errors.ts'
 import type { Layout } from '../core/layout.ts'
+import { grantsLogPath } from '../store/grants/grant-changes.ts'
 import type { Store } from '../store/store.ts'
 
 /** Throws `ERR_DATA_FORMAT` when a store has never been written to and there are contents. Call it before either is changed. */
 export async function refuseLostStore(store: Store, layout: Layout): Promise<void> {
   const logs = await store.list(store.root, '/')
-  if (logs.length > 0 || !(await hasFiles(layout.blobs))) return
+  // The log of grants is as old as the store.
+  if (logs.some((path) => path !== grantsLogPath) || !(await hasFiles(layout.blobs))) return
   throw new GroveError('ERR_DATA_FORMAT', `${layout.blobs} has contents, but ${layout.database} is new`, {
     hint: `restore ${layout.database} from a backup, or start with an empty data folder`,
   })

@@ -6,40 +6,66 @@
  * file in this process: closing any descriptor of it would give the lock up.
  */
 
-import { randomBytes } from 'node:crypto'
-import { open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { GroveError } from '../../core/errors.ts'
-import { makeFolder, syncFolder, toDiskError } from '../durable.ts'
+import { toDiskError } from '../disk-error.ts'
+import type { Files } from '../environment.ts'
+import { sumOf } from './row-sum.ts'
+import type { StoreSeed } from './store-seed.ts'
 
 /** `Grov`: says in the file's header whose it is. */
 const applicationId = 0x47726f76
-const schemaVersion = 1
+const schemaVersion = 2
 
+/** Bits of a moment in an entry's id; those above are its log's. */
+export const seqBits = 40
+
+/** A `sum` is the checksum of its row (row-sum.ts): SQLite itself does not notice when the disk changes a value. */
 const schema = `
   CREATE TABLE store (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     id TEXT NOT NULL,
-    handle_key BLOB NOT NULL,
-    last_seq INTEGER NOT NULL
+    last_seq INTEGER NOT NULL CHECK (last_seq < 1 << ${seqBits}),
+    epoch INTEGER NOT NULL,
+    sum INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE keys (
+    kid TEXT PRIMARY KEY,
+    key BLOB NOT NULL,
+    made_at_ms INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE logs (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY CHECK (id < 1 << ${63 - seqBits}),
     path TEXT NOT NULL UNIQUE,
-    serialized INTEGER NOT NULL
+    serialized INTEGER NOT NULL,
+    trimmed_seq INTEGER NOT NULL,
+    cover_seq INTEGER NOT NULL,
+    sum INTEGER NOT NULL
   ) STRICT;
+  -- The id of an entry is its log and its moment, so that a log is one stretch of one tree: an append changes one page.
   CREATE TABLE entries (
-    log INTEGER NOT NULL REFERENCES logs (id),
-    seq INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY,
+    sum INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    lo INTEGER NOT NULL,
+    hi INTEGER NOT NULL,
     writer TEXT NOT NULL,
     op_id TEXT,
+    after TEXT,
     data BLOB NOT NULL
   ) STRICT;
-  CREATE UNIQUE INDEX entries_by_seq ON entries (log, seq);
-  CREATE UNIQUE INDEX entries_by_op ON entries (log, op_id) WHERE op_id IS NOT NULL;
+  -- Apart from the entries, which they outlive for a while.
+  CREATE TABLE ops (
+    log INTEGER NOT NULL,
+    op_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (log, op_id)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE grants (
-    id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     parent TEXT NOT NULL,
     path TEXT NOT NULL,
     until_ms INTEGER NOT NULL,
@@ -47,8 +73,17 @@ const schema = `
     may_write INTEGER NOT NULL,
     may_grant INTEGER NOT NULL,
     label TEXT NOT NULL,
-    revoked_seq INTEGER
+    made_at_ms INTEGER NOT NULL,
+    max_bytes INTEGER,
+    max_writes INTEGER,
+    used_bytes INTEGER NOT NULL,
+    used_writes INTEGER NOT NULL,
+    revoked_seq INTEGER,
+    -- Of all but what was used.
+    sum INTEGER NOT NULL
   ) STRICT;
+  CREATE INDEX grants_by_parent ON grants (parent);
+  CREATE INDEX grants_by_path ON grants (path);
 `
 
 /** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */
@@ -64,15 +99,15 @@ export function sqliteCodeOf(thrown: unknown): number | undefined {
  * The database of a file, made when it is not there. Throws `ERR_DATA_LOCKED` when another process has it,
  * `ERR_DATA_FORMAT` when it is not a store of this version, `ERR_DATA_IO` when the disk or the file system fails.
  */
-export async function openDatabase(file: string): Promise<DatabaseSync> {
+export async function openDatabase(file: string, files: Files, seed: StoreSeed): Promise<DatabaseSync> {
   let database: DatabaseSync | undefined
   try {
-    await makeFile(file)
+    await makeFile(file, files)
     database = new DatabaseSync(file, { timeout: 0 })
     setPragma(database, 'locking_mode', 'EXCLUSIVE', 'exclusive')
     const isNew = isNewStore(database, file)
     makeDurable(database)
-    if (isNew) makeTables(database)
+    if (isNew) makeTables(database, seed)
     return database
   } catch (error) {
     database?.close()
@@ -81,16 +116,25 @@ export async function openDatabase(file: string): Promise<DatabaseSync> {
 }
 
 /** Makes the file with its mode before SQLite would make it with another. Never opens one that is there: see above. */
-async function makeFile(file: string): Promise<void> {
+async function makeFile(file: string, files: Files): Promise<void> {
   const folder = dirname(file)
-  await makeFolder(folder)
+  await makeFolder(resolve(folder), files)
   try {
-    const made = await open(file, 'wx', 0o600)
+    const made = await files.create(file)
     await made.close()
-    await syncFolder(folder)
+    await files.syncFolder(folder)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
+}
+
+/** Makes a folder and those above it. Each new one is a name in the one above, which has to survive a power failure. */
+async function makeFolder(folder: string, files: Files): Promise<void> {
+  if (await files.stat(folder)) return
+  const above = dirname(folder)
+  if (above !== folder) await makeFolder(above, files)
+  await files.makeFolder(folder)
+  await files.syncFolder(above)
 }
 
 /**
@@ -109,7 +153,10 @@ function isNewStore(database: DatabaseSync, file: string): boolean {
     throw new GroveError('ERR_DATA_FORMAT', `${file} is a database, but not a store of grove`)
   if (version === schemaVersion) return false
   throw new GroveError('ERR_DATA_FORMAT', `${file} has format ${String(version)}; this grove reads ${schemaVersion}`, {
-    hint: 'use the version of grove that wrote it, or a newer one',
+    hint:
+      typeof version === 'number' && version < schemaVersion
+        ? 'begin with a new data folder and publish its sites again: no released grove wrote this format'
+        : 'use the version of grove that wrote it, or a newer one',
   })
 }
 
@@ -123,15 +170,18 @@ function makeDurable(database: DatabaseSync): void {
   // macOS answers an fsync before the disk has it, unless it is asked for more.
   setPragma(database, 'fullfsync', 'ON', 1)
   setPragma(database, 'checkpoint_fullfsync', 'ON', 1)
+  // SQLite says nothing when a checkpoint of its own fails to reach the disk; the driver makes them and listens.
+  setPragma(database, 'wal_autocheckpoint', '0', 0)
 }
 
 /** Makes the tables in one transaction: a kill in the middle leaves an empty file, which is new again. */
-function makeTables(database: DatabaseSync): void {
+function makeTables(database: DatabaseSync, { storeId, key }: StoreSeed): void {
   database.exec('BEGIN IMMEDIATE')
   database.exec(`${schema} PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${schemaVersion};`)
   database
-    .prepare('INSERT INTO store (one, id, handle_key, last_seq) VALUES (1, ?, ?, 0)')
-    .run(randomBytes(8).toString('hex'), randomBytes(32))
+    .prepare('INSERT INTO store (one, id, last_seq, epoch, sum) VALUES (1, ?, 0, 0, ?)')
+    .run(storeId, sumOf([storeId, 0, 0]))
+  database.prepare('INSERT INTO keys (kid, key, made_at_ms) VALUES (?, ?, ?)').run(key.kid, key.key, key.madeAtMs)
   database.exec('COMMIT')
 }
 

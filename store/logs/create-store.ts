@@ -1,133 +1,177 @@
-/** Makes a store out of a driver's records: the rules that all drivers share. */
+/** Makes a store out of an engine: what callers hold, on this side of whatever the engine runs in. */
 
-import { randomBytes } from 'node:crypto'
-import { GroveError } from '../../core/errors.ts'
-import { randomId } from '../../core/ids.ts'
-import { limits } from '../../core/limits.ts'
-import { chainOf, namedGrant, refusal, requireChild, requireRevoker, requireRight } from '../grants/grants.ts'
-import { handleOf, rootGrantId } from '../grants/handle.ts'
-import type { GrantOptions, Handle, Store } from '../store.ts'
-import { requireOpId } from './append.ts'
+import { GroveError, isGroveError } from '../../core/errors.ts'
+import type { Environment } from '../environment.ts'
+import { nodeEnvironment } from '../environment-node.ts'
+import { denied } from '../grants/denial.ts'
+import { narrow } from '../grants/handle.ts'
+import type { GrantId, Handle, Store } from '../store.ts'
+import { createCaller } from './caller.ts'
+import { openEngine } from './engine.ts'
+import { createFeeds } from './feed.ts'
 import { openLog } from './open-log.ts'
 import type { OpenStore } from './open-store.ts'
-import type { LogRecord, Records } from './records.ts'
-import { toLogPath, toPrefix } from './store-path.ts'
+import { toClaim, toGrantOptions, toText } from './plain.ts'
+import type { Records } from './records.ts'
+import type { EngineLink } from './request.ts'
+import { toLogPath } from './store-path.ts'
 import { formatTs } from './timestamp.ts'
 import { beginTransaction } from './transaction.ts'
 import { createWatchers } from './watchers.ts'
+import { requireOpId } from './write-rules.ts'
 
 /** What every driver is opened with. */
 export interface StoreOptions {
-  /** The clock that ends grants, ms since the epoch. @default Date.now */
-  readonly now?: () => number
+  /** Where time and randomness come from. @default nodeEnvironment */
+  readonly env?: Environment
 }
 
-/** The store over these records; it owns them and closes them. */
-export function createStore(records: Records, options: StoreOptions = {}): Store {
-  let closed = false
-  const inside: OpenStore = {
-    records,
-    keys: { stored: records.handleKey, process: randomBytes(32) },
-    now: options.now ?? Date.now,
-    watchers: createWatchers(),
-    requireOpen() {
-      if (closed) throw new GroveError('ERR_CLOSED', 'store is closed')
-    },
-  }
+/** The store over some records, with its engine in this thread. It owns the records and closes them. */
+export function createLocalStore(records: Records, options: StoreOptions = {}): Store {
+  const { env = nodeEnvironment } = options
+  const engine = openEngine(records, { processKey: env.randomBytes(32) })
+  return createStore(
+    { hello: engine.hello, run: async (batch) => engine.run(batch), close: async () => engine.close() },
+    env,
+  )
+}
+
+/** The store over an engine. It owns the engine and ends it. */
+export function createStore(link: EngineLink, env: Environment): Store {
+  const { storeId: id, root } = link.hello
+  const inside = openInside(link, env)
+  const { caller, feeds, watchers, requireOpen } = inside
+  let closing: Promise<void> | undefined
+
   return {
-    id: records.storeId,
-    root: handleOf(rootGrantId, inside.keys),
+    id,
+    root,
     async create(handle, path, { serialized }) {
-      inside.requireOpen()
-      toLogPath(path)
-      records.transact(() => {
-        requireRight(inside, handle, 'grant', path)
-        requireRight(inside, handle, 'write', path)
-        if (records.log(path)) throw new GroveError('ERR_EXISTS', `log ${path} exists`)
-        records.addLog(path, serialized)
-      })
+      requireOpen()
+      const narrowed = narrowedTo(toText(handle), toLogPath(path))
+      await caller.call({ kind: 'create', handle: toText(handle), path, serialized: serialized === true })
+      return narrowed
+    },
+    async stat(handle, path) {
+      requireOpen()
+      return caller.call({ kind: 'stat', handle: toText(handle), path: toText(path) })
     },
     async list(handle, prefix) {
-      inside.requireOpen()
-      toPrefix(prefix)
-      return records.read(() => {
-        requireRight(inside, handle, 'read', prefix)
-        return records.logPaths(prefix)
-      })
+      requireOpen()
+      return caller.call({ kind: 'list', handle: toText(handle), prefix: toText(prefix) })
     },
     async grant(handle, grantOptions) {
-      inside.requireOpen()
-      return addGrant(inside, handle, grantOptions)
+      requireOpen()
+      const newId = env.randomBytes(16).toString('base64url') as GrantId
+      return caller.call({ kind: 'grant', handle: toText(handle), options: toGrantOptions(grantOptions), id: newId })
+    },
+    async grants(handle, prefix) {
+      requireOpen()
+      return caller.call({ kind: 'grants', handle: toText(handle), prefix: toText(prefix) })
+    },
+    async show(handle, target) {
+      requireOpen()
+      return caller.call({ kind: 'show', handle: toText(handle), target: toText<Handle | GrantId>(target) })
+    },
+    async whoami(handle) {
+      requireOpen()
+      return caller.call({ kind: 'whoami', handle: toText(handle) })
     },
     async revoke(handle, target) {
-      inside.requireOpen()
-      return formatTs(records.storeId, revoke(inside, handle, target))
+      requireOpen()
+      const { seq, revoked } = await caller.call({
+        kind: 'revoke',
+        handle: toText(handle),
+        target: toText<Handle | GrantId>(target),
+      })
+      return { ts: formatTs(id, seq), revoked }
+    },
+    async check(handle, right, path, claim) {
+      requireOpen()
+      return caller.call({
+        kind: 'check',
+        handle: toText(handle),
+        right: toText(right),
+        path: toText(path),
+        claim: toClaim(claim),
+      })
+    },
+    async charge(handle, path, claim) {
+      requireOpen()
+      return caller.call({ kind: 'charge', handle: toText(handle), path: toText(path), claim: toClaim(claim) })
     },
     async open(handle, path) {
-      inside.requireOpen()
-      toLogPath(path)
-      return openLog(inside, handle, findLog(inside, handle, path))
+      requireOpen()
+      return openLog(inside, toText(handle), toLogPath(path))
     },
     async begin(...logs) {
-      inside.requireOpen()
+      requireOpen()
       return beginTransaction(inside, logs)
     },
     async lookup(handle, path, opId) {
-      inside.requireOpen()
+      requireOpen()
       requireOpId(opId)
-      const seq = records.read(() => records.seqOfOp(findLog(inside, handle, toLogPath(path)).id, opId))
-      return seq === undefined ? undefined : formatTs(records.storeId, seq)
+      const seq = await caller.call({ kind: 'lookup', handle: toText(handle), path: toText(path), opId })
+      return seq === undefined ? undefined : formatTs(id, seq)
     },
-    async [Symbol.asyncDispose]() {
-      if (closed) return
-      closed = true
-      inside.watchers.wakeAll()
-      records.close()
+    async rotateKeys(handle) {
+      requireOpen()
+      return caller.call({ kind: 'rotateKeys', handle: toText(handle), key: new Uint8Array(env.randomBytes(32)) })
+    },
+    async dropKeys(handle) {
+      requireOpen()
+      return caller.call({ kind: 'dropKeys', handle: toText(handle) })
+    },
+    async copyTo(handle, file) {
+      requireOpen()
+      await caller.call({ kind: 'copyTo', handle: toText(handle), file: toText(file) })
+    },
+    [Symbol.asyncDispose]() {
+      if (!closing) {
+        closing = caller.close()
+        inside.end()
+        watchers.stop()
+        feeds.wakeAll()
+      }
+      return closing
     },
   }
 }
 
-/** A log's record, for whoever may read or write it. Rights come first: what exists is not told to others. */
-function findLog(inside: OpenStore, handle: Handle, path: string): LogRecord {
-  return inside.records.read(() => {
-    const chain = chainOf(inside, handle)
-    requireRight(inside, handle, refusal(chain, 'read', path) === 'rights' ? 'write' : 'read', path)
-    const record = inside.records.log(path)
-    if (!record) throw new GroveError('ERR_NOT_FOUND', `no log ${path}`)
-    return record
-  })
+/** The handle of a log that is about to be made. */
+function narrowedTo(handle: Handle, path: string): Handle {
+  try {
+    return narrow(handle, { path })
+  } catch (error) {
+    // The path is one, so the handle is none.
+    throw isGroveError(error, 'ERR_BAD_REQUEST') ? denied('handle', 'the text is not a handle') : error
+  }
 }
 
-function addGrant(inside: OpenStore, handle: Handle, options: GrantOptions): Handle {
-  const { path, untilMs, read = false, write = false, grant = false, label = '' } = options
-  toPrefix(path)
-  if (!Number.isSafeInteger(untilMs) || Number.isNaN(new Date(untilMs).getTime()))
-    throw new GroveError('ERR_BAD_REQUEST', `end of a grant is not a time in milliseconds: ${untilMs}`)
-  if (label.length > limits.store.labelChars)
-    throw new GroveError('ERR_TOO_LARGE', `label of more than ${limits.store.labelChars} characters`)
-  const id = randomId()
-  inside.records.transact(() => {
-    const chain = chainOf(inside, handle)
-    requireChild(chain, options)
-    const parent = chain[0].id
-    inside.records.addGrant({ id, parent, path, untilMs, read, write, grant, label, revokedSeq: undefined })
-  })
-  return handleOf(id, inside.keys)
-}
-
-function revoke(inside: OpenStore, handle: Handle, target: Handle): number {
-  const { records } = inside
-  const seq = records.transact(() => {
-    const grant = namedGrant(inside, target)
-    // Whoever ends its own grant and lost the answer may ask again.
-    if (grant.revokedSeq !== undefined && handle === target) return grant.revokedSeq
-    requireRevoker(inside, chainOf(inside, handle), grant)
-    if (grant.revokedSeq !== undefined) return grant.revokedSeq
-    const next = records.takeSeq()
-    records.revokeGrant(grant.id, next)
-    return next
-  })
-  // Watchers under the grant find out at once rather than at the next entry.
-  inside.watchers.wakeAll()
-  return seq
+function openInside(link: EngineLink, env: Environment): OpenStore & { end(): void } {
+  let isClosed = false
+  const feeds = createFeeds(link.hello.lastSeq)
+  const watchers = createWatchers(env, () => feeds.wakeAll())
+  return {
+    id: link.hello.storeId,
+    env,
+    feeds,
+    watchers,
+    caller: createCaller(link, {
+      env,
+      done(batch, answer) {
+        const before = feeds.lastSeq
+        feeds.done(batch, answer)
+        // Watchers of other logs are not woken by it, but will tell that they are this far.
+        if (feeds.lastSeq > before) watchers.tick()
+      },
+      lost: () => feeds.lost(),
+    }),
+    requireOpen() {
+      if (isClosed) throw new GroveError('ERR_CLOSED', 'store is closed')
+    },
+    end() {
+      isClosed = true
+    },
+  }
 }

@@ -1,23 +1,14 @@
 /** An open log: reads, watches and writes under one handle, whose rights are checked at each step. */
 
 import { GroveError } from '../../core/errors.ts'
-import { requireRight } from '../grants/grants.ts'
+import { limits } from '../../core/limits.ts'
 import type { Entry, Handle, Log, Ts } from '../store.ts'
-import { append, expectationOf } from './append.ts'
+import { entryOf, type LogInside, pageOf } from './log-inside.ts'
 import type { OpenStore } from './open-store.ts'
-import type { EntryRecord, LogRecord } from './records.ts'
+import { toConditions, toData, toMoments, toText } from './plain.ts'
 import { formatTs, seqOf } from './timestamp.ts'
-
-/** What a transaction needs of a log that was opened. */
-export interface LogInside {
-  readonly inside: OpenStore
-  readonly record: LogRecord
-  readonly handle: Handle
-  /** Throws `ERR_CLOSED` once the log or the store is closed. */
-  requireOpen(): void
-  /** Aborts when the log is closed. */
-  readonly closed: AbortSignal
-}
+import { watchEntries } from './watch.ts'
+import { requireOpId } from './write-rules.ts'
 
 const insides = new WeakMap<Log, LogInside>()
 
@@ -28,44 +19,71 @@ export function logInside(log: Log, inside: OpenStore): LogInside {
   throw new GroveError('ERR_BAD_REQUEST', 'the log is not an open log of this store')
 }
 
-/** Opens a log whose record was found. */
-export function openLog(inside: OpenStore, handle: Handle, record: LogRecord): Log {
-  const { records } = inside
+/** Opens a log. Throws like {@link Store.open}. */
+export async function openLog(inside: OpenStore, handle: Handle, path: string): Promise<Log> {
+  const { caller, feeds } = inside
+  const feed = feeds.enter(path)
+  const { rights } = feeds
+  try {
+    const { head, reader } = await caller.call({ kind: 'open', handle, path })
+    feed.opened(head)
+    return logOf(inside, { path, handle, feed, reader, rights })
+  } catch (error) {
+    feed.leave()
+    throw error
+  }
+}
+
+function logOf(inside: OpenStore, opened: Pick<LogInside, 'path' | 'handle' | 'feed' | 'reader' | 'rights'>): Log {
+  const { caller, feeds, id } = inside
+  const { path, handle, feed } = opened
   const closing = new AbortController()
 
   function requireOpen(): void {
     inside.requireOpen()
-    if (closing.signal.aborted) throw new GroveError('ERR_CLOSED', `log ${record.path} is closed`)
+    if (closing.signal.aborted) throw new GroveError('ERR_CLOSED', `log ${path} is closed`)
   }
 
-  const self: LogInside = { inside, record, handle, requireOpen, closed: closing.signal }
-  const seqIn = (ts: Ts) => seqOf(ts, records.storeId, records.lastSeq())
+  const self: LogInside = { ...opened, inside, requireOpen, closed: closing.signal }
+  const seqIn = (ts: Ts) => seqOf(ts, id, feeds.lastSeq)
   const log: Log = {
-    path: record.path,
+    path,
     async head() {
       requireOpen()
-      return records.read(() => {
-        requireRight(inside, handle, 'read', record.path)
-        const seq = records.head(record.id)
-        return seq === 0 ? undefined : formatTs(records.storeId, seq)
-      })
+      const seq = await caller.call({ kind: 'head', handle, path })
+      return seq === 0 ? undefined : formatTs(id, seq)
+    },
+    async stat() {
+      requireOpen()
+      return caller.call({ kind: 'stat', handle, path })
     },
     read(range = {}) {
       requireOpen()
-      const afterSeq = range.after === undefined ? 0 : seqIn(range.after)
-      const uptoSeq = range.upto === undefined ? records.lastSeq() : seqIn(range.upto)
-      return readPages(self, afterSeq, uptoSeq, range.limit ?? Number.POSITIVE_INFINITY)
+      const afterSeq = range.after === undefined ? undefined : seqIn(range.after)
+      const uptoSeq = range.upto === undefined ? feeds.lastSeq : seqIn(range.upto)
+      return readEntries(self, afterSeq, uptoSeq, range.limit ?? Number.POSITIVE_INFINITY)
     },
     watch(after, { signal }) {
       requireOpen()
-      return watchPages(self, after === undefined ? 0 : seqIn(after), signal)
+      return watchEntries(self, after === undefined ? 0 : seqIn(after), signal)
     },
     async write(data, options = {}) {
       requireOpen()
-      return append(inside, [{ log: record, handle, data, expected: expectationOf(options) }], options)
+      const { opId } = options
+      if (opId !== undefined) requireOpId(opId)
+      const part = { path, handle, data: toData(data), ...toConditions(options) }
+      const after = toMoments(options.after)
+      const { seq } = await caller.call({ kind: 'append', parts: [part], opId, after }, part.data.length)
+      return formatTs(id, seq)
+    },
+    async trim(from, to, { by }) {
+      requireOpen()
+      await caller.call({ kind: 'trim', handle, path, from: toText(from), to: toText(to), by: toText(by) })
     },
     async close() {
+      if (closing.signal.aborted) return
       closing.abort()
+      feed.leave()
     },
     [Symbol.asyncDispose]: () => log.close(),
   }
@@ -73,47 +91,21 @@ export function openLog(inside: OpenStore, handle: Handle, record: LogRecord): L
   return log
 }
 
-/** One page under the rights of this moment. */
-function pageAfter(log: LogInside, afterSeq: number, uptoSeq: number): readonly EntryRecord[] {
-  log.requireOpen()
-  const { records } = log.inside
-  return records.read(() => {
-    requireRight(log.inside, log.handle, 'read', log.record.path)
-    return records.page(log.record.id, afterSeq, uptoSeq)
-  })
-}
-
-async function* readPages(log: LogInside, afterSeq: number, uptoSeq: number, limit: number): AsyncGenerator<Entry> {
+async function* readEntries(
+  log: LogInside,
+  afterSeq: number | undefined,
+  uptoSeq: number,
+  limit: number,
+): AsyncGenerator<Entry> {
   let left = limit
-  for (let cursor = afterSeq; left > 0; ) {
-    const page = pageAfter(log, cursor, uptoSeq)
-    if (page.length === 0) return
-    for (const entry of page.slice(0, left)) yield entryOf(log.inside.records.storeId, entry)
-    left -= page.length
-    cursor = page.at(-1)?.seq ?? uptoSeq
+  // Whoever asks from the beginning gets what is kept; from then on nothing may be lost between two pages.
+  let whole = afterSeq !== undefined
+  for (let cursor = afterSeq ?? 0; left > 0; whole = true) {
+    const most = Math.min(left, limits.store.pageEntries)
+    const { entries } = await pageOf(log, { afterSeq: cursor, uptoSeq, most, whole })
+    if (entries.length === 0) return
+    for (const entry of entries) yield entryOf(log.inside.id, entry)
+    left -= entries.length
+    cursor = entries.at(-1)?.seq ?? uptoSeq
   }
-}
-
-async function* watchPages(log: LogInside, afterSeq: number, signal: AbortSignal): AsyncGenerator<Entry> {
-  const { watchers, records } = log.inside
-  const leave = watchers.enter()
-  const stop = AbortSignal.any([signal, log.closed])
-  try {
-    for (let cursor = afterSeq; !signal.aborted; ) {
-      const page = pageAfter(log, cursor, Number.MAX_SAFE_INTEGER)
-      // Nothing can be committed between the empty page and the wait: both happen in one turn of the event loop.
-      if (page.length === 0) await watchers.wait(log.record.id, stop)
-      for (const entry of page) {
-        if (signal.aborted) return
-        yield entryOf(records.storeId, entry)
-        cursor = entry.seq
-      }
-    }
-  } finally {
-    leave()
-  }
-}
-
-function entryOf(storeId: string, { seq, data, writer, opId }: EntryRecord): Entry {
-  return { ts: formatTs(storeId, seq), data, writer, opId }
 }

@@ -10,8 +10,8 @@ const pattern = /^(?:\/[A-Za-z0-9_@-][A-Za-z0-9_@.-]*)+$/
  * Throws `ERR_BAD_REQUEST`.
  */
 export function toLogPath(text: string): string {
-  if (text.length <= limits.store.pathBytes && pattern.test(text)) return text
-  throw new GroveError('ERR_BAD_REQUEST', `${JSON.stringify(text.slice(0, 200))} is not a path of a log`)
+  if (typeof text === 'string' && text.length <= limits.store.pathBytes && pattern.test(text)) return text
+  throw new GroveError('ERR_BAD_REQUEST', `${JSON.stringify(String(text).slice(0, 200))} is not a path of a log`)
 }
 
 /** The text as a path that logs lie under: like {@link toLogPath}, or `/` for all. Throws `ERR_BAD_REQUEST`. */

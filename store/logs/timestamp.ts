@@ -16,10 +16,7 @@ export function formatTs(storeId: string, seq: number): Ts {
  * than this store holds (a restored copy, for example), and going on from it would pass over entries in silence.
  */
 export function seqOf(ts: Ts, storeId: string, lastSeq: number): number {
-  const [, id, digits] = pattern.exec(ts) ?? []
-  if (id === undefined || digits === undefined)
-    throw new GroveError('ERR_BAD_REQUEST', `"${ts.slice(0, 64)}" is not a timestamp`)
-  const seq = Number(digits)
+  const { id, seq } = parse(ts)
   if (id === storeId && seq <= lastSeq) return seq
   const why = id === storeId ? `it ends at ${formatTs(storeId, lastSeq)}` : `its own id is ${storeId}`
   throw new GroveError('ERR_AFTER_NOT_VISIBLE', `timestamp ${ts} is not in this store: ${why}`)
@@ -27,8 +24,19 @@ export function seqOf(ts: Ts, storeId: string, lastSeq: number): number {
 
 /** The timestamp just before another one of the same store: a cursor from which the other is the first to be read. */
 export function justBefore(ts: Ts): Ts {
-  const [, id, digits] = pattern.exec(ts) ?? []
+  const { id, seq } = parse(ts)
+  return formatTs(id, Math.max(0, seq - 1))
+}
+
+/** The timestamp just after another one of the same store: the end of an interval in which the other is the last. */
+export function justAfter(ts: Ts): Ts {
+  const { id, seq } = parse(ts)
+  return formatTs(id, seq + 1)
+}
+
+function parse(ts: unknown): { readonly id: string; readonly seq: number } {
+  const [, id, digits] = (typeof ts === 'string' && pattern.exec(ts)) || []
   if (id === undefined || digits === undefined)
-    throw new GroveError('ERR_BAD_REQUEST', `"${ts.slice(0, 64)}" is not a timestamp`)
-  return formatTs(id, Math.max(0, Number(digits) - 1))
+    throw new GroveError('ERR_BAD_REQUEST', `${JSON.stringify(String(ts).slice(0, 64))} is not a timestamp`)
+  return { id, seq: Number(digits) }
 }

@@ -1,30 +1,35 @@
-/**
- * Wakes those who wait for a log to grow. It carries no entries: a watcher that is woken reads on from its cursor, so
- * a slow one costs no more memory than a fast one, and none can miss or see twice what another saw once.
- */
+/** The watchers of one store together: how many there are, and when the idle ones tell how far the store has come. */
 
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import type { Environment } from '../environment.ts'
 
 /** The watchers of one store. */
 export interface Watchers {
   /** Counts a watcher in; the result counts it out. Throws `ERR_TOO_MANY`. */
   enter(): () => void
-  /** Resolves at the next wake of the log, or when the signal aborts. The wait begins with the call, not later. */
-  wait(logId: number, signal: AbortSignal): Promise<void>
-  wake(logId: number): void
-  wakeAll(): void
+  /** Has all that wait woken in `limits.store.progressMs`, if there are any. */
+  tick(): void
+  /** Ends the wait for that. */
+  stop(): void
 }
 
-/** Makes the watchers of one store. */
-export function createWatchers(): Watchers {
-  const waiting = new Map<number, Set<() => void>>()
+/** Makes the watchers of one store; `wakeAll` wakes them. */
+export function createWatchers(env: Pick<Environment, 'sleep'>, wakeAll: () => void): Watchers {
+  const stopping = new AbortController()
   let count = 0
+  let ticking = false
 
-  function wake(logId: number): void {
-    const wakers = waiting.get(logId)
-    waiting.delete(logId)
-    for (const resolve of wakers ?? []) resolve()
+  async function wakeLater(): Promise<void> {
+    try {
+      await env.sleep(limits.store.progressMs, stopping.signal)
+    } catch (error) {
+      if (stopping.signal.aborted) return
+      throw error
+    } finally {
+      ticking = false
+    }
+    wakeAll()
   }
 
   return {
@@ -36,21 +41,11 @@ export function createWatchers(): Watchers {
         count -= 1
       }
     },
-    async wait(logId, signal) {
-      if (signal.aborted) return
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const wakers = waiting.get(logId) ?? new Set()
-      const stop = () => resolve()
-      waiting.set(logId, wakers.add(stop))
-      signal.addEventListener('abort', stop)
-      await promise
-      signal.removeEventListener('abort', stop)
-      wakers.delete(stop)
-      if (wakers.size === 0 && waiting.get(logId) === wakers) waiting.delete(logId)
+    tick() {
+      if (ticking || count === 0 || stopping.signal.aborted) return
+      ticking = true
+      void wakeLater()
     },
-    wake,
-    wakeAll() {
-      for (const logId of [...waiting.keys()]) wake(logId)
-    },
+    stop: () => stopping.abort(),
   }
 }

@@ -1,14 +1,14 @@
 import t from 'tap'
 import { limits } from '../../../core/limits.ts'
 import { memoryRecords } from '../../../store/drivers/memory.ts'
-import { createStore } from '../../../store/logs/create-store.ts'
+import { createLocalStore } from '../../../store/logs/create-store.ts'
 import { bytes, codeOf, eachDriver, rootLog, text } from '../fixtures/drivers.ts'
 
 t.test('a watcher that is behind holds one page, however far it is behind', async (t) => {
   const records = memoryRecords()
   let pages = 0
   let largest = 0
-  const store = createStore({
+  const store = createLocalStore({
     ...records,
     page(...range) {
       const page = records.page(...range)

@@ -17,7 +17,7 @@ t.test('a store that is opened again has everything, and goes on', async (t) => 
   const log = await rootLog(first, '/a')
   const before = await log.write(bytes('before'), { opId: 'operation-1' })
   const dead = await first.grant(first.root, { path: '/a', untilMs: Date.UTC(2100, 0), read: true })
-  const revokedAt = await first.revoke(first.root, dead)
+  const { ts: revokedAt } = await first.revoke(first.root, dead)
   await first[Symbol.asyncDispose]()
 
   const second = await openSqliteStore(file)

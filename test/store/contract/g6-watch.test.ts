@@ -1,13 +1,6 @@
 import t from 'tap'
-import type { Entry, Ts } from '../../../store/store.ts'
-import { bytes, codeOf, eachDriver, forever, rootLog, text } from '../fixtures/drivers.ts'
-
-/** Takes so many entries from a watch and ends it. */
-async function take(watch: AsyncIterable<Entry>, count: number): Promise<Entry[]> {
-  const entries: Entry[] = []
-  for await (const entry of watch) if (entries.push(entry) === count) break
-  return entries
-}
+import type { Ts } from '../../../store/store.ts'
+import { bytes, codeOf, eachDriver, forever, rootLog, take, text } from '../fixtures/drivers.ts'
 
 eachDriver(t, 'a watch has old and new entries, in order, each once, and resumes anywhere', async (t, open) => {
   const store = await open()
@@ -57,8 +50,8 @@ eachDriver(t, 'a watch ends when its signal aborts, waiting or not', async (t, o
   await log.write(bytes('2'))
   const aborting = new AbortController()
   const seen: string[] = []
-  for await (const entry of log.watch(undefined, { signal: aborting.signal })) {
-    seen.push(text(entry))
+  for await (const event of log.watch(undefined, { signal: aborting.signal })) {
+    if (event.kind === 'entry') seen.push(text(event.entry))
     if (seen.length === 1) aborting.abort()
   }
   t.same(seen, ['1'], 'in the middle of a page')

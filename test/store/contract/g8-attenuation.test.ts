@@ -68,7 +68,7 @@ eachDriver(t, 'each right allows its calls on its path, and no others', async (t
   t.equal(await codeOf(store.create(granter, '/a/c', { serialized: false })), 'none')
   t.equal(await codeOf(store.create(granter, '/a/c', { serialized: true })), 'ERR_EXISTS')
   t.equal(await codeOf(store.create(store.root, '/', { serialized: true })), 'ERR_BAD_REQUEST')
-  t.same(await store.list(store.root, '/'), ['/a', '/a/b', '/a/c', '/ab'])
+  t.same(await store.list(store.root, '/'), ['/a', '/a/b', '/a/c', '/ab', '/grants'])
 })
 
 eachDriver(t, 'a chain of grants has an end', async (t, open) => {

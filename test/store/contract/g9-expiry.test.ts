@@ -1,9 +1,9 @@
 import t from 'tap'
-import { bytes, codeOf, eachDriver, rootLog, texts } from '../fixtures/drivers.ts'
+import { bytes, clockOf, codeOf, eachDriver, rootLog, texts } from '../fixtures/drivers.ts'
 
 eachDriver(t, 'nothing is admitted from the end of a grant on', async (t, open) => {
   let nowMs = 1_000
-  const store = await open({ now: () => nowMs })
+  const store = await open({ env: clockOf(() => nowMs) })
   const root = await rootLog(store, '/a')
   const rights = { path: '/a', read: true, write: true, grant: true }
   const parent = await store.grant(store.root, { ...rights, untilMs: 5_000 })

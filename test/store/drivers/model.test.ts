@@ -4,7 +4,7 @@ import t from 'tap'
 import { openMemoryStore } from '../../../store/drivers/memory.ts'
 import { openSqliteStore } from '../../../store/drivers/sqlite.ts'
 import type { Handle, Log, Store, Ts } from '../../../store/store.ts'
-import { bytes, codeOf, text } from '../fixtures/drivers.ts'
+import { bytes, clockOf, codeOf, text } from '../fixtures/drivers.ts'
 
 // The memory driver is the model; whatever is asked of both, SQLite has to answer the same. Names that are random
 // (ids of stores and grants) are replaced by their order of appearance.
@@ -65,7 +65,7 @@ async function run(open: (now: () => number) => Promise<Store>, steps: readonly 
           await store.grant(handle(step.by), { path: step.path, untilMs: step.untilMs, ...step.rights }),
         )
       case 'revoke':
-        return seq(await store.revoke(handle(step.by), handle(step.target)))
+        return seq((await store.revoke(handle(step.by), handle(step.target))).ts)
       case 'open':
         return void logs.push(await store.open(handle(step.by), step.path))
       case 'write': {
@@ -113,8 +113,8 @@ t.test('SQLite answers what the model answers, whatever the steps', { timeout: 6
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (chosen) => {
       const steps = [...prelude, ...chosen]
-      const model = await run((now) => openMemoryStore({ now }), steps)
-      const sqlite = await run((now) => openSqliteStore(join(folder, `${++count}.db`), { now }), steps)
+      const model = await run((now) => openMemoryStore({ env: clockOf(now) }), steps)
+      const sqlite = await run((now) => openSqliteStore(join(folder, `${++count}.db`), { env: clockOf(now) }), steps)
       for (const answer of model) kinds.add(String((answer as unknown[]).slice(0, 2)))
       if (JSON.stringify(model) !== JSON.stringify(sqlite)) t.same(sqlite, model)
     }),

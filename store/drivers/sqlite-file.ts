@@ -1,0 +1,47 @@
+/** The store's file as a file: which one it is, and copies of it. */
+
+import { type BigIntStats, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { StatementSync } from 'node:sqlite'
+import { GroveError } from '../../core/errors.ts'
+
+/** What tells a file from another one that stands at the same path later; undefined when there is none. Opens nothing. */
+export function identityOf(file: string): BigIntStats | undefined {
+  return statSync(file, { bigint: true, throwIfNoEntry: false })
+}
+
+/**
+ * Writes a copy with `VACUUM INTO` and gives it its name when it is whole and on the disk. Throws `ERR_EXISTS`, SQLite's
+ * errors and the system's.
+ */
+export function copyDatabase(vacuumInto: StatementSync, target: string): void {
+  if (existsSync(target)) throw existing(target)
+  const partial = `${target}.part`
+  rmSync(partial, { force: true })
+  try {
+    // SQLite takes an empty file as a new one; this one is nobody else's to read.
+    closeSync(openSync(partial, 'wx', 0o600))
+    vacuumInto.run(partial)
+    sync(partial)
+    linkSync(partial, target)
+    sync(dirname(target))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    throw existing(target)
+  } finally {
+    rmSync(partial, { force: true })
+  }
+}
+
+function existing(target: string): GroveError {
+  return new GroveError('ERR_EXISTS', `${target} exists`, { hint: 'choose a new name for the copy' })
+}
+
+function sync(path: string): void {
+  const descriptor = openSync(path, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
