@@ -134,6 +134,8 @@ function createClient(options: S3Options, bounds: ObjectsBounds): S3Client {
     disableS3ExpressSessionAuth: true,
     followRegionRedirects: false,
     userAgentAppId: 'grove',
+    // What it has to say comes as errors.
+    logger: { trace() {}, debug() {}, info() {}, warn() {}, error() {} },
     requestHandler: {
       connectionTimeout: bounds.connectMs,
       // The waiting for answers is the patience's: it does not count the time that a reader takes.

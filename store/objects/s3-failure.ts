@@ -44,9 +44,11 @@ const deniedHint = 'the credentials need the rights to get, put, list and delete
 const bucketHint = 'look at bucket, region and endpoint in the config, and make the bucket if it is not there'
 const notS3Hint = 'look whether the endpoint in the config is that of an S3 server'
 const unreachableHint = 'look whether the endpoint in the config is right and can be reached from this machine'
-const tlsHint = 'name a file with the certificate of the issuer as roots of the store in the config'
+const issuerHint = 'name a file with the certificate of the issuer as roots of the store in the config'
+const tlsHint = 'look whether the server of the endpoint speaks TLS and has a certificate for its name'
 
-const tlsPattern = /^(CERT_|ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/
+const issuerPattern = /^(DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|CERT_UNTRUSTED)/
+const tlsPattern = /^(CERT_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH|EPROTO)/
 
 /** Reads what the client threw. */
 export function readFailure(thrown: unknown): S3Failure {
@@ -63,6 +65,8 @@ function readAnswer(status: number, code: string): S3Failure {
     const hint = deniedHints[code]
     return { ...base, isTemporary: true, reason: 'busy', hint }
   }
+  // It said yes, and the rest of what it said cannot be read: broken off, or not S3.
+  if (status >= 200 && status < 300) return { ...base, isTemporary: true, reason: 'refused', hint: notS3Hint }
   if (status === 401 || status === 403)
     return { ...base, isTemporary: false, reason: 'denied', hint: deniedHints[code] ?? deniedHint }
   const isBucket = ['NoSuchBucket', 'PermanentRedirect', 'AuthorizationHeaderMalformed', 'InvalidBucketName']
@@ -74,6 +78,7 @@ function readAnswer(status: number, code: string): S3Failure {
 /** There was no answer, or none that could be read. */
 function readSilence(code: string): S3Failure {
   const base = { status: undefined, code, said: code || 'no answer' }
+  if (issuerPattern.test(code)) return { ...base, isTemporary: false, reason: 'tls', hint: issuerHint }
   if (tlsPattern.test(code)) return { ...base, isTemporary: false, reason: 'tls', hint: tlsHint }
   // A name that is not known will not be in a moment; the resolver that did not answer (EAI_AGAIN) may.
   return { ...base, isTemporary: code !== 'ENOTFOUND', reason: 'unreachable', hint: unreachableHint }

@@ -2,14 +2,24 @@
  * A proxy for tests that stands before an S3 server and does what networks and servers do on bad days, by rules: refuses,
  * cuts, loses answers, sends half or wrong bytes, waits. It also counts what it is asked.
  *
- * It passes requests on as they are, with their Host, so signatures stay good.
+ * It passes requests on as they are, with their Host, so signatures stay good; where it takes a header away it signs
+ * anew, as a server would look that does not know the header.
  */
 
 import { once } from 'node:events'
-import { type ClientRequest, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import {
+  type ClientRequest,
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { finished } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
+import { resign } from './resign.ts'
 
 /** What kind of request it is: its method, or LIST for a GET of a bucket. */
 export type RequestKind = 'PUT' | 'GET' | 'HEAD' | 'LIST' | 'DELETE' | 'POST'
@@ -61,6 +71,8 @@ export interface FaultyProxy extends AsyncDisposable {
   readonly url: string
   /** All requests since the start or the last {@link FaultyProxy.forget}, in the order in which they came. */
   readonly seen: readonly SeenRequest[]
+  /** Most requests that were under way at one time, since then. */
+  readonly mostAtOnce: number
   /** How many of them were of a kind; of all kinds without one. */
   count(kind?: RequestKind): number
   /** Adds a rule; of several that fit a request, all happen. Answers how often it happened so far. */
@@ -79,18 +91,35 @@ interface Armed {
 
 type Seen = { -readonly [Key in keyof SeenRequest]: SeenRequest[Key] }
 
+/** What a proxy stands before, and how it looks. */
+export interface ProxyOptions {
+  /** For signing anew. */
+  readonly secretAccessKey?: string
+  /** Key and certificate in PEM: it then speaks TLS with clients. */
+  readonly tls?: { readonly key: string; readonly cert: string }
+}
+
 /** Starts a proxy before a server, `http://127.0.0.1:<port>`. */
-export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
+export async function startFaultyProxy(target: string, options: ProxyOptions = {}): Promise<FaultyProxy> {
+  const { secretAccessKey = '', tls } = options
   const authority = new URL(target)
   let armed: Armed[] = []
   let seen: Seen[] = []
-  const server = createServer((incoming, answer) => {
+  let atOnce = 0
+  let mostAtOnce = 0
+  const listener: RequestListener = (incoming, answer) => {
+    atOnce += 1
+    mostAtOnce = Math.max(mostAtOnce, atOnce)
+    answer.once('close', () => {
+      atOnce -= 1
+    })
     const asked: Seen = { ...readTarget(incoming), status: undefined }
     seen.push(asked)
     const faults = armed.filter((one) => happens(one, asked)).map(({ rule }) => rule.fault)
     // A connection that breaks on either side ends this one request; whoever asked sees it.
-    forward({ incoming, answer, faults, asked, authority }).catch(() => incoming.socket.destroy())
-  })
+    forward({ incoming, answer, faults, asked, authority, secretAccessKey }).catch(() => incoming.socket.destroy())
+  }
+  const server = tls ? createTlsServer(tls, listener) : createServer(listener)
   server.on('checkContinue', (incoming, answer) => {
     answer.writeContinue()
     server.emit('request', incoming, answer)
@@ -98,9 +127,12 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http${tls ? 's' : ''}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     get seen() {
       return seen
+    },
+    get mostAtOnce() {
+      return mostAtOnce
     },
     count: (kind) => seen.filter((one) => kind === undefined || one.kind === kind).length,
     rule(rule) {
@@ -113,6 +145,7 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
     },
     forget() {
       seen = []
+      mostAtOnce = atOnce
     },
     async [Symbol.asyncDispose]() {
       server.close()
@@ -148,15 +181,19 @@ interface Passage {
   readonly faults: readonly Fault[]
   readonly asked: Seen
   readonly authority: URL
+  readonly secretAccessKey: string
 }
 
-async function forward({ incoming, answer, faults, asked, authority }: Passage): Promise<void> {
+async function forward({ incoming, answer, faults, asked, authority, secretAccessKey }: Passage): Promise<void> {
   let headers = incoming.rawHeaders
   for (const fault of faults) {
     if (fault.do === 'delay') await pause(fault.ms)
     if (fault.do === 'cut' && fault.when === 'before') return void incoming.socket.destroy()
     if (fault.do === 'answer') return answerInstead(incoming, answer, fault, asked)
-    if (fault.do === 'strip' && fault.from === 'request') headers = without(headers, fault.header)
+    if (fault.do === 'strip' && fault.from === 'request') {
+      headers = without(headers, fault.header)
+      headers = resign({ method: incoming.method ?? '', target: incoming.url ?? '', headers, secretAccessKey })
+    }
   }
   const { hostname, port } = authority
   const onward = request({ hostname, port, method: incoming.method, path: incoming.url, headers, agent: false })

@@ -1,9 +1,7 @@
 import t from 'tap'
-import { limits } from '../../../core/limits.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { s3Objects } from '../../../store/objects/s3-objects.ts'
-import type { ObjectsBounds, S3Options } from '../../../store/objects/s3-options.ts'
-import { startFaultyProxy } from '../../services/faulty-proxy.ts'
+import type { S3Options } from '../../../store/objects/s3-options.ts'
 import { startS3 } from '../../services/s3.ts'
 import { objectsContract } from './contract.ts'
 
