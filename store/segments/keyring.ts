@@ -99,7 +99,7 @@ export function keyIdOf(sealed: { readonly seal?: Buffer | string | undefined })
 }
 
 /** A key as people keep it: 64 hex digits, or base64 of 32 bytes, white space around it. Undefined for anything else. */
-export function keyOfText(text: string): Buffer | undefined {
+export function parseKey(text: string): Buffer | undefined {
   const trimmed = text.trim()
   if (/^[0-9a-f]{64}$/i.test(trimmed)) return Buffer.from(trimmed, 'hex')
   if (/^[0-9A-Za-z+/]{43}=?$/.test(trimmed)) return Buffer.from(trimmed, 'base64')

@@ -7,6 +7,7 @@
 import { hash as digest } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 import type { BlobHash } from '../../core/names.ts'
 import type { Environment } from '../environment.ts'
 import { unpack, unpackNow } from './codec.ts'
@@ -54,6 +55,9 @@ export async function openFrame(
   keyring?: Keyring,
 ): Promise<Buffer> {
   if (bytes.length !== frame.length) throw corruptFrame(head, frame, `has ${bytes.length} bytes, not ${frame.length}`)
+  // A frame may come from a catalog that nobody has checked; room is made for what it says.
+  if (!(frame.bytes >= 0 && frame.bytes <= limits.segment.mostBytes))
+    throw corruptFrame(head, frame, `says ${frame.bytes} bytes, which no segment holds`)
   const packed = head.seal ? openSealed(head, head.seal, frame, bytes, context, keyring) : openPlain(bytes)
   if (!packed) throw corruptFrame(head, frame, 'was changed')
   const content = frame.codec === 'raw' ? packed : await unpack(packed, frame.bytes)

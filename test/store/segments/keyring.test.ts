@@ -1,6 +1,6 @@
 import t from 'tap'
 import { nodeEnvironment as env } from '../../../store/environment-node.ts'
-import { keyIdOf, keyOfText, openKeyring, unwrapKey, wrappedBytes } from '../../../store/segments/keyring.ts'
+import { keyIdOf, openKeyring, parseKey, unwrapKey, wrappedBytes } from '../../../store/segments/keyring.ts'
 import { bind } from '../../../store/segments/seal.ts'
 import { keyringOf } from './fixtures/segments.ts'
 
@@ -101,5 +101,5 @@ t.test('a key is read from hex or base64, and from nothing else', async (t) => {
     ['33 bytes', Buffer.alloc(33, 1).toString('base64'), undefined],
     ['two lines', `${bytes.toString('hex')}\n${bytes.toString('hex')}`, undefined],
   ]
-  for (const [name, text, expected] of table) t.same(keyOfText(text), expected, name)
+  for (const [name, text, expected] of table) t.same(parseKey(text), expected, name)
 })
