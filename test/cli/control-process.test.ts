@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type ControlToParent, controlToParentSchema, type ParentToControl } from '../../core/messages.ts'
+import { ask } from '../control/fixtures/ask.ts'
 import { publishOver } from '../control/fixtures/contents.ts'
 import { FakeFront } from '../control/fixtures/fake-front.ts'
-import { ask } from '../control/fixtures/running-control.ts'
 import { shortFolder } from '../control/fixtures/short-folder.ts'
 
 const entry = join(import.meta.dirname, '../../cli/control-process.ts')

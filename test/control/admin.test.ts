@@ -3,8 +3,9 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
 import { limits } from '../../core/limits.ts'
+import { ask } from './fixtures/ask.ts'
 import { filesOf, hashOf, newOpId, publishOver } from './fixtures/contents.ts'
-import { ask, runControl } from './fixtures/running-control.ts'
+import { runControl } from './fixtures/running-control.ts'
 import { shortFolder } from './fixtures/short-folder.ts'
 
 const running = await runControl({

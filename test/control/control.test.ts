@@ -5,8 +5,9 @@ import t from 'tap'
 import { GroveError } from '../../core/errors.ts'
 import { blobFile, compiledFile } from '../../core/layout.ts'
 import { openSession, type Session } from '../../core/session.ts'
+import { ask } from './fixtures/ask.ts'
 import { hashOf, publishOver } from './fixtures/contents.ts'
-import { ask, runControl } from './fixtures/running-control.ts'
+import { runControl } from './fixtures/running-control.ts'
 import { shortFolder } from './fixtures/short-folder.ts'
 
 t.test('a publish is put live on every front, and comes back after a restart', async (t) => {

@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import type { ApplyRequest } from '../../control/parent-link.ts'
 import { GroveError } from '../../core/errors.ts'
+import { ask } from './fixtures/ask.ts'
 import { publishOver } from './fixtures/contents.ts'
-import { ask, type RunningControl, runControl } from './fixtures/running-control.ts'
+import { type RunningControl, runControl } from './fixtures/running-control.ts'
 import { shortFolder } from './fixtures/short-folder.ts'
 
 /** What plugins of a config under test did: the config's module and this one share it. */
