@@ -138,7 +138,8 @@ export interface Log extends AsyncDisposable {
   /**
    * Entries with `after < ts <= upto`, oldest first, as of the call. Throws `ERR_AFTER_NOT_VISIBLE` for another store's,
    * `ERR_TRIMMED` (details: `oldest`, `cover`) when some of what was asked for is forgotten. Without `after` it begins
-   * with the oldest that is kept.
+   * with the oldest that is kept, and what is gone by then is there as the entry that stands for it; without `upto`,
+   * also when that was written after the call.
    */
   read(range?: { readonly after?: Ts; readonly upto?: Ts; readonly limit?: number }): AsyncIterable<Entry>
   /**

@@ -1,11 +1,12 @@
 /** An open log: reads, watches and writes under one handle, whose rights are checked at each step. */
 
-import { GroveError } from '../../core/errors.ts'
+import { GroveError, isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Entry, Handle, Log, Ts } from '../store.ts'
 import { entryOf, type LogInside, pageOf } from './log-inside.ts'
 import type { OpenStore } from './open-store.ts'
 import { toConditions, toData, toMoments, toText } from './plain.ts'
+import type { EntryRecord } from './records.ts'
 import { formatTs, seqOf } from './timestamp.ts'
 import { watchEntries } from './watch.ts'
 import { requireOpId } from './write-rules.ts'
@@ -60,8 +61,8 @@ function logOf(inside: OpenStore, opened: Pick<LogInside, 'path' | 'handle' | 'f
     read(range = {}) {
       requireOpen()
       const afterSeq = range.after === undefined ? undefined : seqIn(range.after)
-      const uptoSeq = range.upto === undefined ? feeds.lastSeq : seqIn(range.upto)
-      return readEntries(self, afterSeq, uptoSeq, range.limit ?? Number.POSITIVE_INFINITY)
+      const uptoSeq = range.upto === undefined ? undefined : seqIn(range.upto)
+      return readEntries(self, { afterSeq, uptoSeq, lastSeq: feeds.lastSeq }, range.limit ?? Number.POSITIVE_INFINITY)
     },
     watch(after, { signal }) {
       requireOpen()
@@ -91,20 +92,40 @@ function logOf(inside: OpenStore, opened: Pick<LogInside, 'path' | 'handle' | 'f
   return log
 }
 
-async function* readEntries(
-  log: LogInside,
-  afterSeq: number | undefined,
-  uptoSeq: number,
-  limit: number,
-): AsyncGenerator<Entry> {
+/** What a read was asked for, and the newest moment at the call. */
+interface ReadRange {
+  readonly afterSeq: number | undefined
+  readonly uptoSeq: number | undefined
+  readonly lastSeq: number
+}
+
+async function* readEntries(log: LogInside, range: ReadRange, limit: number): AsyncGenerator<Entry> {
+  const { feeds, id } = log.inside
+  let uptoSeq = range.uptoSeq ?? range.lastSeq
   let left = limit
+  let tries = 0
   // Whoever asks from the beginning gets what is kept; from then on nothing may be lost between two pages.
-  let whole = afterSeq !== undefined
-  for (let cursor = afterSeq ?? 0; left > 0; whole = true) {
-    const most = Math.min(left, limits.store.pageEntries)
-    const { entries } = await pageOf(log, { afterSeq: cursor, uptoSeq, most, whole })
+  let whole = range.afterSeq !== undefined
+
+  async function pageAfter(afterSeq: number): Promise<readonly EntryRecord[]> {
+    for (;;) {
+      try {
+        const page = await pageOf(log, { afterSeq, uptoSeq, most: Math.min(left, limits.store.pageEntries), whole })
+        return page.entries
+      } catch (error) {
+        // The oldest entries went after the call, and what stands for them is newer than it: both belong together.
+        const isMoved = !whole && range.uptoSeq === undefined && isGroveError(error, 'ERR_TRIMMED')
+        if (!isMoved || tries >= limits.store.conflictRetries) throw error
+        tries += 1
+        uptoSeq = feeds.lastSeq
+      }
+    }
+  }
+
+  for (let cursor = range.afterSeq ?? 0; left > 0; whole = true) {
+    const entries = await pageAfter(cursor)
     if (entries.length === 0) return
-    for (const entry of entries) yield entryOf(log.inside.id, entry)
+    for (const entry of entries) yield entryOf(id, entry)
     left -= entries.length
     cursor = entries.at(-1)?.seq ?? uptoSeq
   }

@@ -68,12 +68,12 @@ export function stat(step: Step, { handle, path }: Requests['stat']): LogInfo {
 }
 
 /**
- * A step of a read or a watch. Throws `ERR_TRIMMED` when it is to be whole and something after its beginning is
- * forgotten: what was there is never passed over in silence.
+ * A step of a read or a watch. Throws `ERR_TRIMMED` when something of what was asked for is forgotten: what was there is
+ * never passed over in silence. Whoever asks from the oldest on gets what stands for it, as far as that is in the range.
  */
 export function page(step: Step, { handle, path, afterSeq, uptoSeq, most, whole }: Requests['page']): Answers['page'] {
   const { log, chain } = readLog(step, handle, path)
-  if (whole && afterSeq < log.trimmedSeq) throw trimmedError(step, log)
+  if (whole ? afterSeq < log.trimmedSeq : uptoSeq < log.coverSeq) throw trimmedError(step, log)
   const entries = uptoSeq <= afterSeq ? [] : step.records.page(log.id, afterSeq, uptoSeq)
   return { entries: bounded(entries, most), reader: verified(chain) }
 }
