@@ -10,8 +10,8 @@ import { grantsLogPath } from '../store/grants/grant-changes.ts'
 import { covers } from '../store/logs/store-path.ts'
 import type { Entry, GrantId, Store, Ts } from '../store/store.ts'
 
-const auditSchema = z.looseObject({ act: z.string(), atMs: z.number() })
-const changeSchema = z.looseObject({ kind: z.enum(['grant', 'revoke']), path: z.string(), atMs: z.number() })
+const auditSchema = z.looseObject({ act: z.string() })
+const changeSchema = z.looseObject({ kind: z.enum(['grant', 'revoke']), path: z.string() })
 
 /** Something that was done, before the name of who did it is known. */
 interface Found {
@@ -58,16 +58,16 @@ async function newest(
 function actIn(entry: Entry): Found | undefined {
   const parsed = auditSchema.safeParse(jsonOf(entry))
   if (!parsed.success) return undefined // What a newer Grove wrote.
-  const { act, atMs, format: _format, ...details } = parsed.data
-  return { ts: entry.ts, writer: entry.writer, entry: { act, atMs, details } }
+  const { act, ...details } = parsed.data
+  return { ts: entry.ts, writer: entry.writer, entry: { act, atMs: entry.atMs, details } }
 }
 
 function changeIn(entry: Entry, sitePath: string): Found | undefined {
   const parsed = changeSchema.safeParse(jsonOf(entry))
   if (!parsed.success) return undefined
-  const { kind, atMs, by: _by, format: _format, ...details } = parsed.data
+  const { kind, by: _by, format: _format, atMs: _atMs, ...details } = parsed.data
   if (!covers(details.path, sitePath) && !covers(sitePath, details.path)) return undefined
-  return { ts: entry.ts, writer: entry.writer, entry: { act: kind, atMs, details } }
+  return { ts: entry.ts, writer: entry.writer, entry: { act: kind, atMs: entry.atMs, details } }
 }
 
 function jsonOf({ data }: Entry): unknown {

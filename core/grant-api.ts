@@ -84,7 +84,7 @@ export type Keys = z.output<typeof keysSchema>
 /** Something that was done with a site: what, when, and under which grant. */
 export const siteLogEntrySchema = z.object({
   atMs: z.number(),
-  /** `publish`, `live`, `delete`, `pin`, `unpin`, `prune`; of grants `grant` and `revoke`. */
+  /** `publish`, `live`, `delete`, `tag`, `pin`, `unpin`, `prune`; of grants `grant` and `revoke`. */
   act: z.string(),
   by: z.object({ id: z.string(), label: z.string() }),
   /** What else was told of it, by kind of act. */

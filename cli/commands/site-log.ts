@@ -13,7 +13,7 @@ import {
 } from '../command-context.ts'
 import { readSiteLog } from '../grant-client.ts'
 import { scopeText } from '../grant-text.ts'
-import { formatTable, formatTime } from '../human-text.ts'
+import { formatCount, formatTable, formatTime } from '../human-text.ts'
 import { type TokenOptions, withToken } from '../token.ts'
 
 const mostEntries = 1_000
@@ -48,12 +48,13 @@ function byText({ id, label }: SiteLogEntry['by']): string {
 
 /** What is known of an act, in the order in which people ask: which version, which name, how much, which token. */
 function whatText(site: string, { details }: SiteLogEntry): string {
-  const { version, name, message, added, changed, removed, id, label, path, revoked } = details
+  const { version, name, message, added, changed, removed, pruned, id, label, path, revoked } = details
   const parts = [
     typeof version === 'number' ? versionLabel(site, version) : undefined,
     textOf(name),
     textOf(message)?.replaceAll('\n', ' '),
     typeof added === 'number' ? `+${added} ~${textOf(changed) ?? 0} -${textOf(removed) ?? 0}` : undefined,
+    Array.isArray(pruned) ? formatCount(pruned.length, 'version') : undefined,
     textOf(label) ?? textOf(id),
     typeof path === 'string' ? `for ${scopeText(path)}` : undefined,
     typeof revoked === 'number' ? `ended ${revoked}` : undefined,
