@@ -11,6 +11,8 @@ import type { Pin, VersionRecord } from './versions.ts'
 export interface SiteState {
   /** The last entry that was read. */
   readonly head: Ts | undefined
+  /** When that was written, by the clock of whoever wrote it; 0 before the first. */
+  readonly headAtMs: number
   /** Entries since the last checkpoint, that one too. */
   readonly entries: number
   /** The number of the newest version that ever was; it survives a delete. */
@@ -28,6 +30,7 @@ export interface SiteState {
 /** A site before its first entry. */
 export const emptySite: SiteState = {
   head: undefined,
+  headAtMs: 0,
   entries: 0,
   lastVersion: 0,
   live: undefined,
@@ -39,7 +42,9 @@ export const emptySite: SiteState = {
 
 /** The site after one more entry. Throws `ERR_DATA_FORMAT` for an entry that cannot follow. */
 export function afterEntry(state: SiteState, committed: Committed): SiteState {
-  return { ...apply(state, committed), head: committed.ts, entries: state.entries + 1 }
+  const { entry, ts } = committed
+  const entries = entry.kind === 'merge' ? 1 : state.entries + 1
+  return { ...apply(state, committed), head: ts, headAtMs: entry.atMs, entries }
 }
 
 function apply(state: SiteState, { entry, ts, writer }: Committed): SiteState {
@@ -103,6 +108,7 @@ export function stateOf(entry: Omit<EntryOf<'merge'>, 'kind' | 'format' | 'atMs'
       throw new GroveError('ERR_DATA_FORMAT', `entry ${ts} has version ${version} at a place where it cannot be`)
   const state = {
     head: ts,
+    headAtMs: 0,
     entries: 0,
     lastVersion: entry.lastVersion,
     live: undefined,

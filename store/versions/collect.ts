@@ -1,0 +1,124 @@
+/** Collecting what an owner's sites do not need any more: objects, roots, tails, and contents that nobody published. */
+
+import { join } from 'node:path'
+import { isGroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { type BlobHash, isBlobHash, isSiteName, type SiteName } from '../../core/names.ts'
+import { type Collected, collectObjects } from '../contents/collect.ts'
+import { objectKeys } from '../objects/keys.ts'
+import type { ObjectInfo } from '../objects/objects.ts'
+import { openSiteVersions, type SiteVersionsOptions } from './open-versions.ts'
+import { openSiteLog } from './site-log.ts'
+import type { SiteState } from './site-state.ts'
+
+/** What a collection is made with: what sites are opened with, and how it ends. */
+export type CollectOptions = Omit<SiteVersionsOptions, 'name'> & {
+  readonly signal?: AbortSignal
+  /** @default limits.store.collectGraceMs */
+  readonly graceMs?: number
+}
+
+/** What a collection did. */
+export interface CollectedAll extends Collected {
+  /** Contents that were sent and not published in a day. */
+  readonly uploads: number
+  /** Checkpoints in the bucket that were written anew, as a process had ended before it could. */
+  readonly roots: number
+}
+
+/**
+ * Goes through an owner's objects once and removes what has long had no use. May run while sites are published, pruned
+ * and read. Throws `ERR_FENCED` when another store is in charge of the bucket, `ERR_OBJECTS`, `ERR_DATA_IO`.
+ */
+export async function collect(options: CollectOptions): Promise<CollectedAll> {
+  const { env, objects, blobs, owner, epoch, signal, graceMs } = options
+  const named = new Set<BlobHash>()
+  const collected = await collectObjects({
+    env,
+    objects,
+    blobs,
+    owner,
+    ...(epoch && { check: epoch.check }),
+    ...(signal && { signal }),
+    ...(graceMs !== undefined && { graceMs }),
+    async namedBy(site) {
+      const state = await stateOf(options, site)
+      if (!state) return undefined
+      const ids = new Set([...state.segments, ...state.bare].map(({ id }) => id))
+      for (const id of ids) named.add(id)
+      return ids
+    },
+  })
+  const roots = epoch && !signal?.aborted ? await tendRoots(options) : 0
+  if (objects.isRemote && !signal?.aborted) await removeTails(options, named)
+  const { files } = await blobs.removeUploads(limits.store.uploadKeptMs, signal)
+  return { ...collected, uploads: files, roots }
+}
+
+/** What a site's log says now; undefined where there is no log, or nothing in it. */
+async function stateOf({ store, handle, owner }: CollectOptions, name: SiteName): Promise<SiteState | undefined> {
+  try {
+    await store.stat(handle, `/sites/${owner}/${name}/versions`)
+  } catch (error) {
+    if (isGroveError(error, 'ERR_NOT_FOUND')) return undefined
+    throw error
+  }
+  const log = await openSiteLog(store, handle, { owner, name })
+  try {
+    await log.refresh()
+    return log.state.head === undefined ? undefined : log.state
+  } finally {
+    await log.close()
+  }
+}
+
+/** Removes roots of deleted sites and of old epochs, and writes those anew that are older than their site. */
+async function tendRoots(options: CollectOptions): Promise<number> {
+  const { objects, owner, signal } = options
+  let written = 0
+  for await (const [site, roots] of rootsBySite(options)) {
+    if (signal?.aborted) return written
+    const state = await stateOf(options, site)
+    if (!state) continue
+    const newest = roots.at(-1)
+    const gone = (state.live ? roots.slice(0, -1) : roots).map(({ key }) => key)
+    if (gone.length > 0) await objects.remove(gone)
+    if (!state.live || !newest || newest.modifiedMs >= state.headAtMs) continue
+    await using versions = await openSiteVersions({ ...options, owner, name: site })
+    await versions.checkpoint()
+    written += 1
+  }
+  return written
+}
+
+/** The roots of each site, those of older epochs first. */
+async function* rootsBySite({
+  objects,
+  owner,
+}: CollectOptions): AsyncGenerator<readonly [site: SiteName, roots: readonly ObjectInfo[]]> {
+  const prefix = objectKeys.ownerRoots(owner)
+  let site: SiteName | undefined
+  let roots: ObjectInfo[] = []
+  for await (const info of objects.list(prefix)) {
+    const name = info.key.slice(prefix.length).split('/')[0] ?? ''
+    if (!isSiteName(name)) continue
+    if (site !== undefined && site !== name) {
+      yield [site, roots]
+      roots = []
+    }
+    site = name
+    roots.push(info)
+  }
+  if (site !== undefined) yield [site, roots]
+}
+
+/** Removes local copies of tails that no site has read for long, or needs. */
+async function removeTails({ env, blobs, graceMs }: CollectOptions, named: ReadonlySet<BlobHash>): Promise<void> {
+  const folder = blobs.layout.tails
+  for (const name of await env.files.list(folder)) {
+    if (!isBlobHash(name) || named.has(name)) continue
+    const found = await env.files.stat(join(folder, name))
+    if (found && env.now() - found.modifiedMs >= (graceMs ?? limits.store.collectGraceMs))
+      await env.files.remove(join(folder, name))
+  }
+}

@@ -1,0 +1,54 @@
+/** Starting from a bucket: the sites that it has roots of, taken over by a store that knows nothing of them. */
+
+import { isSiteName, type SiteName } from '../../core/names.ts'
+import { objectKeys } from '../objects/keys.ts'
+import type { Objects } from '../objects/objects.ts'
+import type { Ts } from '../store.ts'
+import { takeCatalog } from './catalog.ts'
+import type { EntryOf } from './entry.ts'
+import { openParts, type SiteVersionsOptions } from './open-versions.ts'
+import { decodeRoot, type Root } from './root.ts'
+import { stateOf } from './site-state.ts'
+
+/**
+ * The sites of an owner that can be taken over, with the keys of their newest roots. Keyed by name. One request for each
+ * thousand roots.
+ */
+export async function restorableSites(objects: Objects, owner: string): Promise<Map<SiteName, string>> {
+  const prefix = objectKeys.ownerRoots(owner)
+  const sites = new Map<SiteName, string>()
+  // Sorted by key, and so by epoch: the last one of a site is the newest.
+  for await (const { key } of objects.list(prefix)) {
+    const name = key.slice(prefix.length).split('/')[0] ?? ''
+    if (isSiteName(name)) sites.set(name, key)
+  }
+  return sites
+}
+
+/**
+ * Takes a site over from its root: the first entry of its log says what the root does. Needs one request; contents come
+ * when they are asked for. Answers false, and does nothing, when the log says something already. `key`: of the root, see
+ * {@link restorableSites}. Throws `ERR_NOT_FOUND`, `ERR_DATA_FORMAT`, `ERR_BLOB_CORRUPT`, `ERR_KEY_MISSING`,
+ * `ERR_OBJECTS`; then nothing was written.
+ */
+export async function restoreSite(options: SiteVersionsOptions, key: string): Promise<boolean> {
+  const { objects, keyring, owner, name, env, blobs } = options
+  const root = decodeRoot(keyring, { owner, site: name, key }, await objects.read(key))
+  const entry = firstEntry(root, env.now())
+  await takeCatalog(root, blobs.memory, env)
+  const { log } = await openParts(options)
+  try {
+    const done = await log.change({}, async () => (log.state.head === undefined ? { entry } : undefined))
+    return done !== undefined
+  } finally {
+    await log.close()
+  }
+}
+
+/** A checkpoint of what a root says. Moments of the store that wrote it mean nothing here, so they are left out. */
+function firstEntry({ lastVersion, live, pins, segments, bare, ...root }: Root, atMs: number): EntryOf<'merge'> {
+  const versions = root.versions.map(({ ts: _, ...record }) => record)
+  const entry = { format: 2, kind: 'merge', atMs, lastVersion, live, versions, pins, segments, bare } as const
+  stateOf(entry, root.head as Ts) // Throws when it is not the state of a site.
+  return entry
+}
