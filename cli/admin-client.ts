@@ -45,7 +45,8 @@ export interface AdminClient extends Disposable {
   status(): Promise<Status>
   reload(): Promise<{ changed: boolean; generation: number }>
   stop(): Promise<void>
-  sites(): Promise<SiteSummary[]>
+  /** The first of all sites by name, and how many there are. */
+  sites(): Promise<{ readonly sites: SiteSummary[]; readonly count: number }>
   createSite(name: SiteName): Promise<SiteSummary>
   site(name: SiteName): Promise<SiteDetail>
   deleteSite(name: SiteName): Promise<void>
@@ -125,7 +126,7 @@ export function createAdminClient(
       call({ method: 'POST', path: '/reload', json: {} }, z.object({ changed: z.boolean(), generation: z.int() })),
     stop: async () => void (await call({ method: 'POST', path: '/stop', json: {} }, nothing)),
     sites: async () =>
-      (await call({ method: 'GET', path: '/sites' }, z.object({ sites: z.array(siteSummarySchema) }))).sites,
+      await call({ method: 'GET', path: '/sites' }, z.object({ sites: z.array(siteSummarySchema), count: z.int() })),
     createSite: (name) => call({ method: 'POST', path: '/sites', json: { name } }, siteSummarySchema),
     site: (name) => call({ method: 'GET', path: site(name) }, siteDetailSchema),
     deleteSite: async (name) => void (await call({ method: 'DELETE', path: site(name) }, nothing)),

@@ -54,17 +54,25 @@ export function adminRoutes(options: AdminRoutesOptions): AdminRoute[] {
         return {}
       },
     },
-    { method: 'GET', pattern: '/sites', run: async () => ({ sites: views.summaries() }) },
+    { method: 'GET', pattern: '/sites', run: async () => ({ sites: await views.summaries(), count: views.count }) },
     {
       method: 'POST',
       pattern: '/sites',
       run: async (request) => {
         const { name } = await request.json(createSchema)
         await publisher.create(toSiteName(name))
-        return views.summary(registry.need(name))
+        using site = await registry.need(toSiteName(name))
+        return views.summary(site)
       },
     },
-    { method: 'GET', pattern: '/sites/:name', run: async (request) => views.detail(registry.need(siteOf(request))) },
+    {
+      method: 'GET',
+      pattern: '/sites/:name',
+      run: async (request) => {
+        using site = await registry.need(siteOf(request))
+        return views.detail(site)
+      },
+    },
     {
       method: 'DELETE',
       pattern: '/sites/:name',
@@ -95,7 +103,7 @@ export function adminRoutes(options: AdminRoutesOptions): AdminRoute[] {
 }
 
 async function versionStatus(request: AdminRequest, { registry, views, outbox }: AdminRoutesOptions): Promise<unknown> {
-  const site = registry.need(siteOf(request))
+  using site = await registry.need(siteOf(request))
   const version = versionIn(request.params['version'])
   views.version(site, version) // So that an unknown version is told at once.
   const wait = request.query.get('wait')

@@ -1,15 +1,18 @@
 /** What people are shown when all is up. */
 
 import type { OwnCa } from '../certs/own-ca.ts'
-import type { SiteSummary } from '../core/admin-api.ts'
 import { limits } from '../core/limits.ts'
+import type { SiteViews } from './site-views.ts'
 
 /** Lines with the addresses of sites and with the root certificate that browsers have to trust. */
-export function bannerLines(sites: readonly SiteSummary[], ca: Pick<OwnCa, 'rootFile' | 'fingerprint'>): string[] {
-  const urls = sites.flatMap(({ urls }) => urls.slice(0, 1))
-  const more = urls.length - limits.control.bannerUrls
+export function bannerLines(
+  sites: Pick<SiteViews, 'count' | 'firstUrls'>,
+  ca: Pick<OwnCa, 'rootFile' | 'fingerprint'>,
+): string[] {
+  const urls = sites.firstUrls(limits.control.bannerUrls)
+  const more = sites.count - urls.length
   return [
-    ...urls.slice(0, limits.control.bannerUrls),
+    ...urls,
     ...(more > 0 ? [`and ${more} more: grove site list`] : []),
     ...(urls.length === 0 ? ['no sites yet: grove publish <folder> --site <name>'] : []),
     `root certificate: ${ca.rootFile} (SHA-256 ${ca.fingerprint})`,

@@ -153,7 +153,7 @@ class Running implements Control {
   }
 
   get banner(): readonly string[] {
-    return bannerLines(this.#views.summaries(), this.#host.ca)
+    return bannerLines(this.#views, this.#host.ca)
   }
 
   async start(loaded: Generation['loaded']): Promise<void> {

@@ -21,7 +21,7 @@ import type { Activator } from './activate.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
 import { checkNewSiteName } from './site-names.ts'
-import type { Site, SiteRegistry } from './site-registry.ts'
+import type { SiteRegistry } from './site-registry.ts'
 import { Turns } from './turns.ts'
 import { notServedNotes } from './unserved.ts'
 
@@ -65,13 +65,14 @@ export class Publisher {
     if (!registry.serves(name)) checkNewSite(name, request, put)
     const missing = await this.#missing(name, put)
     if (missing.length > 0) return emptyResult(missing)
-    const { site, record, unchanged, rebased } = await this.#turns.run(name, async () => {
-      const site = registry.get(name) ?? (await registry.create(name))
-      return { site, ...(await site.versions.publish(this.#input(request, handle))) }
+    const { record, unchanged, rebased } = await this.#turns.run(name, async () => {
+      if (!registry.serves(name)) await registry.create(name)
+      using site = await registry.need(name)
+      return await site.versions.publish(this.#input(request, handle))
     })
     log.info({ site: name, version: record.version, files: record.files, unchanged, rebased }, 'published')
     return {
-      ...(await this.#bringLive(site, record.version, unchanged)),
+      ...(await this.#bringLive(name, record.version, unchanged)),
       ...(!unchanged && { added: record.added, changed: record.changed, removed: record.removed, rebased }),
       notes: notServedNotes(put),
     }
@@ -87,42 +88,47 @@ export class Publisher {
     handle?: Handle,
   ): Promise<PublishResult> {
     const { registry, log } = this.#options
-    const { site, change } = await this.#turns.run(name, async () => {
-      const site = registry.need(name)
-      if (version !== undefined && version === site.versions.live?.version) return { site, change: undefined }
+    const change = await this.#turns.run(name, async () => {
+      using site = await registry.need(name)
+      if (version !== undefined && version === site.versions.live?.version) return undefined
       const wanted = version ?? site.versions.live?.parent ?? noVersion
-      const change = await site.versions.activate(wanted, { opId, ...this.#act(handle) }).catch((error: unknown) => {
+      return await site.versions.activate(wanted, { opId, ...this.#act(handle) }).catch((error: unknown) => {
         if (wanted !== noVersion) throw error
         throw new GroveError('ERR_VERSION_UNKNOWN', `site "${name}" has no version before the live one`, {
           hint: `grove site versions ${name} shows all; --to chooses one`,
         })
       })
-      return { site, change }
     })
     const live = change?.version ?? version ?? noVersion
     log.info({ site: name, version: live, unchanged: !change }, 'rolled back')
     return {
-      ...(await this.#bringLive(site, live, !change)),
+      ...(await this.#bringLive(name, live, !change)),
       ...(change && { added: change.added.length, changed: change.changed.length, removed: change.removed.length }),
     }
   }
 
   /** Sets a pin of a version, or moves it. Throws `ERR_SITE_UNKNOWN`, `ERR_VERSION_UNKNOWN`, `ERR_TOO_MANY`. */
   async pin(name: SiteName, pin: Pin, handle?: Handle): Promise<void> {
-    await this.#turns.run(name, () => this.#options.registry.need(name).versions.pin(pin, this.#act(handle)))
+    await this.#turns.run(name, async () => {
+      using site = await this.#options.registry.need(name)
+      await site.versions.pin(pin, this.#act(handle))
+    })
   }
 
   /** Takes a pin away. Answers false when there was none. */
   async unpin(name: SiteName, pin: string, handle?: Handle): Promise<boolean> {
-    return this.#turns.run(name, () => this.#options.registry.need(name).versions.unpin(pin, this.#act(handle)))
+    return this.#turns.run(name, async () => {
+      using site = await this.#options.registry.need(name)
+      return await site.versions.unpin(pin, this.#act(handle))
+    })
   }
 
   /** Forgets versions that nothing keeps; what a plugin has yet to be told of stays readable. */
   async prune(name: SiteName, keep: Keep, handle?: Handle): Promise<Merged> {
     const { registry, outbox, log } = this.#options
-    const done = await this.#turns.run(name, () => {
-      const site = registry.need(name)
-      return site.versions.prune(keep, { ...this.#act(handle), keepAfter: outbox().toldUpto(site) })
+    const done = await this.#turns.run(name, async () => {
+      using site = await registry.need(name)
+      return await site.versions.prune(keep, { ...this.#act(handle), keepAfter: outbox().toldUpto(site) })
     })
     if (done.pruned.length > 0) log.info({ site: name, ...done }, 'pruned')
     return done
@@ -138,19 +144,18 @@ export class Publisher {
   /** Ends a site, its versions and its certificates. Throws `ERR_SITE_UNKNOWN`, `ERR_CONFLICT` for a site of the config. */
   async delete(name: SiteName): Promise<void> {
     const { registry, activator, fronts, outbox, log } = this.#options
-    const site = registry.need(name)
     const names = [...registry.info(name).authorities]
     await this.#turns.run(name, () => registry.delete(name))
     await activator.request(name)
-    outbox().poke(site)
+    outbox().poke(name)
     await fronts.push({ kind: 'forget-certificates', names })
     log.info({ site: name }, 'site deleted')
   }
 
   /** Contents that have to be sent: asked of the site, which knows its segments, or of the disk when there is none yet. */
   async #missing(name: SiteName, files: readonly PublishFile[]): Promise<BlobHash[]> {
-    const site = this.#options.registry.get(name)
-    if (site) return site.versions.missing(files)
+    using site = await this.#options.registry.get(name)
+    if (site) return await site.versions.missing(files)
     const missing = new Set(files.map(({ hash }) => hash))
     await forEachParallel([...missing], limits.store.blobLookups, async (hash) => {
       if ((await this.#options.blobs.bytesOf(hash)) !== undefined) missing.delete(hash)
@@ -169,13 +174,13 @@ export class Publisher {
     return { ...act, base: request.base, change: { put: request.put, del: request.del } }
   }
 
-  async #bringLive(site: Site, version: VersionNumber, unchanged: boolean): Promise<PublishResult> {
+  async #bringLive(name: SiteName, version: VersionNumber, unchanged: boolean): Promise<PublishResult> {
     const { activator, fronts, outbox, urls } = this.#options
-    const result = { ...emptyResult([]), version, unchanged, urls: urls(site.name) }
-    if (unchanged && activator.live(site.name)?.version === version)
+    const result = { ...emptyResult([]), version, unchanged, urls: urls(name) }
+    if (unchanged && activator.live(name)?.version === version)
       return { ...result, fronts: await this.#everywhere({ live: fronts.connected, connected: fronts.connected }) }
-    const brought = activator.request(site.name)
-    outbox().poke(site, version)
+    const brought = activator.request(name)
+    outbox().poke(name, version)
     return { ...result, fronts: await this.#everywhere(await brought), awaiting: outbox().plugins }
   }
 

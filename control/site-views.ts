@@ -1,9 +1,10 @@
 /** Sites and versions as the control socket shows them. */
 
 import type { SiteDetail, SiteSummary, VersionStatus } from '../core/admin-api.ts'
-import { GroveError } from '../core/errors.ts'
+import { GroveError, toGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
+import { forEachParallel } from '../core/parallel.ts'
 import type { VersionRecord } from '../store/versions/versions.ts'
 import type { Outbox } from './outbox.ts'
 import type { Site, SiteRegistry } from './site-registry.ts'
@@ -31,22 +32,40 @@ export class SiteViews {
     return this.#options.registry.info(name).authorities.map((authority) => `https://${authority}${suffix}/`)
   }
 
+  /** How many sites are served. */
+  get count(): number {
+    return this.#options.registry.names.length
+  }
+
+  /** The addresses of the first sites by name, one of each. */
+  firstUrls(most: number): string[] {
+    return this.#options.registry.names.slice(0, most).flatMap((name) => this.urls(name).slice(0, 1))
+  }
+
   /** One site, in short. */
   summary({ name, versions }: Site): SiteSummary {
-    const { upstreams, from } = this.#options.registry.settings(name)
     return {
-      name,
-      urls: this.urls(name),
+      ...this.#settingsOf(name),
       ...(versions.live && { live: versions.live.version }),
       versions: versions.versions.length,
-      upstreams,
-      from,
     }
   }
 
-  /** All sites that are served, sorted by name. */
-  summaries(): SiteSummary[] {
-    return this.#options.registry.served().map((site) => this.summary(site))
+  /** Sites that are served, sorted by name; at most the first `limits.admin.sitesListed`. Opens each for a moment. */
+  async summaries(): Promise<SiteSummary[]> {
+    const { registry } = this.#options
+    const names = registry.names.slice(0, limits.admin.sitesListed)
+    const summaries = new Map<SiteName, SiteSummary>()
+    await forEachParallel(names, limits.control.compileParallel, async (name) => {
+      try {
+        using site = await registry.get(name)
+        if (site) summaries.set(name, this.summary(site))
+      } catch (error) {
+        // One site that cannot be opened must not hide the others.
+        summaries.set(name, { ...this.#settingsOf(name), versions: 0, problem: toGroveError(error).message })
+      }
+    })
+    return names.flatMap((name) => summaries.get(name) ?? [])
   }
 
   /** One site with its newest versions, newest first; at most `limits.admin.history`. */
@@ -63,6 +82,11 @@ export class SiteViews {
         hint: `grove site versions ${site.name} shows all`,
       })
     return this.#versionStatus(site, record)
+  }
+
+  #settingsOf(name: SiteName): Pick<SiteSummary, 'name' | 'urls' | 'upstreams' | 'from'> {
+    const { upstreams, from } = this.#options.registry.settings(name)
+    return { name, urls: this.urls(name), upstreams, from }
   }
 
   #versionStatus({ name, versions, events }: Site, record: VersionRecord): VersionStatus {

@@ -15,7 +15,7 @@ import type { TreeFile } from '../store/trees/tree-file.ts'
 import type { Keep } from '../store/versions/versions.ts'
 import { type AdminRequest, type AdminRoute, Lines } from './admin.ts'
 import type { Publisher } from './publish.ts'
-import type { Site, SiteRegistry } from './site-registry.ts'
+import type { HeldSite, SiteRegistry } from './site-registry.ts'
 
 /** What these routes act on. */
 export interface VersionRoutesOptions {
@@ -34,42 +34,51 @@ const pinPattern = /^[a-z0-9][a-zA-Z0-9:._-]{0,99}$/
 /** Routes of versions: see the table in core/admin-api.ts. */
 export function versionRoutes(options: VersionRoutesOptions): AdminRoute[] {
   const { publisher, registry, presign } = options
-  const site = (request: AdminRequest) => registry.need(toSiteName(request.params['name'] ?? ''))
+  const nameIn = ({ params }: AdminRequest) => toSiteName(params['name'] ?? '')
   return [
     {
       method: 'GET',
       pattern: '/sites/:name/live',
-      run: async ({ params }) => ({ version: registry.get(toSiteName(params['name'] ?? ''))?.versions.live?.version }),
+      run: async (request) => {
+        using site = await registry.get(nameIn(request))
+        return { version: site?.versions.live?.version }
+      },
     },
     {
       method: 'GET',
       pattern: '/sites/:name/versions/:version/files',
-      run: async (request) => new Lines(filesOf(site(request), versionIn(request.params['version']))),
+      run: async (request) => {
+        const version = versionIn(request.params['version'])
+        return new Lines(filesOf(await registry.need(nameIn(request)), version))
+      },
     },
-    { method: 'GET', pattern: '/sites/:name/diff', run: (request) => diff(site(request), request.query) },
+    { method: 'GET', pattern: '/sites/:name/diff', run: (request) => diff(registry, nameIn(request), request.query) },
     {
       method: 'GET',
       pattern: '/sites/:name/pins',
-      run: async (request) => ({ pins: site(request).versions.pins }),
+      run: async (request) => {
+        using site = await registry.need(nameIn(request))
+        return { pins: site.versions.pins }
+      },
     },
     {
       method: 'PUT',
       pattern: '/sites/:name/pins/:pin',
       run: async (request) => {
         const { version, untilMs } = await request.json(pinRequestSchema)
-        await publisher.pin(site(request).name, { name: pinOf(request), version, untilMs }, request.handle)
+        await publisher.pin(nameIn(request), { name: pinOf(request), version, untilMs }, request.handle)
       },
     },
     {
       method: 'DELETE',
       pattern: '/sites/:name/pins/:pin',
-      run: async (request) => ({ removed: await publisher.unpin(site(request).name, pinOf(request), request.handle) }),
+      run: async (request) => ({ removed: await publisher.unpin(nameIn(request), pinOf(request), request.handle) }),
     },
-    { method: 'POST', pattern: '/sites/:name/prune', run: (request) => prune(site(request), request, options) },
+    { method: 'POST', pattern: '/sites/:name/prune', run: (request) => prune(nameIn(request), request, options) },
     {
       method: 'POST',
       pattern: '/sites/:name/uploads',
-      run: async (request) => presign(site(request).name, await request.json(uploadRequestSchema)),
+      run: async (request) => presign(nameIn(request), await request.json(uploadRequestSchema)),
     },
   ]
 }
@@ -88,23 +97,33 @@ function pinOf({ params }: AdminRequest): string {
   })
 }
 
-async function* filesOf({ versions }: Site, version: VersionNumber): AsyncGenerator<TreeFile> {
-  for await (const { path, hash, bytes } of versions.files(version)) yield { path, hash, bytes }
+/** Lets go of the site at the end, also when nobody reads that far. */
+async function* filesOf(held: HeldSite, version: VersionNumber): AsyncGenerator<TreeFile> {
+  using site = held
+  for await (const { path, hash, bytes } of site.versions.files(version)) yield { path, hash, bytes }
 }
 
-async function diff({ versions }: Site, query: URLSearchParams): Promise<VersionDiff> {
+async function diff(
+  registry: VersionRoutesOptions['registry'],
+  name: SiteName,
+  query: URLSearchParams,
+): Promise<VersionDiff> {
   const from = query.has('from') ? versionIn(query.get('from')) : undefined
   const to = versionIn(query.get('to'))
-  const { added, changed, removed } = await versions.diff(from, to)
+  using site = await registry.need(name)
+  const { added, changed, removed } = await site.versions.diff(from, to)
   const paths = (files: readonly TreeFile[]) => files.map(({ path }) => path)
   return { ...(from && { from }), to, added: paths(added), changed: paths(changed), removed: paths(removed) }
 }
 
-async function prune(site: Site, request: AdminRequest, options: VersionRoutesOptions): Promise<PruneResult> {
+async function prune(name: SiteName, request: AdminRequest, options: VersionRoutesOptions): Promise<PruneResult> {
   const { dryRun, versions, days } = await request.json(pruneRequestSchema)
   const config = options.keep()
   const keep: Keep = { versions: versions ?? config.versions, ms: (days ?? config.days) * dayMs }
-  if (dryRun) return { pruned: site.versions.prunable(keep, options.now()) }
-  const { pruned, segmentsBefore, segmentsAfter } = await options.publisher.prune(site.name, keep, request.handle)
+  if (dryRun) {
+    using site = await options.registry.need(name)
+    return { pruned: site.versions.prunable(keep, options.now()) }
+  }
+  const { pruned, segmentsBefore, segmentsAfter } = await options.publisher.prune(name, keep, request.handle)
   return { pruned: [...pruned], segmentsBefore, segmentsAfter }
 }

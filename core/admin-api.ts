@@ -6,7 +6,7 @@
  * | `GET /status` | {@link statusSchema} |
  * | `POST /reload` | `{ changed: boolean, generation }` |
  * | `POST /stop` | `{}` |
- * | `GET /sites` | `{ sites: SiteSummary[] }` |
+ * | `GET /sites` | `{ sites: SiteSummary[], count }`, the first thousand by name |
  * | `POST /sites` `{ name }` | {@link siteSummarySchema} |
  * | `GET /sites/<name>` | {@link siteDetailSchema} |
  * | `DELETE /sites/<name>` | `{}` |
@@ -206,6 +206,8 @@ export const siteSummarySchema = z.object({
   upstreams: z.array(z.string()),
   /** Where the site was made: in the config, or by a command. */
   from: z.enum(['config', 'command']),
+  /** Why nothing more can be said of it now. */
+  problem: z.string().optional(),
 })
 /** A site in a list. */
 export type SiteSummary = z.output<typeof siteSummarySchema>
@@ -223,7 +225,9 @@ export const statusSchema = z.object({
   startedAtMs: z.number(),
   processes: z.array(processInfoSchema),
   fronts: z.array(frontStatsSchema),
+  /** The first of them by name. */
   sites: z.array(siteSummarySchema),
+  siteCount: z.int(),
   plugins: z.array(z.string()),
   /** What plugins have not confirmed: publishes of a site, or usage of all sites. */
   outbox: z.array(

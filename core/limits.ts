@@ -131,6 +131,8 @@ export const limits = {
     requestTimeoutMs: 3_600_000,
     waitMs: 30_000,
     history: 1_000,
+    /** Sites that one answer lists. */
+    sitesListed: 1_000,
     /** Faults of a body that an error tells. */
     faults: 20,
   },
@@ -330,11 +332,9 @@ export const limits = {
     foldersKnown: 20_000,
     /** What is read from a file or written to one at a time. */
     pieceBytes: 262_144,
-    /** A file with certificates of private issuers, or with a secret. */
-    secretFileBytes: 1_048_576,
   },
-  /** The config file: how long it may run. */
-  config: { loadMs: 30_000 },
+  /** The config file: how long it may run, and a secret or a file of certificates that it names. */
+  config: { loadMs: 30_000, secretBytes: 1_048_576 },
   /** Plugins. */
   plugin: {
     startTimeoutMs: 10_000,

@@ -49,24 +49,34 @@ function addList(site: Command, context: CommandContext): void {
   const command = site.command('list').description('list all sites')
   withCommon(command, 'grove site list --json').action(async (options: CommonOptions) => {
     using client = await connectAdmin(options, context)
-    const sites = await client.sites()
-    printResult(options, context, { sites }, sites.length === 0 ? noSites : siteTable(sites))
+    const { sites, count } = await client.sites()
+    printResult(
+      options,
+      context,
+      { sites, count },
+      count === 0 ? noSites : [...siteTable(sites), ...moreSites(sites, count)],
+    )
   })
 }
 
 const noSites = ['no sites yet; make one with: grove publish <folder> --site <name>']
 
+/** What is said of sites that were not listed. */
+export function moreSites(listed: readonly SiteSummary[], count: number): string[] {
+  return count > listed.length ? [`and ${count - listed.length} more`] : []
+}
+
 /** Sites as a table for people. */
 export function siteTable(sites: readonly SiteSummary[]): string[] {
   return formatTable(
     ['SITE', 'LIVE', 'VERSIONS', 'FROM', 'UPSTREAMS', 'URL'],
-    sites.map(({ name, live, versions, from, upstreams, urls }) => [
+    sites.map(({ name, live, versions, from, upstreams, urls, problem }) => [
       name,
       live === undefined ? '-' : versionLabel(name, live),
       String(versions),
       from,
       upstreams.join(' ') || '-',
-      urls.join(' '),
+      problem ?? urls.join(' '),
     ]),
   )
 }

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import type { Status } from '../../core/admin-api.ts'
 import { type CommandContext, type CommonOptions, connectAdmin, printResult, withCommon } from '../command-context.ts'
 import { formatBytes, formatCount, formatDuration, formatTable, formatTime } from '../human-text.ts'
-import { siteTable } from './site.ts'
+import { moreSites, siteTable } from './site.ts'
 
 /** Adds the command. */
 export function addStatus(program: Command, context: CommandContext): void {
@@ -17,7 +17,7 @@ export function addStatus(program: Command, context: CommandContext): void {
 }
 
 function statusLines(status: Status, nowMs: number): string[] {
-  const { data, config, generation, startedAtMs, processes, fronts, sites, plugins, outbox, listen } = status
+  const { data, config, generation, startedAtMs, processes, fronts, sites, siteCount, plugins, outbox, listen } = status
   const frontOf = new Map(fronts.map((front) => [front.pid, front]))
   const lines = [
     `data     ${data}`,
@@ -48,7 +48,7 @@ function statusLines(status: Status, nowMs: number): string[] {
       }),
     ),
     '',
-    ...(sites.length === 0 ? ['no sites yet'] : siteTable(sites)),
+    ...(siteCount === 0 ? ['no sites yet'] : [...siteTable(sites), ...moreSites(sites, siteCount)]),
     '',
   ]
   if (outbox.length === 0) lines.push('outbox   empty')
