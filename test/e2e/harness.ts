@@ -207,15 +207,15 @@ export default { ...${JSON.stringify(fixed)}, plugins: [${plugins}] }
     return (await this.status()).processes.flatMap((info) => (info.kind === kind ? [info.pid] : []))
   }
 
-  /** Runs a command of the command line with this Grove's config. */
-  async command(args: readonly string[], input?: string): Promise<CommandResult> {
+  /** Runs a command of the command line with this Grove's config; `env` comes on top of the environment. */
+  async command(args: readonly string[], input?: string, env: NodeJS.ProcessEnv = {}): Promise<CommandResult> {
     const [program = process.execPath, ...first] = this.#options.command ?? [
       process.execPath,
       join(root, 'bin/grove.js'),
     ]
     const child = spawn(program, [...first, ...args], {
       cwd: this.folder,
-      env: { ...process.env, ...this.#options.env },
+      env: { ...process.env, ...this.#options.env, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     let out = ''
