@@ -8,7 +8,7 @@ import { type Collected, collectObjects } from '../contents/collect.ts'
 import { objectKeys } from '../objects/keys.ts'
 import type { ObjectInfo } from '../objects/objects.ts'
 import { openSiteVersions, type SiteVersionsOptions } from './open-versions.ts'
-import { openSiteLog } from './site-log.ts'
+import { openSiteLog, versionsPath } from './site-log.ts'
 import type { SiteState } from './site-state.ts'
 
 /** What a collection is made with: what sites are opened with, and how it ends. */
@@ -58,7 +58,7 @@ export async function collect(options: CollectOptions): Promise<CollectedAll> {
 /** What a site's log says now; undefined where there is no log, or nothing in it. */
 async function stateOf({ store, handle, owner }: CollectOptions, name: SiteName): Promise<SiteState | undefined> {
   try {
-    await store.stat(handle, `/sites/${owner}/${name}/versions`)
+    await store.stat(handle, versionsPath(owner, name))
   } catch (error) {
     if (isGroveError(error, 'ERR_NOT_FOUND')) return undefined
     throw error

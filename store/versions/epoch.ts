@@ -27,6 +27,10 @@ export interface EpochOptions {
   readonly owner: string
   /** Of the store that claims; for people who look into the bucket. */
   readonly storeId: string
+  /** The epochs that were there a moment ago, oldest first. Looked up when they are not given. */
+  readonly known?: readonly number[]
+  /** Told of the number before it is claimed, so that a claim whose answer is lost is known for one's own. */
+  readonly intend?: (number: number) => Promise<void>
 }
 
 const claimSchema = z.object({ store: z.string(), atMs: z.number() })
@@ -35,10 +39,11 @@ const claimSchema = z.object({ store: z.string(), atMs: z.number() })
 const claimTries = 16
 
 /** Claims the next epoch of an owner's objects. Throws `ERR_OBJECTS`, `ERR_FENCED` when others are always faster. */
-export async function claimEpoch({ objects, env, owner, storeId }: EpochOptions): Promise<Epoch> {
+export async function claimEpoch({ objects, env, owner, storeId, known, intend }: EpochOptions): Promise<Epoch> {
   for (let attempt = 0; attempt < claimTries; attempt += 1) {
-    const epochs = await epochsOf(objects, owner)
+    const epochs = attempt === 0 && known ? known : await epochsOf(objects, owner)
     const number = (epochs.at(-1) ?? 0) + 1
+    await intend?.(number)
     // The random part makes equal claims different: so the second of two is told that the key is taken.
     const claim = { store: storeId, atMs: env.now(), claim: env.randomBytes(16).toString('hex') }
     if (!(await created(objects, objectKeys.epoch(owner, number), JSON.stringify(claim)))) continue

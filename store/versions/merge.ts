@@ -34,20 +34,18 @@ interface Compacted {
   readonly bare: readonly BareRef[]
 }
 
-/** Prunes; see {@link SiteVersions.prune}. `changed` is called with every new state of the log. */
-export async function prune(parts: SiteParts, input: PruneInput, changed: () => void): Promise<Merged> {
+/** Prunes; see {@link SiteVersions.prune}. */
+export async function prune(parts: SiteParts, input: PruneInput): Promise<Merged> {
   const { log, contents } = parts
   const releases: (() => void)[] = []
   let merged: Merged = nothing(log.state)
   try {
     const before = log.state.segments
     const done = await log.change(input.act, async () => {
-      changed()
       const { prepared, outcome } = await prepare(parts, input, releases)
       merged = outcome
       return prepared
     })
-    changed()
     if (done && 'isNew' in done && done.isNew) {
       const kept = new Set(log.state.segments.map(({ id }) => id))
       for (const { id } of before) if (!kept.has(id)) await contents.forget(id)
@@ -59,12 +57,11 @@ export async function prune(parts: SiteParts, input: PruneInput, changed: () => 
 }
 
 /** Merges small segments when there are too many. Answers whether there were. */
-export async function packSmall(parts: SiteParts, changed: () => void): Promise<boolean> {
+export async function packSmall(parts: SiteParts): Promise<boolean> {
   const { log, contents } = parts
   const releases: (() => void)[] = []
   try {
     const done = await log.change({}, async () => {
-      changed()
       const small = await smallOnes(contents, log.state.segments)
       if (small.length === 0) return undefined
       const { segments, release } = await rewrite(parts, small, () => true)
@@ -72,7 +69,6 @@ export async function packSmall(parts: SiteParts, changed: () => void): Promise<
       const drop = small.map(({ id }) => id)
       return { entry: { format: 2, kind: 'pack', atMs: parts.env.now(), segments: [...segments], drop } }
     })
-    changed()
     if (done && 'committed' in done && done.committed.entry.kind === 'pack')
       for (const id of done.committed.entry.drop) await contents.forget(id)
     return done !== undefined

@@ -19,8 +19,9 @@ import { packSmall, prune } from './merge.ts'
 import { checkPublish, publish } from './publish.ts'
 import { alivePins, retained } from './retention.ts'
 import { createRootWriter } from './root-writer.ts'
-import { openSiteLog } from './site-log.ts'
+import { openSiteLog, versionsPath } from './site-log.ts'
 import type { SiteParts } from './site-parts.ts'
+import type { SiteState } from './site-state.ts'
 import type { SiteVersions, VersionRecord } from './versions.ts'
 
 /** What the versions of a site are opened with. */
@@ -53,8 +54,6 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
   let background: Promise<void> = Promise.resolve()
   let isClosed = false
   let thoroughAtMs: number | undefined
-  const changed = () => contents.use(log.state.segments, log.state.bare)
-  changed()
 
   const versionOf = (version: VersionNumber): VersionRecord => {
     const record = log.state.versions.find((candidate) => candidate.version === version)
@@ -66,7 +65,6 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
   /** A version, also one that somebody else has made since. */
   const findVersion = async (version: VersionNumber): Promise<VersionRecord> => {
     if (version > log.state.lastVersion) await inTurn(log.refresh)
-    changed()
     return versionOf(version)
   }
   /** Does what changes something, in line with all others, and has the bucket's checkpoint follow. */
@@ -76,7 +74,6 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
       try {
         return await work()
       } finally {
-        changed()
         if (log.state.head !== before) roots.request()
       }
     })
@@ -84,7 +81,7 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
   const packLater = () => {
     if (log.state.segments.length < limits.store.segments || isClosed) return
     background = background
-      .then(() => act(() => packSmall(parts, changed)))
+      .then(() => act(() => packSmall(parts)))
       .then(() => {})
       .catch((error: unknown) => options.onFailure?.(error, `segments of site "${name}" cannot be merged`))
   }
@@ -115,8 +112,8 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
       checkPublish(input)
       const done = await act(async () => {
         // A process that was killed before it could merge leaves that to the next one.
-        if (log.state.segments.length >= limits.store.segments) await packSmall(parts, changed)
-        return publish(parts, input, changed)
+        if (log.state.segments.length >= limits.store.segments) await packSmall(parts)
+        return publish(parts, input)
       })
       packLater()
       return done
@@ -135,7 +132,7 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
         const isSmall = (log.state.live?.files ?? 0) <= limits.store.thoroughFiles
         const isDue = thoroughAtMs === undefined || nowMs - thoroughAtMs >= limits.store.thoroughEveryMs
         if (isDue) thoroughAtMs = nowMs
-        return prune(parts, { keep, act: input, isThorough: isSmall || isDue }, changed)
+        return prune(parts, { keep, act: input, isThorough: isSmall || isDue })
       }),
     prunable: (keep, nowMs) => retained(log.state, keep, nowMs).pruned.map(({ version }) => version),
     async diff(from, to) {
@@ -173,9 +170,10 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
 export async function openParts(options: SiteVersionsOptions): Promise<SiteParts> {
   const { store, handle, env, blobs, objects, keyring, owner } = options
   const name = toSiteName(options.name)
-  const log = await openSiteLog(store, handle, { owner, name })
-  const context = { owner, log: log.path }
+  const context = { owner, log: versionsPath(owner, name) }
   const contents = createSiteContents({ env, objects, blobs, keyring, owner, site: name, context })
+  const follow = (state: SiteState) => contents.use(state.segments, state.bare)
+  const log = await openSiteLog(store, handle, { owner, name }, follow)
   await log.refresh()
   return { env, objects, blobs, keyring, owner, name, log, contents }
 }

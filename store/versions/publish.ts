@@ -49,16 +49,12 @@ export function checkPublish(input: PublishInput): void {
   if ('files' in input) checkFiles(input.files)
 }
 
-/** Publishes; see {@link SiteVersions.publish}. `changed` is called with every new state of the log. */
-export async function publish(parts: SiteParts, input: PublishInput, changed: () => void): Promise<Published> {
+/** Publishes; see {@link SiteVersions.publish}. */
+export async function publish(parts: SiteParts, input: PublishInput): Promise<Published> {
   const { log, blobs } = parts
   const written: Written = { segments: [], bare: [], releases: [] }
   try {
-    const done = await log.change(input, () => {
-      changed()
-      return prepare(parts, input, written)
-    })
-    changed()
+    const done = await log.change(input, () => prepare(parts, input, written))
     if (!done) return unchanged(log.state.live)
     if (!('committed' in done)) return longDone(parts, done.trimmedAt)
     const committed = ofPublish(done.committed, input.opId)

@@ -1,7 +1,7 @@
 /** Starting from a bucket: the sites that it has roots of, taken over by a store that knows nothing of them. */
 
 import { isSiteName, type SiteName } from '../../core/names.ts'
-import { objectKeys } from '../objects/keys.ts'
+import { epochOf, objectKeys } from '../objects/keys.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { Ts } from '../store.ts'
 import { takeCatalog } from './catalog.ts'
@@ -10,25 +10,36 @@ import { openParts, type SiteVersionsOptions } from './open-versions.ts'
 import { decodeRoot, type Root } from './root.ts'
 import { stateOf } from './site-state.ts'
 
-/**
- * The sites of an owner that can be taken over, with the keys of their newest roots. Keyed by name. One request for each
- * thousand roots.
- */
-export async function restorableSites(objects: Objects, owner: string): Promise<Map<SiteName, string>> {
+/** What a bucket says of an owner: which stores were in charge, and which sites can be taken over. */
+export interface BucketState {
+  /** Oldest first. */
+  readonly epochs: readonly number[]
+  /** Keyed by name: the keys of the sites' newest roots. */
+  readonly sites: ReadonlyMap<SiteName, string>
+}
+
+/** Looks what a bucket says of an owner. One request for each thousand roots. */
+export async function readBucket(objects: Objects, owner: string): Promise<BucketState> {
   const prefix = objectKeys.ownerRoots(owner)
+  const epochs: number[] = []
   const sites = new Map<SiteName, string>()
   // Sorted by key, and so by epoch: the last one of a site is the newest.
-  for await (const { key } of objects.list(prefix)) {
-    const name = key.slice(prefix.length).split('/')[0] ?? ''
-    if (isSiteName(name)) sites.set(name, key)
+  for await (const { key } of objects.list(objectKeys.owner(owner))) {
+    if (key.startsWith(prefix)) {
+      const name = key.slice(prefix.length).split('/')[0] ?? ''
+      if (isSiteName(name)) sites.set(name, key)
+    } else if (key.startsWith(objectKeys.epochs(owner))) {
+      const epoch = epochOf(key)
+      if (epoch !== undefined) epochs.push(epoch)
+    }
   }
-  return sites
+  return { epochs, sites }
 }
 
 /**
  * Takes a site over from its root: the first entry of its log says what the root does. Needs one request; contents come
  * when they are asked for. Answers false, and does nothing, when the log says something already. `key`: of the root, see
- * {@link restorableSites}. Throws `ERR_NOT_FOUND`, `ERR_DATA_FORMAT`, `ERR_BLOB_CORRUPT`, `ERR_KEY_MISSING`,
+ * {@link readBucket}. Throws `ERR_NOT_FOUND`, `ERR_DATA_FORMAT`, `ERR_BLOB_CORRUPT`, `ERR_KEY_MISSING`,
  * `ERR_OBJECTS`; then nothing was written.
  */
 export async function restoreSite(options: SiteVersionsOptions, key: string): Promise<boolean> {

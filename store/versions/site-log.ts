@@ -62,13 +62,22 @@ export interface SiteLog {
   close(): Promise<void>
 }
 
-/** Opens a site's log, and makes it when it is not there. Reads nothing yet. */
+/** The path of a site's log. */
+export function versionsPath(owner: string, name: SiteName): string {
+  return `/sites/${owner}/${name}/versions`
+}
+
+/**
+ * Opens a site's log, and makes it when it is not there. Reads nothing yet. `followed` is called with what the log says
+ * whenever that was looked at.
+ */
 export async function openSiteLog(
   store: Store,
   handle: Handle,
   site: { readonly owner: string; readonly name: SiteName },
+  followed: (state: SiteState) => void = () => {},
 ): Promise<SiteLog> {
-  const path = `/sites/${site.owner}/${site.name}/versions`
+  const path = versionsPath(site.owner, site.name)
   const auditPath = `/sites/${site.owner}/${site.name}/audit`
   const log = await openOwnLog(store, handle, path, { serialized: true })
   let audit: Log | undefined
@@ -82,7 +91,9 @@ export async function openSiteLog(
       // Somebody else has merged what was not read here yet: begin with what stands for it.
       if (!isGroveError(error, 'ERR_TRIMMED') || state.head === undefined) throw error
       state = emptySite
-      return fold(wanted)
+      return await fold(wanted)
+    } finally {
+      followed(state)
     }
   }
 
