@@ -52,6 +52,8 @@ export const objectKeys = {
   root: (owner: string, site: SiteName, epoch: number): string => `${objectKeys.roots(owner, site)}${number(epoch)}`,
   /** All checkpoints of a site, in the order of their epochs. */
   roots: (owner: string, site: SiteName): string => `${objectKeys.ownerRoots(owner)}${name(site)}/`,
+  /** All that is said of an owner: epochs and checkpoints. */
+  owner: (owner: string): string => `${name(owner)}/meta/`,
   /** All checkpoints of an owner's sites. */
   ownerRoots: (owner: string): string => `${name(owner)}/meta/root/`,
 }
