@@ -157,6 +157,8 @@ export const limits = {
     pruneAfterMs: 5_000,
     collectEveryMs: 86_400_000,
     bannerUrls: 20,
+    /** Sites of a bucket that are noted at one time. */
+    adoptParallel: 1_000,
     /** Sites that stay open though nobody uses them. */
     openSites: 1_000,
     /** Pieces of live versions that are remembered, so that the next version needs not compile them again. */
