@@ -1,13 +1,13 @@
 /** The store's file as a file: which one it is, and copies of it. */
 
-import { type BigIntStats, closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { StatementSync } from 'node:sqlite'
 import { GroveError } from '../../core/errors.ts'
 
 /** What tells a file from another one that stands at the same path later; undefined when there is none. Opens nothing. */
-export function identityOf(file: string): BigIntStats | undefined {
-  return statSync(file, { bigint: true, throwIfNoEntry: false })
+export function identityOf(file: string): Stats | undefined {
+  return statSync(file, { throwIfNoEntry: false })
 }
 
 /**

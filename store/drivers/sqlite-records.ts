@@ -3,26 +3,17 @@
  * synchronous: nothing else runs between the check of a right and the write that it allows.
  */
 
-import type { BigIntStats } from 'node:fs'
+import type { Stats } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { toDiskError } from '../disk-error.ts'
-import type { EntryRecord, Records } from '../logs/records.ts'
+import type { EntryRecord, LogRecord, Records } from '../logs/records.ts'
 import { sumOf } from './row-sum.ts'
 import { copyDatabase, identityOf } from './sqlite-file.ts'
+import { grantTable } from './sqlite-grants.ts'
 import { seqBits, sqliteCode, sqliteCodeOf } from './sqlite-open.ts'
-import {
-  entryOfRow,
-  grantOf,
-  keyOf,
-  logOf,
-  numberIn,
-  storeOf,
-  sumOfEntry,
-  sumOfGrant,
-  sumOfLog,
-} from './sqlite-rows.ts'
+import { entryOfRow, keyOf, logOf, numberIn, storeOf, sumOfEntry, sumOfLog } from './sqlite-rows.ts'
 import { prepareStatements, type Statements } from './sqlite-statements.ts'
 
 /** Pages of 4 KiB that are written to the WAL, roughly, before they are brought into the database. */
@@ -30,6 +21,8 @@ const checkpointPages = 1_000
 const pageBytes = 4_096
 /** What a transaction changes beside the data that it brings, in pages. */
 const pagesPerTransaction = 3
+/** Records of logs that are kept in memory. */
+const logsKept = 10_000
 
 /** Records in a database that is open and checked; they own the database. Throws `ERR_DATA_FORMAT`. */
 export function sqliteRecords(database: DatabaseSync, file: string): Records {
@@ -38,6 +31,9 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
   let { lastSeq, epoch } = found
   /** Set when it is not known whether something is on the disk: after a restart the file itself will tell. */
   let broken: GroveError | undefined
+  const grants = grantTable(sql)
+  /** Keyed by path. */
+  const logs = new Map<string, LogRecord>()
   /** Pages that were written since the last checkpoint, roughly. */
   let pages = 0
 
@@ -58,7 +54,9 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
     try {
       run()
     } catch (error) {
-      if (sqliteCodeOf(error) !== sqliteCode.full) broken = toDiskError(`write to ${file}`, error)
+      if (sqliteCodeOf(error) === sqliteCode.full)
+        pages = checkpointPages // Which may make room.
+      else broken = toDiskError(`write to ${file}`, error)
       throw error
     }
   }
@@ -66,9 +64,9 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
   /** Brings the WAL into the database when it is long. When the disk is full it waits in the WAL, which is as durable. */
   function checkpoint(): void {
     if (pages < checkpointPages) return
-    pages = 0
     try {
       durably(() => sql.checkpoint.get())
+      pages = 0
     } catch (error) {
       if (broken) throw error
     }
@@ -83,11 +81,14 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
       const result = run()
       if (lastSeq !== before.lastSeq || epoch !== before.epoch)
         sql.setStore.run(lastSeq, epoch, sumOf([storeId, lastSeq, epoch]))
+      grants.flush()
       durably(() => sql.commit.run())
       pages += pagesPerTransaction
       return result
     } catch (error) {
       ;({ lastSeq, epoch } = before)
+      grants.undo()
+      logs.clear()
       if (database.isTransaction) sql.rollback.run()
       throw error
     }
@@ -113,8 +114,13 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
     addKey: ({ kid, key, madeAtMs }) => void sql.addKey.run(kid, key, madeAtMs),
     removeKey: (kid) => void sql.removeKey.run(kid),
     log(path) {
+      const known = logs.get(path)
+      if (known) return known
       const row = sql.log.get(path)
-      return row && logOf(row, path)
+      const log = row && logOf(row, path)
+      if (logs.size >= logsKept) logs.clear()
+      if (log) logs.set(path, log)
+      return log
     },
     addLog(path, serialized) {
       sql.addLog.run(path, Number(serialized), sumOfLog({ path, serialized, trimmedSeq: 0, coverSeq: 0 }))
@@ -141,25 +147,16 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
       if (opId !== null) sql.addOp.run(logId, opId, seq, atMs)
       pages += 1 + data.length / pageBytes
     },
-    trim: (logId, from, to, coverSeq) => trim(sql, logId, from, to, coverSeq),
-    grant: (id) => grantOf(sql.grant.get(id)),
-    grants: (prefix, most) =>
-      sql.grants.all({ prefix: prefix === '/' ? '' : prefix, most }).flatMap((row) => grantOf(row) ?? []),
-    children: (id) => sql.children.all(id).map((row) => String(row['id'])),
-    addGrant(record) {
-      const { id, parent = '', path, untilMs, read, write, grant, label, madeAtMs } = record
-      const { maxBytes = null, maxWrites = null, usedBytes, usedWrites, revokedSeq = null } = record
-      const rights = [read, write, grant].map(Number) as [number, number, number]
-      const quotas = [maxBytes, maxWrites, usedBytes, usedWrites] as const
-      const sum = sumOfGrant(record)
-      sql.addGrant.run(id, parent, path, untilMs, ...rights, label, madeAtMs, ...quotas, revokedSeq, sum)
+    trim(logId, from, to, coverSeq) {
+      trim(sql, logId, from, to, coverSeq)
+      logs.clear()
     },
-    useGrant: (id, bytes, writes) => void sql.useGrant.run(bytes, writes, id),
-    revokeGrant(id, seq) {
-      const record = grantOf(sql.grant.get(id))
-      if (!record || record.revokedSeq !== undefined) return
-      sql.revokeGrant.run(seq, sumOfGrant({ ...record, revokedSeq: seq }), id)
-    },
+    grant: grants.grant,
+    grants: grants.grants,
+    children: grants.children,
+    addGrant: grants.add,
+    useGrant: grants.use,
+    revokeGrant: grants.revoke,
   }
 }
 
@@ -186,7 +183,7 @@ function toStoreError(what: string, file: string, error: unknown): unknown {
 }
 
 /** Throws `ERR_FENCED` when the file at the path is not the one that was opened: a restored copy, for one. */
-function requireOurFile(file: string, opened: BigIntStats | undefined): void {
+function requireOurFile(file: string, opened: Stats | undefined): void {
   const found = identityOf(file)
   if (found && opened && found.ino === opened.ino && found.dev === opened.dev) return
   throw new GroveError('ERR_FENCED', `${file} is not the file any more that this grove opened`, {

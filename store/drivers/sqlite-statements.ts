@@ -71,7 +71,7 @@ export function prepareStatements(database: DatabaseSync) {
          max_bytes, max_writes, used_bytes, used_writes, revoked_seq, sum)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    useGrant: statement('UPDATE grants SET used_bytes = used_bytes + ?, used_writes = used_writes + ? WHERE id = ?'),
+    setUsed: statement('UPDATE grants SET used_bytes = ?, used_writes = ? WHERE id = ?'),
     revokeGrant: statement('UPDATE grants SET revoked_seq = ?, sum = ? WHERE id = ?'),
   }
 }

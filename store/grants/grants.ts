@@ -14,13 +14,15 @@ import { covers } from '../logs/store-path.ts'
 import type { Caveats, Claim, DenialReason, GrantId, GrantOptions, Handle, Right } from '../store.ts'
 import { allRights } from './caveats.ts'
 import { denied } from './denial.ts'
-import { type HandleKeys, openHandle, rootGrantId } from './handle.ts'
+import { type HandleKeys, type OpenedHandle, openHandle, rootGrantId } from './handle.ts'
 import { quotaRefusal } from './quotas.ts'
 
 /** What rights are checked against. */
 export interface GrantSource {
   readonly records: Pick<Records, 'grant'>
   readonly keys: HandleKeys
+  /** What a handle says, from a memory of those that were found good. @default openHandle with the keys */
+  readonly open?: (handle: Handle) => OpenedHandle | undefined
   /** Ms since the epoch. */
   readonly now: () => number
 }
@@ -60,11 +62,11 @@ const root: GrantRecord = {
 
 /** The chain of a handle. Throws `ERR_DENIED` with the reason handle, revoked or expired. */
 export function chainOf(source: GrantSource, handle: Handle): GrantChain {
-  const opened = openHandle(handle, source.keys)
-  const leaf = opened && grantOf(source, opened.id)
+  const named = opened(source, handle)
+  const leaf = named && grantOf(source, named.id)
   if (!leaf) throw denied('handle', 'the handle is not one that this store made, or it was altered')
   const { id } = leaf
-  const chain: GrantChain = { id, grants: [leaf, ...ancestorsOf(source, leaf)], caveats: opened.caveats }
+  const chain: GrantChain = { id, grants: [leaf, ...ancestorsOf(source, leaf)], caveats: named.caveats }
   const revoked = chain.grants.find((grant) => grant.revokedSeq !== undefined)
   if (revoked) {
     const above = revoked === leaf ? '' : ` with ${nameOf(revoked)} above it`
@@ -173,10 +175,14 @@ export function namedGrant(source: GrantSource, target: Handle | GrantId): Grant
     if (!grant) throw new GroveError('ERR_NOT_FOUND', `there is no grant ${target}`)
     return grant
   }
-  const opened = openHandle(target as Handle, source.keys)
-  const grant = opened && grantOf(source, opened.id)
+  const named = opened(source, target as Handle)
+  const grant = named && grantOf(source, named.id)
   if (!grant) throw denied('handle', 'the handle is not one that this store made, or it was altered')
   return grant
+}
+
+function opened(source: GrantSource, handle: Handle): OpenedHandle | undefined {
+  return source.open ? source.open(handle) : openHandle(handle, source.keys)
 }
 
 /** The parent first, the root last. Throws `ERR_DATA_FORMAT` when the records do not lead to the root. */

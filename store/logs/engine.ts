@@ -13,6 +13,7 @@ import { requireRight, requireRoot } from '../grants/grants.ts'
 import { type HandleKeys, handleOf, rootGrantId } from '../grants/handle.ts'
 import { useQuota } from '../grants/quotas.ts'
 import { appendSystem } from './append.ts'
+import { knownHandles } from './known-handles.ts'
 import * as read from './read-rules.ts'
 import type { Records } from './records.ts'
 import type { Answer, Answers, Batch, BatchAnswer, Hello, Request, RequestKind, RequestOf } from './request.ts'
@@ -95,8 +96,13 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
     if (!records.log(grantsLogPath)) records.addLog(grantsLogPath, false)
     return records.takeEpoch()
   })
-  let keys: HandleKeys = { stored: records.keys(), process: processKey }
+  let { keys, open } = handlesWith(records.keys())
   let lastSeq = records.lastSeq()
+
+  function handlesWith(stored: HandleKeys['stored']) {
+    const all: HandleKeys = { stored, process: processKey }
+    return { keys: all, open: knownHandles(all) }
+  }
 
   function stepOf(nowMs: number, changes: ChangeList): Step {
     return {
@@ -104,6 +110,7 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
       get keys() {
         return keys
       },
+      open: (handle) => open(handle),
       now: () => nowMs,
       tell(data, writer) {
         const seq = records.takeSeq()
@@ -118,7 +125,7 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
       },
       keysChanged() {
         changes.rights = true
-        keys = { ...keys, stored: records.keys() }
+        ;({ keys, open } = handlesWith(records.keys()))
       },
     }
   }
@@ -129,7 +136,7 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
     const step = stepOf(nowMs, changes)
     if (!requests.some(isWrite)) return records.read(() => run(step))
     let reached = lastSeq
-    const keysBefore = keys
+    const before = { keys, open }
     try {
       const result = records.transact(() => {
         if (records.epoch() !== epoch) throw fenced()
@@ -143,7 +150,7 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
       total.rights ||= changes.rights
       return result
     } catch (error) {
-      keys = keysBefore
+      ;({ keys, open } = before)
       throw error
     }
   }
