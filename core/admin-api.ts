@@ -25,6 +25,8 @@
  * | `POST /backup` {@link backupRequestSchema} | lines: {@link backupLineSchema} |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
+ * Grants, tokens and the log of who did what are in core/grant-api.ts; a request may carry a token.
+ *
  * A failure is `{ error: { code, message, details?, hint? } }` with the status of the code's table. An answer of lines
  * (`application/x-ndjson`) has one JSON text a line; when it fails midway, the last line is such a failure, and when it
  * does not, the last line is `{ "end": true }`.

@@ -93,6 +93,22 @@ t.test('what is no grant is refused', async (t) => {
   t.match((await post('/grants/revoke', { target: 'root' })).body.error, { details: { reason: 'rights' } })
 })
 
+t.test('the log of a site is told to who may read there, as much as was asked for', async (t) => {
+  const { token } = await make({ path: siteGrantPath('told'), rights: ['read'], label: 'reader' })
+  for (let count = 0; count < 3; count += 1) await make({ path: siteGrantPath('told') })
+  const tell = (query: string, name = 'told') =>
+    ask(socket, 'GET', `/sites/${name}/log${query}`, undefined, { authorization: `Bearer ${token}` })
+  const { body } = await tell('')
+  t.equal(body.entries.length, 4)
+  t.match(body, { more: false })
+  t.match(body.entries.at(-1), { act: 'grant', by: { id: 'root', label: 'operator' }, details: { label: 'reader' } })
+  t.match((await tell('?limit=2')).body, { entries: [{ details: { label: 'CI' } }, {}], more: true })
+  for (const limit of ['0', '-1', '1001', 'all', '1e3', ''])
+    t.match((await tell(`?limit=${limit}`)).body.error, { code: 'ERR_BAD_REQUEST' }, limit)
+  t.match((await tell('', 'blog')).body.error, { details: { reason: 'path' } })
+  t.match((await tell('', 'NO')).body.error, { code: 'ERR_SITE_NAME' })
+})
+
 t.test('a grant ends by the clock', async (t) => {
   const { token } = await make({ untilMs: state.nowMs + 60_000 })
   state.nowMs += 60_000
