@@ -6,22 +6,24 @@ import { type Leaves, openLeaves } from '../certs/leaves.ts'
 import { type OwnCa, openOwnCa } from '../certs/own-ca.ts'
 import type { Config } from '../core/config.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
-import { type Blobs, openBlobs } from '../store/blobs.ts'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
+import type { Environment } from '../store/environment.ts'
 import { nodeEnvironment } from '../store/environment-node.ts'
 import type { Store } from '../store/store.ts'
 import { openDataFolder } from './data-folder.ts'
+import { type Holdings, openHoldings } from './holdings.ts'
 import { type Keys, openKeys } from './keys.ts'
-import { refuseLostStore } from './lost-store.ts'
+import { Outstanding } from './outstanding.ts'
 import { openRevocations, type Revocations } from './revocations.ts'
 import { SiteRegistry } from './site-registry.ts'
 import { UsageLog } from './usage-log.ts'
 
 /** The parts of one data folder. */
-export interface HostParts {
+export interface HostParts extends Holdings {
   readonly layout: Layout
+  readonly env: Environment
   readonly store: Store
-  readonly blobs: Blobs
+  readonly outstanding: Outstanding
   readonly registry: SiteRegistry
   readonly keys: Keys
   readonly revocations: Revocations
@@ -44,17 +46,29 @@ export interface HostPartsOptions {
 export async function openHostParts({ config, log, now, stack }: HostPartsOptions): Promise<HostParts> {
   const layout = layoutOf(config.data)
   await openDataFolder(layout)
+  const env: Environment = { ...nodeEnvironment, now }
   // The store comes first: its lock keeps a second process away from all the rest.
-  const store = stack.use(await openSqliteStore(layout.database, { env: { ...nodeEnvironment, now } }))
-  await refuseLostStore(store, layout)
-  const blobs = await openBlobs(layout)
-  const registry = stack.use(await SiteRegistry.open({ store, blobs, config, now }))
+  const store = stack.use(await openSqliteStore(layout.database, { env }))
+  const holdings = await openHoldings({ config, layout, store, env, log, stack })
+  const outstanding = stack.use(await Outstanding.open(store))
+  const registry = stack.use(
+    await SiteRegistry.open({
+      store,
+      openVersions: holdings.openVersions,
+      outstanding,
+      config,
+      now,
+      failed: (site, error) => log.warn({ err: error, site }, 'site could not be closed'),
+    }),
+  )
   const ca = await openOwnCa(layout.certs, { now })
   const serves = (name: string) => registry.siteAt(name) !== undefined
   return {
     layout,
+    env,
     store,
-    blobs,
+    ...holdings,
+    outstanding,
     registry,
     keys: await openKeys(layout.keys, { maxSessionMs: maxSessionMs(config), now }),
     revocations: await openRevocations(store, store.root, { now }),
