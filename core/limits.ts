@@ -335,6 +335,20 @@ export const limits = {
     /** What is read from a file or written to one at a time. */
     pieceBytes: 262_144,
   },
+  /** Verifying a store: faults that are listed, names in one of them, logs read at one time, nodes kept in memory. */
+  verify: { faults: 1_000, names: 5, logs: 16, nodesBytes: 67_108_864 },
+  /**
+   * Moving a site between stores: parts of the file that tell of it, versions' lines, one list of files; contents and
+   * the bytes of tree nodes that one site may bring; what may follow after the end of the file.
+   */
+  transfer: {
+    aboutBytes: 1_048_576,
+    versionsBytes: 67_108_864,
+    listBytes: 33_554_432,
+    contents: 1_000_000,
+    nodesBytes: 268_435_456,
+    paddingBytes: 1_048_576,
+  },
   /** The config file: how long it may run, and a secret or a file of certificates that it names. */
   config: { loadMs: 30_000, secretBytes: 1_048_576 },
   /** Plugins. */
