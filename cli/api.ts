@@ -27,6 +27,7 @@ export type {
 export { lazyOptions } from '../core/plugin-options.ts'
 export type { Session } from '../core/session.ts'
 export type { StandardIssue, StandardResult, StandardSchemaV1 } from '../core/standard-schema.ts'
+export { local, type S3StoreInput, s3 } from '../core/store-config.ts'
 export type { Usage } from '../core/usage.ts'
 export { type CdnVarnishOptions, cdnVarnish } from '../plugins/cdn-varnish/cdn-varnish.ts'
 export { type LoginPasswordOptions, loginPassword } from '../plugins/login-password/login-password.ts'

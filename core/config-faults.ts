@@ -12,10 +12,12 @@ export interface ConfigFault {
 
 type Issue = z.core.$ZodIssue
 
+/** Below these may be secrets: the token of a plugin's provider, the credentials of a bucket, a key by mistake. */
+const secretKeys: ReadonlySet<PropertyKey | undefined> = new Set(['plugins', 'store', 'encryption'])
+
 /** The faults that an issue of zod stands for. The issue must know its input (`reportInput`). */
 export function toFaults(issue: Issue): ConfigFault[] {
-  // What stands in a plugin may be a secret, such as the token of a provider.
-  const show = issue.path[0] === 'plugins' ? kindOf : quote
+  const show = secretKeys.has(issue.path[0]) ? kindOf : quote
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       path: formatPath([...issue.path, key]),
@@ -40,6 +42,7 @@ export function describeExpected(issue: Issue): string {
     case 'invalid_format':
       return `a valid ${issue.format}`
     case 'invalid_union':
+      if (issue.message !== 'Invalid input') return issue.message
       return issue.errors.flatMap((option) => option.map(describeExpected)).join(' or ') || issue.message
     case 'invalid_key':
       return issue.issues.map((inner) => inner.message).join(', ')

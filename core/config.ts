@@ -14,6 +14,7 @@ import { isAuthority, isSiteName } from './names.ts'
 import type { Plugin } from './plugin.ts'
 import { checkOptions } from './plugin-options.ts'
 import { isStandardSchema } from './standard-schema.ts'
+import { cacheSchema, encryptionSchema, keepSchema, keyFaults, storeSchema } from './store-config.ts'
 
 const port = z.int().min(0).max(65_535)
 
@@ -108,6 +109,10 @@ export const configSchema = z.strictObject({
     .min(1)
     .default('./data')
     .describe("Folder for everything Grove keeps, relative to the config's folder."),
+  store: storeSchema,
+  cache: cacheSchema,
+  encryption: encryptionSchema,
+  keep: keepSchema,
   listen: listenSchema.prefault({}),
   fronts: z
     .int()
@@ -189,9 +194,9 @@ function optionFaults(input: unknown): ConfigFault[] {
   })
 }
 
-/** Faults that lie between values: names given twice, plugins of one name. */
+/** Faults that lie between values: names given twice, plugins of one name, keys named twice. */
 function crossFaults(config: Config): ConfigFault[] {
-  const faults: ConfigFault[] = []
+  const faults = keyFaults(config.encryption.keys)
   const pluginNames = new Set<string>()
   for (const [index, { name }] of config.plugins.entries()) {
     if (pluginNames.has(name))

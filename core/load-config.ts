@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { type Config, parseConfig } from './config.ts'
 import { GroveError } from './errors.ts'
 import { limits } from './limits.ts'
+import { withAbsoluteFiles } from './store-config.ts'
 
 /** The names under which a config is looked for, in this order. */
 const configFileNames: readonly string[] = ['grove.config.ts', 'grove.config.js', 'grove.config.json']
@@ -24,7 +25,7 @@ export interface ConfigSource {
 
 /** A checked config and where it was read. */
 export interface LoadedConfig {
-  /** `data` is absolute. */
+  /** `data` is absolute, and so are files with secrets and certificates. */
   readonly config: Config
   /** Absolute; undefined when there is no file and all is default. */
   readonly file: string | undefined
@@ -40,8 +41,9 @@ export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
   const file = findConfig(source)
   const input = file === undefined ? {} : await readConfig(file)
   const config = parseConfig(applyOverrides(input, source), file ?? 'the default config')
-  const base = source.data !== undefined || file === undefined ? source.cwd : dirname(file)
-  return { config: { ...config, data: resolve(base, config.data) }, file }
+  const folder = file === undefined ? source.cwd : dirname(file)
+  const data = resolve(source.data === undefined ? folder : source.cwd, config.data)
+  return { config: { ...withAbsoluteFiles(config, folder), data }, file }
 }
 
 /** The config file, absolute: the one that is named, there or not, or the one that is found; undefined when there is none. */

@@ -16,8 +16,10 @@ interface SchemaNode {
   readonly additionalProperties?: SchemaNode | boolean
   readonly items?: SchemaNode
   readonly anyOf?: readonly SchemaNode[]
+  readonly oneOf?: readonly SchemaNode[]
   readonly enum?: readonly unknown[]
   readonly const?: unknown
+  readonly required?: readonly string[]
   readonly minimum?: number
   readonly maximum?: number
 }
@@ -56,7 +58,7 @@ const defaultFronts = configSchema.parse({}).fronts
 
 function tableRows(path: string, node: SchemaNode): [string, string, string, string][] {
   const rows: [string, string, string, string][] = []
-  const children = Object.entries(node.properties ?? {})
+  const children = childrenOf(node)
   if (typeof node.additionalProperties === 'object') children.push(['<name>', node.additionalProperties])
   for (const [name, child] of children) {
     const key = path === '' ? name : `${path}.${name}`
@@ -66,10 +68,24 @@ function tableRows(path: string, node: SchemaNode): [string, string, string, str
   return rows
 }
 
+/** Its keys; of a choice of objects those of all of them, the first of each name. */
+function childrenOf(node: SchemaNode): [string, SchemaNode][] {
+  const choices = (node.oneOf ?? []).flatMap(childrenOf)
+  const found = new Map<string, SchemaNode>()
+  for (const [name, child] of [...Object.entries(node.properties ?? {}), ...choices]) {
+    const before = found.get(name)
+    const isChoice = before?.const !== undefined && before.const !== child.const
+    found.set(name, isChoice ? { ...before, anyOf: [before, child] } : (before ?? child))
+  }
+  return [...found]
+}
+
 function typeName(node: SchemaNode): string {
   if (node.enum) return node.enum.map((value) => `\`${JSON.stringify(value)}\``).join(', ')
+  const choices = node.anyOf ?? node.oneOf
+  if (choices) return [...new Set(choices.map(typeName))].join(' or ')
   if (node.const !== undefined) return `\`${JSON.stringify(node.const)}\``
-  if (node.anyOf) return [...new Set(node.anyOf.map(typeName))].join(' or ')
+  if (node.properties && node.required) return `\`{ ${node.required.join(', ')} }\``
   if (node.type === 'array') return `list of ${node.items ? typeName(node.items) : 'anything'}`
   const bounds = node.minimum !== undefined && node.maximum !== undefined ? ` ${node.minimum} to ${node.maximum}` : ''
   return `${node.type ?? 'plugin'}${bounds}`

@@ -86,3 +86,11 @@ t.test('a file that was found once is missed when it is gone', async (t) => {
   await t.rejects(loadConfig({ cwd, file }), { code: 'ERR_CONFIG_LOAD', message: /there is no config/ })
   t.equal(findConfig({ cwd }), undefined)
 })
+
+t.test('files with secrets count from the folder of the config, wherever data lies', async (t) => {
+  const text = '{ "encryption": { "keys": [{ "file": "a.key" }] } }'
+  const cwd = t.testdir({ etc: { 'g.json': text } })
+  const { config } = await loadConfig({ cwd, file: 'etc/g.json', data: 'elsewhere' })
+  t.same(config.encryption.keys, [{ file: join(cwd, 'etc', 'a.key') }])
+  t.equal(config.data, join(cwd, 'elsewhere'))
+})
