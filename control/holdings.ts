@@ -35,8 +35,8 @@ export interface Holdings {
     name: SiteName,
     upload: { readonly hash: BlobHash; readonly bytes: number },
   ) => Promise<PresignedUpload>
-  /** Removes objects that have long had no use. */
-  readonly collect: (signal: AbortSignal) => Promise<CollectedAll>
+  /** Removes objects that have had no use for so long. @default limits.store.collectGraceMs */
+  readonly collect: (signal: AbortSignal, graceMs?: number) => Promise<CollectedAll>
 }
 
 /** What holdings are opened with. */
@@ -88,7 +88,8 @@ export async function openHoldings({ config, layout, store, env, log, stack }: H
       return await openSiteVersions({ ...common, owner, name })
     },
     presign: (name, upload) => presignUpload({ objects, keyring, owner: siteOwner, name }, upload),
-    collect: (signal) => collect({ ...common, owner: siteOwner, signal }),
+    collect: (signal, graceMs) =>
+      collect({ ...common, owner: siteOwner, signal, ...(graceMs !== undefined && { graceMs }) }),
   }
 }
 

@@ -23,6 +23,7 @@
  * | `DELETE /sites/<name>/pins/<pin>` | `{ removed: boolean }` |
  * | `POST /sites/<name>/prune` {@link pruneRequestSchema} | {@link pruneResultSchema} |
  * | `POST /backup` {@link backupRequestSchema} | lines: {@link backupLineSchema} |
+ * | `POST /store/collect` `{ graceMs? }` | {@link collectedSchema}: removes what has had no use for so long |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
  * Grants, tokens and the log of who did what are in core/grant-api.ts; a request may carry a token.
@@ -164,6 +165,25 @@ export const backupLineSchema = z.union([
 ])
 /** A line of a backup's answer. */
 export type BackupLine = z.output<typeof backupLineSchema>
+
+/** What a collection is asked: how long something must have had no use, instead of a day. */
+export const collectRequestSchema = z.strictObject({ graceMs: z.int().nonnegative().optional() })
+
+/** What a collection did. */
+export const collectedSchema = z.object({
+  /** Objects that were looked at. */
+  objects: z.int(),
+  /** Those without a use, which are removed when they are found so again. */
+  waiting: z.int(),
+  removed: z.int(),
+  removedBytes: z.number(),
+  /** Contents that were sent and not published in a day. */
+  uploads: z.int(),
+  /** Checkpoints in a bucket that were written anew. */
+  roots: z.int(),
+})
+/** What a collection did. */
+export type CollectedResult = z.output<typeof collectedSchema>
 
 /** A receipt as kept: what a plugin said, and when. */
 export const keptReceiptSchema = z.object({
