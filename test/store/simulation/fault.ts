@@ -8,7 +8,7 @@ import type { CommitSteps } from './journal-file.ts'
 
 /** What a fault may replace. Each is called once for each opening of a store; not given means the real thing. */
 export interface LogPieces {
-  steps?(disk: Disk): CommitSteps
+  steps?(disk: Disk): Partial<CommitSteps>
   records?(records: Records): Records
   engine?(engine: Engine): Engine
   store?(store: Store): Store

@@ -23,10 +23,11 @@ export interface JournalFile {
   readonly uncertain: boolean
 }
 
-/** How the steps of a commit reach the disk; a fault replaces one of them. */
+/** How a journal and its commits reach the disk; a fault replaces one of the steps. */
 export interface CommitSteps {
   write(inode: Inode, offset: number, bytes: Uint8Array): void
   sync(inode: Inode): void
+  syncFolder(path: string): void
 }
 
 /** The journal in a file. */
@@ -59,17 +60,17 @@ export function openJournalFile(disk: Disk, inode: Inode, steps: CommitSteps = d
       const next = crc32(payload, checksum)
       head.writeUInt32LE(payload.length, 0)
       head.writeUInt32LE(next, 4)
-      // A write that fails leaves a beginning behind, which is no frame; the next one is written over it.
-      steps.write(inode, end, Buffer.concat([head, payload]))
       try {
-        steps.sync(inode)
-      } catch (error) {
+        steps.write(inode, end, Buffer.concat([head, payload]))
         uncertain = true
-        throw error
+        steps.sync(inode)
+        uncertain = false
+      } finally {
+        // What a failed write has left behind, even all of it, is not taken for a frame: the next one is written over it.
+        seenWrites = inode.writes
       }
       end += headBytes + payload.length
       checksum = next
-      seenWrites = inode.writes
     },
     get uncertain() {
       return uncertain

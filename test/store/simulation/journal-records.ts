@@ -31,7 +31,8 @@ export function openJournalRecords(disk: Disk, file: string, options: JournalOpt
   const inode = onDisk('open', () => {
     const found = disk.has(file) ? disk.file(file) : disk.create(file)
     // Also of a file that is there: the one who made it may have ended before its name was durable.
-    disk.syncFolder(dirname(file))
+    const steps = options.steps ?? disk
+    steps.syncFolder(dirname(file))
     return found
   })
   const journal = openJournalFile(disk, inode, options.steps)

@@ -8,6 +8,7 @@ import { childrenExceedNothing, expiredWritesNothing, quotasHold, revokedWritesN
 import { stablePrefix, uniqueTimestamps } from '../checkers/order.ts'
 import { wholeReads } from '../checkers/reads.ts'
 import { boundedMemory, fencedAcknowledgesNothing, knownErrors, sameStore } from '../checkers/stores.ts'
+import { changesAreTold } from '../checkers/told.ts'
 import { exactCovers, trimmedIsCovered } from '../checkers/trims.ts'
 import { completeWatches, honestResets, orderedWatches } from '../checkers/watches.ts'
 import type { LogFacts } from './facts.ts'
@@ -33,6 +34,7 @@ export const logCheckers: readonly Checker<LogFacts>[] = [
   expiredWritesNothing,
   quotasHold,
   deniedWithCause,
+  changesAreTold,
   fencedAcknowledgesNothing,
   sameStore,
   knownErrors,

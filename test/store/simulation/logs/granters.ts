@@ -10,19 +10,35 @@ const paths = ['/', '/sites', '/sites/ada', '/sites/ada/blog', versionsLog, plai
 /** A client that makes grants under others, now and then more than it may. */
 export function createGranter(work: Workplace, random: Random, name: string, steps: number, now: () => number): Client {
   return createDoer(name, steps, async (session) => {
-    const by = random.pick(work.grants())
+    const grants = work.grants()
+    const by = random.chance(0.5) ? (grants.at(-1) ?? 'root') : random.pick(grants)
     const label = work.newName('grant')
-    const options: AskedGrant = {
-      path: random.pick(paths),
-      untilMs: now() + random.pick([20, 60, 500, 5_000, 3_600_000]),
-      read: random.chance(0.8),
-      write: random.chance(0.8),
-      grant: random.chance(0.6),
+    const quotas = {
       ...(random.chance(0.3) && { maxWrites: random.between(1, 4) }),
       ...(random.chance(0.2) && { maxBytes: random.between(100, 1_500) }),
     }
+    const options: AskedGrant = random.chance(0.5)
+      ? { ...generous(now()), ...quotas }
+      : { ...anyGrant(random, now()), ...quotas }
     await grant(work, session, name, { call: 'grant', by, label, options })
   })
+}
+
+/** Of these, long chains can be made. */
+function generous(nowMs: number): AskedGrant {
+  // A whole hour: a child that is made later in it does not last longer.
+  const untilMs = Math.ceil(nowMs / 3_600_000) * 3_600_000 + 3_600_000
+  return { path: '/sites/ada', untilMs, read: true, write: true, grant: true }
+}
+
+function anyGrant(random: Random, nowMs: number): AskedGrant {
+  return {
+    path: random.pick(paths),
+    untilMs: nowMs + random.pick([20, 60, 500, 5_000, 3_600_000]),
+    read: random.chance(0.8),
+    write: random.chance(0.8),
+    grant: random.chance(0.6),
+  }
 }
 
 /** A client that takes grants away. */

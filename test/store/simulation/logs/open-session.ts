@@ -29,8 +29,8 @@ export interface Opening {
  */
 export function openSimulatedStore({ disk, life, random, pieces, handedOut }: Opening): Store {
   const { env } = life
-  const steps = pieces.steps?.(disk)
-  const own = openJournalRecords(disk, journalFile, { ...env, ...(steps && { steps }) })
+  const steps = { write: disk.write, sync: disk.sync, syncFolder: disk.syncFolder, ...pieces.steps?.(disk) }
+  const own = openJournalRecords(disk, journalFile, { ...env, steps })
   const records = {
     ...own,
     page(logId: number, afterSeq: number, uptoSeq: number) {

@@ -66,8 +66,7 @@ function createWorld(seed: number, pieces: LogPieces): World {
   const work: writers.Workplace = {
     recorder,
     handles,
-    // The root is tried as often as all others together.
-    grants: () => ['root', ...[...handles.keys()].slice(-6).flatMap((label) => [label, 'root'])],
+    grants: () => ['root', ...[...handles.keys()].slice(-6)],
     newName(kind) {
       names += 1
       return `${kind}-${names}`
