@@ -151,7 +151,8 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
     ensure: (hash) => contents.ensure(hash),
     async ensureAll(version) {
       const record = await findVersion(version)
-      await contents.fetchUnknown(2 * record.bytes)
+      // Packed it is less; but old versions lie in between, and each file is in the tree and in an index.
+      await contents.fetchUnknown(2 * record.bytes + 512 * record.files + limits.store.wholeFetchBytes)
       await contents.ensureAll(filesOf(contents.node, record.root, env.turn))
     },
     checkpoint: () => roots.flush(),
