@@ -6,11 +6,12 @@
  */
 
 import { Agent, type IncomingMessage, request as sendRequest } from 'node:http'
-import { dirname } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import {
+  type CollectedResult,
+  collectedSchema,
   type PruneRequest,
   type PruneResult,
   type PublishFile,
@@ -36,6 +37,7 @@ import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 import type { Handle } from '../store/store.ts'
+import { explain, isAway, isRefused } from './admin-faults.ts'
 import { failureIn, valuesOf } from './admin-lines.ts'
 
 /** Talks to a running Grove. Every call rejects with control's own error, or `ERR_NOT_RUNNING`, `ERR_TIMEOUT`. */
@@ -71,6 +73,8 @@ export interface AdminClient extends Disposable {
   prune(name: SiteName, request: PruneRequest): Promise<PruneResult>
   /** Asks anything else; `answer` is the schema of what is said. */
   ask<T>(method: Call['method'], path: string, json: unknown, answer: z.ZodType<T>): Promise<T>
+  /** Removes objects that have had no use for so long; by default a day. */
+  collect(graceMs?: number): Promise<CollectedResult>
   /** Runs something long: what it says, line by line. */
   lines<T>(path: string, json: unknown, line: z.ZodType<T>): AsyncIterable<T>
   /** Runs a plugin's command; `answer` is the schema of what it says. */
@@ -169,6 +173,7 @@ export function createAdminClient(
         .removed,
     prune: (name, request) => call({ method: 'POST', path: `${site(name)}/prune`, json: request }, pruneResultSchema),
     ask: (method, path, json, answer) => call({ method, path, json }, answer),
+    collect: (graceMs) => call({ method: 'POST', path: '/store/collect', json: { graceMs } }, collectedSchema),
     lines: (path, json, line) => lines({ method: 'POST', path, json }, line),
     plugin: (plugin, command, input, answer) =>
       call({ method: 'POST', path: `/plugins/${segment(plugin)}/${segment(command)}`, json: input }, answer),
@@ -257,42 +262,4 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
   } catch (error) {
     throw new GroveError('ERR_CHANNEL', 'control answered something else than JSON', { cause: error })
   }
-}
-
-const awayCodes = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ERR_CLOSED', 'ERR_STREAM_PREMATURE_CLOSE'])
-
-/** Whether control was not there, or went before it had answered. */
-function isAway(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && awayCodes.has(String(error.code))
-}
-
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
-}
-
-/** Keyed by the system's name of the error. */
-const impossibleSockets: Readonly<Record<string, string>> = {
-  EINVAL: 'the path is longer than that of a socket can be (107 bytes)',
-  ENAMETOOLONG: 'the path is too long',
-  ENOTDIR: 'the data folder is a file',
-}
-
-function explain(error: unknown, socket: string): unknown {
-  if (error instanceof GroveError || !(error instanceof Error) || !('code' in error)) return error
-  if (error.code === 'EACCES')
-    return new GroveError('ERR_DENIED', `this user may not use ${socket}`, {
-      cause: error,
-      hint: 'run the command as the user who runs grove serve',
-    })
-  const impossible = impossibleSockets[String(error.code)]
-  if (impossible !== undefined)
-    return new GroveError('ERR_NOT_RUNNING', `no grove can be at ${socket}: ${impossible}`, {
-      cause: error,
-      hint: 'name the data folder of the grove that runs with --data',
-    })
-  if (!isAway(error)) return error
-  return new GroveError('ERR_NOT_RUNNING', `no grove answers at ${socket}`, {
-    cause: error,
-    hint: `start it with: grove serve --data ${dirname(socket)} (or name its data folder with --data)`,
-  })
 }

@@ -10,6 +10,6 @@ const longestMs = 100 * 365 * 86_400_000
 export function parseDuration(text: string): number {
   const [, digits, unit] = /^(\d{1,9})([smhdw])$/.exec(text) ?? []
   const ms = Number(digits) * (units[unit ?? ''] ?? Number.NaN)
-  if (ms > 0 && ms <= longestMs) return ms
+  if (ms >= 0 && ms <= longestMs) return ms
   throw new InvalidArgumentError('expected a number and s, m, h, d or w, such as 12h or 30d.')
 }

@@ -24,7 +24,7 @@ export function createGrant(client: AdminClient, request: GrantRequest): Promise
   return client.ask('POST', '/grants', request, madeGrantSchema)
 }
 
-/** Grants at or under a path, oldest first, dead ones too. */
+/** Grants at or under a path, newest first, dead ones too; at most `limits.store.grantsListed`. */
 export async function listGrants(client: AdminClient, path: string): Promise<Grant[]> {
   const { grants } = await client.ask('GET', `/grants?path=${encodeURIComponent(path)}`, undefined, listSchema)
   return grants

@@ -12,6 +12,7 @@ import { addServe } from './commands/serve.ts'
 import { addSite } from './commands/site.ts'
 import { addStatus } from './commands/status.ts'
 import { addStop } from './commands/stop.ts'
+import { addStore } from './commands/store.ts'
 import { addTrust } from './commands/trust.ts'
 import { addUser } from './commands/user.ts'
 import { addValidate } from './commands/validate.ts'
@@ -71,6 +72,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addGrant(program, context)
   addUser(program, context)
   addBackup(program, context)
+  addStore(program, context)
   addStatus(program, context)
   addReload(program, context)
   addStop(program, context)

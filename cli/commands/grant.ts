@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { siteGrantPath } from '../../core/grant-api.ts'
+import { limits } from '../../core/limits.ts'
 import { toSiteName } from '../../core/names.ts'
 import type { Right } from '../../store/store.ts'
 import {
@@ -21,6 +22,8 @@ import { parseMoment } from '../moment.ts'
 import { parseSize } from '../size.ts'
 import { type TokenOptions, withToken } from '../token.ts'
 import { addNarrow, addShowGrant } from './grant-token.ts'
+
+const { grantsListed } = limits.store
 
 /** How long a token is good when nothing is said: 90 days. */
 const defaultLifeMs = 90 * 86_400_000
@@ -115,7 +118,7 @@ function scopeOf({ site, path }: ScopeOptions, command: Command): string | undef
 function addList(grant: Command, context: CommandContext): void {
   const command = grant
     .command('list')
-    .description('list tokens, oldest first')
+    .description('list tokens, newest first')
     .option('--site <name>', 'only those for this site')
     .option('--path <path>', 'only those for this path and what lies under it')
     .option('--all', 'also those that have ended')
@@ -129,6 +132,8 @@ function addList(grant: Command, context: CommandContext): void {
       const lines =
         grants.length === 0 ? ['no tokens; make one with: grove grant create --site <name>'] : grantTable(grants)
       if (hidden > 0) lines.push(`and ${formatCount(hidden, 'token')} that ended: --all shows them`)
+      if (all.length === grantsListed)
+        lines.push(`only the newest ${grantsListed} are looked at; --site and --path look closer`)
       printResult(options, context, { grants }, lines)
     },
   )

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Grant } from '../../core/grant-api.ts'
+import { limits } from '../../core/limits.ts'
 import { narrow, openFormOf, openHandle } from '../../store/grants/handle.ts'
 import type { Handle } from '../../store/store.ts'
 import { grantStore } from '../store/grants/fixtures/grant-store.ts'
@@ -53,6 +54,7 @@ const admin = await startAdmin(t, folder, {
   'POST /grants': () => ({ token, grant: shown }),
   'GET /grants?path=%2F': () => ({ grants: [shown, dead] }),
   'GET /grants?path=%2Fsites%2Foperator%2Fempty': () => ({ grants: [] }),
+  'GET /grants?path=%2Fmany': () => ({ grants: Array.from({ length: limits.store.grantsListed }, () => shown) }),
   'POST /grants/show': () => shown,
   'POST /grants/revoke': ({ body }) => ({ id, revoked: body.includes('grove_') ? 0 : 3 }),
   'POST /grants/keys': ({ body }) => ({ kid: '2', dropped: body.includes('true') ? 1 : 0 }),
@@ -151,6 +153,7 @@ t.test('tokens are listed, those that ended on demand', async (t) => {
   t.notMatch(listed.out, dead.id)
   t.match((await run(['grant', 'list', '--all'])).out, /y{22} .*\/sites +nothing .*expired/)
   t.same(JSON.parse((await run(['grant', 'list', '--json'])).out), { grants: [shown] })
+  t.match((await run(['grant', 'list', '--path', '/many'])).out, /only the newest 1000 are looked at/)
   t.match((await run(['grant', 'list', '--site', 'empty'])).out, /no tokens; make one with: grove grant create/)
 })
 

@@ -55,6 +55,7 @@ const status = {
     { pid: 12, connections: 3, requests: 40, webSockets: 1, cacheBytes: 2_000, memoryBytes: 5e7, uptimeSeconds: 90 },
   ],
   sites: [site],
+  siteCount: 1,
   plugins: ['cdn-varnish'],
   outbox: [{ plugin: 'cdn-varnish', site: 'blog', versions: [1, 2], attempts: 3, error: 'connection refused' }],
   listen: [{ name: 'https', port: 8443 }],
@@ -231,7 +232,7 @@ t.test('site create, list, show, versions, rollback and delete', async (t) => {
 })
 
 t.test('no sites is said as such', async (t) => {
-  const { run } = await withAdmin(t, { 'GET /sites': () => ({ sites: [] }) })
+  const { run } = await withAdmin(t, { 'GET /sites': () => ({ sites: [], count: 0 }) })
   t.match((await run('site', 'list')).out, 'no sites yet; make one with: grove publish')
 })
 
