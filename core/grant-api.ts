@@ -3,7 +3,7 @@
  *
  * | request | answer |
  * |---|---|
- * | `GET /grants?path=<path>` | `{ grants: Grant[] }`, {@link grantSchema}: of all at or under the path, oldest first |
+ * | `GET /grants?path=<path>` | `{ grants: Grant[] }`, {@link grantSchema}: of those at or under the path, newest first, 1,000 at most |
  * | `POST /grants` {@link grantRequestSchema} | {@link madeGrantSchema}: the only answer that holds the token |
  * | `POST /grants/show` {@link grantTargetSchema} | {@link grantSchema} |
  * | `POST /grants/revoke` {@link grantTargetSchema} | {@link revokedSchema} |

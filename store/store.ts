@@ -195,7 +195,7 @@ export interface Store extends AsyncDisposable {
   list(handle: Handle, prefix: string): Promise<readonly string[]>
   /** A child grant. Needs `grant`. Throws `ERR_DENIED` when it would exceed its parent. Told in the log `/grants`. */
   grant(handle: Handle, options: GrantOptions): Promise<Handle>
-  /** Grants whose path lies under a prefix, oldest first, at most `limits.store.grantsListed`. Needs `grant` on it. */
+  /** Grants whose path lies under a prefix, newest first, at most `limits.store.grantsListed`. Needs `grant` on it. */
   grants(handle: Handle, prefix: string): Promise<readonly GrantInfo[]>
   /**
    * A grant, alive or not, as it was made. For itself and its ancestors, and for whoever may grant on its path. Throws

@@ -131,7 +131,11 @@ export function memoryRecords(env: Pick<Environment, 'now' | 'randomBytes'> = no
       log.record = { ...log.record, trimmedSeq: Math.max(log.record.trimmedSeq, newest.seq), coverSeq }
     },
     grant: (id) => grants.get(id),
-    grants: (prefix, most) => [...grants.values()].filter(({ path }) => covers(prefix, path)).slice(0, most),
+    grants: (prefix, most) =>
+      [...grants.values()]
+        .filter(({ path }) => covers(prefix, path))
+        .reverse()
+        .slice(0, most),
     children: (id) => [...grants.values()].filter(({ parent }) => parent === id).map((grant) => grant.id),
     addGrant: setGrant,
     useGrant(id, bytes, writes) {

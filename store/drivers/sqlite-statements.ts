@@ -63,7 +63,7 @@ export function prepareStatements(database: DatabaseSync) {
     grant: statement('SELECT * FROM grants WHERE id = ?'),
     grants: statement(
       `SELECT * FROM grants WHERE path = :prefix OR (path > :prefix || '/' AND path < :prefix || '0') OR :prefix = ''
-       ORDER BY number LIMIT :most`,
+       ORDER BY number DESC LIMIT :most`,
     ),
     children: statement('SELECT id FROM grants WHERE parent = ? ORDER BY number'),
     addGrant: statement(

@@ -36,7 +36,7 @@ export function narrowedInfo(source: InfoSource, chain: GrantChain): GrantInfo {
   return { ...infoOf(source, chain.grants[0]), ...allowanceOf(chain) }
 }
 
-/** Grants whose path lies under a prefix, oldest first. Throws `ERR_DENIED` without `grant` on it. */
+/** Grants whose path lies under a prefix, newest first. Throws `ERR_DENIED` without `grant` on it. */
 export function listGrants(source: InfoSource, handle: Handle, prefix: string): GrantInfo[] {
   requireRight(source, handle, 'grant', prefix)
   return source.records.grants(prefix, limits.store.grantsListed).map((record) => infoOf(source, record))

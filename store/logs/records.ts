@@ -118,7 +118,7 @@ export interface Records {
   trim(logId: number, from: number, to: number, coverSeq: number): void
 
   grant(id: GrantId): GrantRecord | undefined
-  /** Grants whose path the prefix covers, oldest first, at most `most`. */
+  /** Grants whose path the prefix covers, newest first, at most `most`. */
   grants(prefix: string, most: number): readonly GrantRecord[]
   /** Grants made by a grant. */
   children(id: GrantId): readonly GrantId[]

@@ -47,7 +47,7 @@ t.test('a grant is made, shown by id and by token, listed and revoked', async (t
   const child = await make({ path: `${path}/versions`, rights: ['read'], label: 'below' }, token)
   t.match(child.grant, { parent: grant.id, rights: ['read'], maxBytes: 100 })
   const listed = await ask(socket, 'GET', `/grants?path=${path}`)
-  t.same(listed.body, { grants: [grant, child.grant] })
+  t.same(listed.body, { grants: [child.grant, grant] })
   t.notMatch(JSON.stringify(listed.body), 'grove_', 'nobody is told a token again')
   t.same((await ask(socket, 'GET', '/grants?path=/elsewhere')).body, { grants: [] })
   t.same((await post('/grants/revoke', { target: grant.id })).body, { id: grant.id, revoked: 2 })

@@ -92,9 +92,12 @@ export function applyChange(state: JournalState, change: Change): void {
   }
 }
 
-/** The grants under a path, oldest first. */
+/** The grants under a path, newest first. */
 export function grantsUnder(state: JournalState, prefix: string, most: number): GrantRecord[] {
-  return [...state.grants.values()].filter(({ path }) => covers(prefix, path)).slice(0, most)
+  return [...state.grants.values()]
+    .filter(({ path }) => covers(prefix, path))
+    .reverse()
+    .slice(0, most)
 }
 
 function addLog(state: JournalState, path: string, serialized: boolean): void {
