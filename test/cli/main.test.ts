@@ -205,6 +205,7 @@ t.test('site create, list, show, versions, rollback and delete', async (t) => {
     'POST /sites': () => site,
     'GET /sites': () => ({
       sites: [site, { ...site, name: 'new', live: undefined, upstreams: ['http://127.0.0.1:1'] }],
+      count: 1,
     }),
     'GET /sites/blog': () => detail,
     'GET /sites/new': () => ({ ...site, name: 'new', history: [] }),
@@ -319,7 +320,7 @@ t.test('status shows processes, sites, connections and the outbox', async (t) =>
   t.match(out, /outbox +cdn-varnish: blog@1, blog@2, 3 attempts, last: connection refused\n/)
   t.match(JSON.parse((await run('status', '--json')).out), { processes: status.processes })
   const empty = await withAdmin(t, {
-    'GET /status': () => ({ ...status, sites: [], outbox: [], plugins: [], config: '/c' }),
+    'GET /status': () => ({ ...status, sites: [], siteCount: 0, outbox: [], plugins: [], config: '/c' }),
   })
   t.match((await empty.run('status')).out, /plugins +none\n(.*\n)+no sites yet\n\noutbox +empty\n$/)
 })
