@@ -1,8 +1,8 @@
 /** Whether a bucket can be trusted with create-only writes: found out at the start, before anything depends on it. */
 
-import { GroveError } from '../../core/errors.ts'
+import type { GroveError } from '../../core/errors.ts'
 import type { Environment } from '../environment.ts'
-import { objectsError } from './object-errors.ts'
+import { isObjectsError, objectsError } from './object-errors.ts'
 import type { Objects } from './objects.ts'
 
 const hint =
@@ -16,13 +16,14 @@ const hint =
  */
 export async function probeObjects(objects: Objects, env: Environment): Promise<void> {
   const key = `probe/${env.randomBytes(16).toString('hex')}`
-  const [one, other, third] = [1, 2, 3].map((number) => Buffer.concat([Buffer.from([number]), env.randomBytes(16)]))
+  // Of different lengths, so that who comes second sees by a HEAD alone that the key is taken.
+  const [one, other, third] = [1, 2, 3].map((bytes) => env.randomBytes(bytes))
   const attempt = async (bytes = Buffer.alloc(0)) => {
     try {
       await objects.create(key, { bytes })
       return bytes
     } catch (error) {
-      if (error instanceof GroveError && error.details?.['reason'] === 'taken') return undefined
+      if (isObjectsError(error, 'taken')) return undefined
       throw error
     }
   }
