@@ -1,0 +1,79 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { type Harness, startGrove } from './harness.ts'
+
+const diskBytes = 48_000_000
+
+/** A Grove whose data folder is a small disk of its own. */
+async function groveOnDisk(t: Test): Promise<{ grove: Harness; disk: string; site: string }> {
+  const grove = await startGrove(t, { config: { fronts: 1 } })
+  await grove.stop()
+  const disk = join(grove.folder, 'disk')
+  mkdirSync(disk)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes},mode=0700`, 'tmpfs', disk])
+  t.teardown(async () => {
+    await grove.kill()
+    execFileSync('umount', ['--lazy', disk])
+  })
+  grove.data = join(disk, 'data')
+  grove.writeConfig({ fronts: 1 })
+  await grove.start()
+  const site = join(grove.folder, 'site')
+  mkdirSync(site)
+  writeFileSync(join(site, 'index.html'), 'v1')
+  await grove.publish('blog', site)
+  return { grove, disk, site }
+}
+
+async function page(grove: Harness): Promise<string> {
+  return String((await grove.visitor.http1(grove.url('blog', '/index.html'))).body)
+}
+
+t.test(
+  'on a full disk a publish is refused with the reason, visitors are served, and room is all that it takes',
+  async (t) => {
+    const { grove, disk, site } = await groveOnDisk(t)
+    writeFileSync(join(site, 'large.bin'), randomBytes(12_000_000))
+    writeFileSync(join(site, 'index.html'), 'v2')
+    // What is left is too little for the content, or for its segment beside it: each is tried.
+    for (const leftBytes of [20_000_000, 8_000_000, 200_000]) {
+      const filler = join(disk, 'filler')
+      const free = Number(execFileSync('stat', ['-f', '-c', '%a', disk])) * 4096
+      writeFileSync(filler, Buffer.alloc(Math.max(0, free - leftBytes)))
+      const { exitCode, out } = await grove.command(['publish', site, '--site', 'blog', '--json'])
+      const { error } = JSON.parse(out)
+      t.equal(exitCode, 1, `${leftBytes} bytes free`)
+      t.match(error, { code: 'ERR_DATA_IO', message: /ENOSPC|full|no space/i, hint: /free/ })
+      t.equal(await page(grove), 'v1', 'what is live is served on')
+      t.match(await grove.json(['site', 'show', 'blog']), { live: 1, versions: 1 })
+      rmSync(filler)
+    }
+    t.match(await grove.publish('blog', site), { version: 2 }, 'with room again it works at once')
+    t.equal(await page(grove), 'v2')
+    t.match(await grove.json(['store', 'verify']), { faults: [] })
+  },
+)
+
+t.test(
+  'on a disk that became read-only a publish is refused, visitors are served, and nothing has to be repaired',
+  async (t) => {
+    const { grove, disk, site } = await groveOnDisk(t)
+    execFileSync('mount', ['-o', 'remount,ro', disk])
+    writeFileSync(join(site, 'index.html'), 'v2')
+    const { exitCode, out } = await grove.command(['publish', site, '--site', 'blog', '--json'])
+    t.equal(exitCode, 1)
+    t.match(JSON.parse(out).error, { code: 'ERR_DATA_IO', message: /EROFS|read-?only/i })
+    t.equal(await page(grove), 'v1', 'what is live is served on')
+    t.match(await grove.json(['site', 'show', 'blog']), { live: 1, versions: 1 })
+    execFileSync('mount', ['-o', 'remount,rw', disk])
+    t.match(await grove.publish('blog', site), { version: 2 })
+    t.equal(await page(grove), 'v2')
+    t.same(await grove.stop(), { code: 0, signal: null })
+    await grove.start()
+    t.equal(await page(grove), 'v2')
+    t.match(await grove.json(['store', 'verify']), { faults: [] })
+  },
+)
