@@ -22,7 +22,7 @@ async function bucketBehindProxy(t: Test) {
 }
 
 t.test('a bucket that creates once is taken, and nothing stays in it', async (t) => {
-  const { proxy, objects } = await bucketBehindProxy(t)
+  const { objects } = await bucketBehindProxy(t)
   await probeObjects(objects, nodeEnvironment)
   t.same(await keysOf(objects, ''), [])
   t.match(objects.requests, { PUT: 3, HEAD: 2, GET: 1, DELETE: 1, LIST: 1 }, 'the list is this test’s')
