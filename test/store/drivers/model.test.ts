@@ -57,7 +57,7 @@ async function run(open: (now: () => number) => Promise<Store>, steps: readonly 
   async function apply(step: Step): Promise<unknown> {
     switch (step.kind) {
       case 'create':
-        return store.create(handle(step.by), step.path, { serialized: step.serialized })
+        return void handles.push(await store.create(handle(step.by), step.path, { serialized: step.serialized }))
       case 'list':
         return store.list(handle(step.by), step.path)
       case 'grant':
