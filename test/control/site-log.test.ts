@@ -4,6 +4,7 @@ import { siteGrantPath } from '../../core/grant-api.ts'
 import { openMemoryStore } from '../../store/drivers/memory.ts'
 import { openOwnLog } from '../../store/logs/own-log.ts'
 import type { Handle, Store } from '../../store/store.ts'
+import { nextAct, place, send, whole } from '../store/versions/fixtures/place.ts'
 
 const path = siteGrantPath('blog')
 const untilMs = Date.UTC(2100, 0)
@@ -62,4 +63,22 @@ t.test('the newest are told, and that there are more', async (t) => {
     t.equal(entries.length, 25)
     t.equal(more, false)
   }
+})
+
+t.test('what a real site tells of its acts is understood', async (t) => {
+  const here = await place(t)
+  const { store, blobs } = here
+  const site = await here.open()
+  const token = await grant(store, '/sites/ada/blog', 'CI')
+  await site.publish(whole(await send(blobs, { a: '1', b: '1' })))
+  await site.publish({ ...whole(await send(blobs, { a: '2', c: '1' })), handle: token })
+  await site.pin({ name: 'tag:best', version: 1, untilMs: undefined }, { ...nextAct(), handle: token })
+  await site.activate(1, nextAct())
+  const { entries } = await readSiteLog(store, '/sites/ada/blog', 4)
+  t.match(entries, [
+    { act: 'live', by: { label: 'operator' }, details: { version: 1 } },
+    { act: 'tag', by: { label: 'CI' }, details: { version: 1, name: 'tag:best' } },
+    { act: 'publish', by: { label: 'CI' }, details: { version: 2, added: 1, changed: 1, removed: 1 } },
+    { act: 'publish', by: { label: 'operator' }, details: { version: 1, added: 2 } },
+  ])
 })
