@@ -1,5 +1,6 @@
 /** Starting from a bucket: the sites that it has roots of, taken over by a store that knows nothing of them. */
 
+import { isGroveError } from '../../core/errors.ts'
 import { isSiteName, type SiteName } from '../../core/names.ts'
 import { epochOf, objectKeys } from '../objects/keys.ts'
 import type { Objects } from '../objects/objects.ts'
@@ -8,6 +9,7 @@ import { takeCatalog } from './catalog.ts'
 import type { EntryOf } from './entry.ts'
 import { openParts, type SiteVersionsOptions } from './open-versions.ts'
 import { decodeRoot, type Root } from './root.ts'
+import { versionsPath } from './site-log.ts'
 import { stateOf } from './site-state.ts'
 
 /** What a bucket says of an owner: which stores were in charge, and which sites can be taken over. */
@@ -38,12 +40,13 @@ export async function readBucket(objects: Objects, owner: string): Promise<Bucke
 
 /**
  * Takes a site over from its root: the first entry of its log says what the root does. Needs one request; contents come
- * when they are asked for. Answers false, and does nothing, when the log says something already. `key`: of the root, see
+ * when they are asked for. Answers false, and asks nothing, when the log says something already. `key`: of the root, see
  * {@link readBucket}. Throws `ERR_NOT_FOUND`, `ERR_DATA_FORMAT`, `ERR_BLOB_CORRUPT`, `ERR_KEY_MISSING`,
  * `ERR_OBJECTS`; then nothing was written.
  */
 export async function restoreSite(options: SiteVersionsOptions, key: string): Promise<boolean> {
   const { objects, keyring, owner, name, env, blobs } = options
+  if (await hasEntries(options)) return false
   const root = decodeRoot(keyring, { owner, site: name, key }, await objects.read(key))
   const entry = firstEntry(root, env.now())
   await takeCatalog(root, blobs.memory, env)
@@ -53,6 +56,16 @@ export async function restoreSite(options: SiteVersionsOptions, key: string): Pr
     return done !== undefined
   } finally {
     await log.close()
+  }
+}
+
+/** Whether there is a log of the site that says something. */
+async function hasEntries({ store, handle, owner, name }: SiteVersionsOptions): Promise<boolean> {
+  try {
+    return (await store.stat(handle, versionsPath(owner, name))).head !== undefined
+  } catch (error) {
+    if (isGroveError(error, 'ERR_NOT_FOUND')) return false
+    throw error
   }
 }
 

@@ -191,10 +191,14 @@ t.test('ten changes in a large site cost few requests and bytes, and a cold site
   })
   const site = await here.open()
   const objects = far.objects as RemoteFolder
-  const contents = Object.fromEntries(Array.from({ length: 3_000 }, (_, index) => [`d${index % 50}/${index}.html`, `${index}`]))
+  const contents = Object.fromEntries(
+    Array.from({ length: 3_000 }, (_, index) => [`d${index % 50}/${index}.html`, `${index}`]),
+  )
   await site.publish(whole(await send(here.blobs, contents)))
   objects.reset()
-  const changed = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`d${index}/${index}.html`, `new ${index}`]))
+  const changed = Object.fromEntries(
+    Array.from({ length: 10 }, (_, index) => [`d${index}/${index}.html`, `new ${index}`]),
+  )
   await site.publish(onBase(1, await send(here.blobs, changed)))
   t.same(objects.requests, { PUT: 1 })
   t.ok(objects.putBytes < 100_000, `${objects.putBytes} bytes were put`)
