@@ -18,7 +18,7 @@ export interface Feed {
   next(afterSeq: number): EntryRecord | undefined
   /** Takes note of what an engine said when the log was opened. */
   opened(head: number): void
-  /** Counts a watcher in; the result counts it out. `wake` is called when there may be something new for it. */
+  /** Counts a watcher in; the result counts it out, once. `wake` is called when there may be something new for it. */
   watch(wake: () => void): () => void
   /** Has to be called once for each {@link Feeds.enter}. */
   leave(): void
@@ -86,8 +86,7 @@ export function createFeeds(lastSeq: number): Feeds {
       watch(wake) {
         feed.wakers.add(wake)
         return () => {
-          feed.wakers.delete(wake)
-          if (feed.wakers.size === 0) forget(feed, feed.head)
+          if (feed.wakers.delete(wake) && feed.wakers.size === 0) forget(feed, feed.head)
         }
       },
       leave() {

@@ -14,11 +14,19 @@ import { formatTs } from './timestamp.ts'
 export async function* watchEntries(log: LogInside, afterSeq: number, signal: AbortSignal): AsyncGenerator<WatchEvent> {
   const { inside, feed } = log
   const { env, feeds, watchers, id } = inside
-  const leave = watchers.enter()
   const bell = createBell()
+  const leave = watchers.enter()
   const unwatch = feed.watch(bell.ring)
-  signal.addEventListener('abort', bell.ring)
-  log.closed.addEventListener('abort', bell.ring)
+  /** Gives its place free, also when its consumer has stopped asking. Fine when called twice. */
+  const end = () => {
+    signal.removeEventListener('abort', end)
+    log.closed.removeEventListener('abort', end)
+    unwatch()
+    leave()
+    bell.ring()
+  }
+  signal.addEventListener('abort', end)
+  log.closed.addEventListener('abort', end)
   /** How far the handle's right to read is known to reach. */
   let verified = log.reader && { untilMs: log.reader.untilMs, rights: log.rights }
   const mayRead = () => verified !== undefined && verified.rights === feeds.rights && env.now() < verified.untilMs
@@ -76,10 +84,7 @@ export async function* watchEntries(log: LogInside, afterSeq: number, signal: Ab
       await bell.heard()
     }
   } finally {
-    signal.removeEventListener('abort', bell.ring)
-    log.closed.removeEventListener('abort', bell.ring)
-    unwatch()
-    leave()
+    end()
   }
 }
 

@@ -6,7 +6,7 @@ import type { Environment } from '../environment.ts'
 
 /** The watchers of one store. */
 export interface Watchers {
-  /** Counts a watcher in; the result counts it out. Throws `ERR_TOO_MANY`. */
+  /** Counts a watcher in; the result counts it out, once. Throws `ERR_TOO_MANY`. */
   enter(): () => void
   /** Has all that wait woken in `limits.store.progressMs`, if there are any. */
   tick(): void
@@ -37,8 +37,10 @@ export function createWatchers(env: Pick<Environment, 'sleep'>, wakeAll: () => v
       if (count >= limits.store.watchers)
         throw new GroveError('ERR_TOO_MANY', `more than ${limits.store.watchers} watchers`)
       count += 1
+      let isIn = true
       return () => {
-        count -= 1
+        if (isIn) count -= 1
+        isIn = false
       }
     },
     tick() {

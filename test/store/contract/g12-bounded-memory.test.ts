@@ -21,13 +21,15 @@ t.test('a watcher that is behind holds one page, however far it is behind', asyn
   const { signal } = new AbortController()
   const watch = log.watch(undefined, { signal })[Symbol.asyncIterator]()
   await log.write(bytes('0'))
-  await watch.next()
+  t.match(await watch.next(), { value: { kind: 'entry' } })
+  const before = pages
   for (let index = 1; index < 5_000; index += 1) await log.write(bytes(String(index)))
-  t.equal(pages, 1, 'nothing is taken from the store while it does not ask')
+  t.equal(pages, before, 'nothing is taken from the store while it does not ask')
   for (let index = 1; index < 5_000; index += 1) {
     const { value } = await watch.next()
-    if (value === undefined || text(value) !== String(index)) t.fail(`entry ${index} did not come`)
+    if (value?.kind !== 'entry' || text(value.entry) !== String(index)) t.fail(`entry ${index} did not come`)
   }
+  t.ok(pages > before)
   t.ok(largest <= limits.store.pageEntries)
   await watch.return?.()
 })
@@ -56,4 +58,29 @@ eachDriver(t, 'an entry, the watchers and the logs of a transaction are bounded'
   const next = log.watch(undefined, { signal: new AbortController().signal })[Symbol.asyncIterator]()
   await log.write(bytes('1'))
   t.match(await next.next(), { done: false }, 'those that ended make room')
+})
+
+eachDriver(t, 'a writer that does not wait is told when too much waits for the disk', async (t, open) => {
+  const store = await open()
+  const log = await rootLog(store, '/a')
+  const many = await Promise.all(
+    Array.from({ length: limits.store.queuedRequests + 100 }, () => codeOf(log.write(bytes('x')))),
+  )
+  t.same([...new Set(many)].sort(), ['ERR_TOO_MANY', 'none'])
+  t.equal((await log.stat()).entries, many.filter((code) => code === 'none').length)
+  const large = Math.floor(limits.store.queuedBytes / 8)
+  const data = new Uint8Array(large)
+  const heavy = await Promise.all(Array.from({ length: 12 }, () => codeOf(log.write(data))))
+  t.equal(heavy.filter((code) => code === 'none').length, 8)
+  t.equal(heavy.filter((code) => code === 'ERR_TOO_MANY').length, 4)
+  t.equal(await codeOf(log.write(bytes('x'))), 'none', 'and those who come later are taken again')
+})
+
+eachDriver(t, 'an entry names so many others and no more', async (t, open) => {
+  const store = await open()
+  const log = await rootLog(store, '/a')
+  const ts = await log.write(bytes('1'))
+  const after = Array.from({ length: limits.store.afterMoments }, () => ts)
+  t.equal(await codeOf(log.write(bytes('x'), { after })), 'none')
+  t.equal(await codeOf(log.write(bytes('x'), { after: [...after, ts] })), 'ERR_TOO_MANY')
 })

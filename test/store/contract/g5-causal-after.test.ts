@@ -9,6 +9,13 @@ eachDriver(t, 'an entry comes after all that it names', async (t, open) => {
   const causes = [await a.write(bytes('1')), await a.write(bytes('2'))]
   const ts = await b.write(bytes('3'), { after: causes })
   t.ok(causes.every((cause) => cause < ts))
+  const [entry] = await Array.fromAsync(b.read())
+  t.same(entry?.after, causes, 'and says so')
+  const tx = await store.begin(a, b)
+  tx.write(a, bytes('4'))
+  tx.write(b, bytes('5'))
+  const both = await tx.commit({ after: [ts] })
+  for (const log of [a, b]) t.match((await Array.fromAsync(log.read())).at(-1), { ts: both, after: [ts] })
 })
 
 eachDriver(t, 'what the store has not seen cannot be named, and a cursor into it is no cursor', async (t, open) => {
