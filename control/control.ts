@@ -12,30 +12,31 @@ import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type ConfigSource, loadConfig } from '../core/load-config.ts'
 import type { ProcessInfo } from '../core/messages.ts'
+import type { SiteName } from '../core/names.ts'
 import type { Revocation } from '../core/session.ts'
 import { Activator } from './activate.ts'
-import { AdminServer } from './admin.ts'
-import { adminRoutes } from './admin-routes.ts'
-import { authorized } from './authorize.ts'
+import type { AdminServer } from './admin.ts'
 import { bannerLines } from './banner.ts'
+import { listenForCommands } from './commands.ts'
+import { CompiledTexts } from './compiled-texts.ts'
+import { type FinishOptions, finish, resume } from './finish.ts'
 import { createFrontAsks } from './front-asks.ts'
 import { listenSpecs, type Ports } from './front-settings.ts'
 import { frontStateOf } from './front-state.ts'
 import { FrontLinks } from './fronts.ts'
-import { grantRoutes } from './grant-routes.ts'
 import { type HostParts, openHostParts } from './host-parts.ts'
+import { createLocalContents, type LocalContents } from './local-contents.ts'
 import { Meter } from './meter.ts'
 import { createOutboxes, type Outboxes } from './outboxes.ts'
 import type { ParentLink } from './parent-link.ts'
 import { type RunningPlugins, startPlugins } from './plugin-host.ts'
 import { startPluginServer } from './plugin-server.ts'
-import { Publisher } from './publish.ts'
 import { type Generation, Reloader, type ReloadResult } from './reload.ts'
+import { siteStateOf } from './site-state.ts'
 import { SiteViews } from './site-views.ts'
-import { statusOf } from './status.ts'
-import { SweepGuard, sweep } from './sweep.ts'
+import { sweep } from './sweep.ts'
 import { startTimers } from './timers.ts'
-import { createVariants, type Variants } from './variants.ts'
+import { createVariants } from './variants.ts'
 
 /** What control is started with. */
 export interface ControlOptions {
@@ -85,10 +86,11 @@ class Running implements Control {
   readonly #stack: AsyncDisposableStack
   readonly #now: () => number
   readonly #startedAtMs: number
-  readonly #guard = new SweepGuard()
   readonly #ended = new AbortController()
+  readonly #background = new Set<Promise<unknown>>()
   readonly #fronts: FrontLinks
-  readonly #variants: Variants
+  readonly #texts: CompiledTexts
+  readonly #contents: LocalContents
   readonly #activator: Activator
   readonly #views: SiteViews
   readonly #reloader: Reloader
@@ -105,17 +107,21 @@ class Running implements Control {
     this.#startedAtMs = now()
     const { layout, blobs, registry, keys, leaves } = host
     const { log } = options
-    this.#variants = createVariants({ layout, blobs, log })
+    const texts = new CompiledTexts(layout, log)
+    this.#texts = texts
+    this.#contents = createLocalContents({ registry, blobs, wholeBytes: host.wholeBytes, log })
     this.#fronts = new FrontLinks({
       socket: layout.frontSocket,
-      state: () => frontStateOf(this.#current, host, this.#activator),
+      state: (loaded) => frontStateOf({ generation: this.#current, host, activator: this.#activator, loaded }),
+      ready: (name) => this.#activator.ready(name),
+      site: (name) =>
+        registry.serves(name) ? siteStateOf(this.#current.loaded.config, name, this.#activator.told(name)) : undefined,
+      mend: (name) => this.#activator.mend(name),
       asked: createFrontAsks({
         certificate: (name) => leaves.get(name),
         usage: async (usage) => this.#meter?.give(usage),
-        content: async ({ hash }) => {
-          throw new GroveError('ERR_BLOB_MISSING', `content ${hash} is nowhere but on the local disk`)
-        },
-        copy: (copy) => this.#variants.request([copy]),
+        content: (wanted) => this.#contents.bring(wanted),
+        copy: (copy) => this.#activator.copyLost(copy),
         log,
       }),
       log,
@@ -123,9 +129,12 @@ class Running implements Control {
     this.#activator = new Activator({
       layout,
       registry,
+      outstanding: host.outstanding,
       fronts: this.#fronts,
-      variants: this.#variants,
+      texts,
+      variants: createVariants({ layout, blobs, log }),
       config: () => this.#current.loaded.config,
+      confirmed: (name) => this.#finish(name),
       log,
       now,
     })
@@ -134,7 +143,8 @@ class Running implements Control {
       outbox: () => this.#current.outboxes.published,
       httpsPort: () => this.#current.ports.https ?? this.#current.loaded.config.listen.https,
     })
-    const parts = { host, activator: this.#activator, fronts: this.#fronts, log, now }
+    const told = (name: SiteName) => this.#finish(name)
+    const parts = { host, activator: this.#activator, fronts: this.#fronts, told, log, now }
     this.#createOutboxes = (config) => createOutboxes(config, parts)
     this.#reloader = new Reloader({
       source: options.source,
@@ -168,16 +178,19 @@ class Running implements Control {
     const { log, meterEveryMs: everyMs } = this.#options
     const outbox = () => this.#current.outboxes.metered
     this.#meter = stack.use(new Meter({ fronts: this.#fronts, usageLog: this.#host.usageLog, outbox, log, everyMs }))
-    this.#activator.use(await this.#activator.compileAll(config, { strict: false }))
     await this.#fronts.listen()
     stack.use(await this.#startPluginServer())
     const ports = await this.#apply(config)
     this.#generation = { ...this.#current, ports }
     // A front that was faster than the parent's answer was told a port that may be 0.
-    await this.#fronts.pushState()
+    await this.#fronts.pushState(await this.#fronts.loaded())
     stack.use(await this.#listenForCommands())
     this.#current.outboxes.start()
-    this.#sweepInBackground()
+    this.#inBackground(
+      'what was half done cannot be finished',
+      resume({ ...this.#finishing, activator: this.#activator, log, signal: this.#ended.signal }),
+    )
+    this.#inBackground('leftovers cannot be cleaned up', this.#sweep())
   }
 
   reload(): Promise<ReloadResult> {
@@ -191,6 +204,8 @@ class Running implements Control {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort()
+    await Promise.all(this.#background)
+    await this.#contents.idle()
     await this.#stack.disposeAsync()
   }
 
@@ -216,7 +231,7 @@ class Running implements Control {
       store,
       handle: store.root,
       log: this.#options.log,
-      sites: () => registry.served().map(({ name }) => registry.info(name)),
+      sites: () => registry.names.map((name) => registry.info(name)),
       revokeUser: (userId) => {
         const nowMs = this.#now()
         return this.#revoke({ kind: 'user', userId, issuedUptoMs: nowMs, untilMs: nowMs + limits.session.longestMs })
@@ -239,43 +254,20 @@ class Running implements Control {
   }
 
   #listenForCommands(): Promise<AdminServer> {
-    const { layout, registry, blobs } = this.#host
-    const { log, parent } = this.#options
-    const publisher = new Publisher({
-      registry,
-      blobs,
+    return listenForCommands({
+      host: this.#host,
       activator: this.#activator,
       fronts: this.#fronts,
-      outbox: () => this.#current.outboxes.published,
-      urls: (name) => this.#views.urls(name),
-      guard: this.#guard,
-      log,
+      views: this.#views,
+      current: () => this.#current,
+      startedAtMs: this.#startedAtMs,
+      processes: () => this.#processes,
+      reload: () => this.reload(),
+      stop: () => this.#options.parent.stop(),
+      stack: this.#stack,
+      log: this.#options.log,
       now: this.#now,
     })
-    const routes = adminRoutes({
-      publisher,
-      registry,
-      views: this.#views,
-      outbox: () => this.#current.outboxes.published,
-      status: () =>
-        statusOf({
-          generation: this.#current,
-          startedAtMs: this.#startedAtMs,
-          processes: this.#processes,
-          fronts: this.#fronts,
-          views: this.#views,
-        }),
-      reload: () => this.reload(),
-      stop: () => parent.stop(),
-      command: async (plugin, path, input) => {
-        const run = this.#current.plugins.command(plugin, path)
-        if (!run) throw new GroveError('ERR_NOT_FOUND', `there is no command "${path}" of a plugin "${plugin}"`)
-        return run(input)
-      },
-    })
-    const { store } = this.#host
-    const all = authorized([...routes, ...grantRoutes({ store, now: this.#now })], store)
-    return AdminServer.listen({ socket: layout.controlSocket, routes: all, log })
   }
 
   /** Durable first; then every front that is connected knows, or is cut off and learns it when it comes back. */
@@ -284,24 +276,29 @@ class Running implements Control {
     await this.#fronts.push({ kind: 'revoke', revocations: [revocation] }, limits.control.revokeAnswerMs)
   }
 
-  #sweepInBackground(): void {
-    const { layout, blobs, registry } = this.#host
-    const { log } = this.#options
-    const done = sweep({
-      layout,
-      blobs,
-      registry,
-      activator: this.#activator,
-      guard: this.#guard,
-      olderThanMs: this.#startedAtMs,
-      log,
-      signal: this.#ended.signal,
-    }).then(
-      (result) => log.debug(result, 'leftovers cleaned up'),
-      (error: unknown) => {
-        if (!this.#ended.signal.aborted) log.error({ err: error }, 'leftovers cannot be cleaned up')
-      },
-    )
-    this.#stack.defer(() => done)
+  get #finishing(): FinishOptions {
+    const { registry, outstanding } = this.#host
+    return { registry, outstanding, outbox: () => this.#current.outboxes.published }
+  }
+
+  /** Something of a site is done: perhaps that was all. */
+  #finish(name: SiteName): void {
+    if (this.#ended.signal.aborted) return
+    this.#inBackground('a site stays noted as unfinished', finish(name, this.#finishing))
+  }
+
+  #sweep(): Promise<unknown> {
+    const { layout } = this.#host
+    return sweep({ layout, texts: this.#texts, olderThanMs: this.#startedAtMs, signal: this.#ended.signal })
+  }
+
+  /** Work that nobody waits for but the end. */
+  #inBackground(failure: string, work: Promise<unknown>): void {
+    const done = work
+      .catch((error: unknown) => {
+        if (!this.#ended.signal.aborted) this.#options.log.error({ err: error }, failure)
+      })
+      .finally(() => this.#background.delete(done))
+    this.#background.add(done)
   }
 }

@@ -28,6 +28,8 @@ export interface Holdings {
   readonly objects: Objects
   readonly blobs: Blobs
   readonly keyring: Keyring | undefined
+  /** Sites up to this length are fetched as a whole when one of their contents is missing here; 0 for none. */
+  readonly wholeBytes: number
   /** Opens the versions of a site; one that only the bucket knows is taken over from there. */
   readonly openVersions: (owner: string, name: SiteName) => Promise<SiteVersions>
   /** A right to send a content straight to the bucket. Throws `ERR_BAD_REQUEST` where there is none. */
@@ -38,6 +40,9 @@ export interface Holdings {
   /** Removes objects that have had no use for so long. @default limits.store.collectGraceMs */
   readonly collect: (signal: AbortSignal, graceMs?: number) => Promise<CollectedAll>
 }
+
+/** A site that is fetched as a whole takes at most this part of the cache. */
+const wholeShare = 4
 
 /** What holdings are opened with. */
 export interface HoldingsOptions {
@@ -80,6 +85,8 @@ export async function openHoldings({ config, layout, store, env, log, stack }: H
     objects,
     blobs,
     keyring,
+    // What lies on the same disk can be read when it is wanted; what is far away comes together, if it does not fill the cache.
+    wholeBytes: objects.isRemote ? config.cache.bytes / wholeShare : 0,
     async openVersions(owner, name) {
       const root = taken?.roots.get(name)
       if (root !== undefined && (await restoreSite({ ...common, owner, name }, root)))

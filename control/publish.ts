@@ -33,6 +33,8 @@ export interface PublisherOptions {
   readonly fronts: Pick<FrontLinks, 'push' | 'connected' | 'behind' | 'allInForce'>
   /** The outbox in force. */
   readonly outbox: () => Pick<Outbox, 'poke' | 'plugins' | 'toldUpto'>
+  /** Told of every site that was published to. */
+  readonly published: (name: SiteName) => void
   /** Addresses of a site, for people. */
   readonly urls: (name: SiteName) => string[]
   readonly log: Logger
@@ -71,6 +73,7 @@ export class Publisher {
       return await site.versions.publish(this.#input(request, handle))
     })
     log.info({ site: name, version: record.version, files: record.files, unchanged, rebased }, 'published')
+    this.#options.published(name)
     return {
       ...(await this.#bringLive(name, record.version, unchanged)),
       ...(!unchanged && { added: record.added, changed: record.changed, removed: record.removed, rebased }),
