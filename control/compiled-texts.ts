@@ -65,15 +65,20 @@ export class CompiledTexts {
   async release(hashes: Iterable<BlobHash>): Promise<void> {
     let removed = 0
     for (const hash of hashes) {
-      const holds = (this.#holds.get(hash) ?? 0) - 1
-      if (holds > 0) {
-        this.#holds.set(hash, holds)
-        continue
-      }
-      this.#holds.delete(hash)
+      this.forget([hash])
+      if (this.isHeld(hash)) continue
       this.#remove(hash)
       removed += 1
       if (removed % removedPerTurn === 0) await nextTurn()
+    }
+  }
+
+  /** Lets go of texts, each once. Those that nobody holds any more stay on the disk until a sweep finds them. */
+  forget(hashes: Iterable<BlobHash>): void {
+    for (const hash of hashes) {
+      const holds = (this.#holds.get(hash) ?? 0) - 1
+      if (holds > 0) this.#holds.set(hash, holds)
+      else this.#holds.delete(hash)
     }
   }
 

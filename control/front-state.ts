@@ -1,25 +1,41 @@
 /** Everything that a front has to know. */
 
+import type { SiteName } from '../core/names.ts'
 import type { Activator } from './activate.ts'
 import { frontSettings } from './front-settings.ts'
 import type { FrontState } from './fronts.ts'
 import type { HostParts } from './host-parts.ts'
 import type { Generation } from './reload.ts'
+import { defaultSettings } from './site-settings.ts'
 import { siteStateOf } from './site-state.ts'
 
-/** The state of everything at one moment. */
-export function frontStateOf(
-  { loaded, number, ports }: Generation,
-  { registry, keys, revocations }: Pick<HostParts, 'registry' | 'keys' | 'revocations'>,
-  activator: Pick<Activator, 'live' | 'isUnavailable'>,
-): FrontState {
+/** What a state is made from. */
+export interface FrontStateOptions {
+  readonly generation: Generation
+  readonly host: Pick<HostParts, 'registry' | 'keys' | 'revocations'>
+  readonly activator: Pick<Activator, 'told'>
+  /** Sites that the front has loaded. */
+  readonly loaded: ReadonlySet<SiteName>
+}
+
+/**
+ * The state of everything at one moment. What is live is said of the sites that the front has loaded, as far as it is
+ * known: all others it asks for when a visitor comes, and goes on with those of which nothing is outstanding.
+ */
+export function frontStateOf({ generation, host, activator, loaded }: FrontStateOptions): FrontState {
+  const { loaded: config, number, ports } = generation
+  const { registry, keys, revocations } = host
+  const { upstreams, timeoutMs, bodyBytes } = defaultSettings
+  const own = Object.keys(config.config.sites)
+  const names = [...registry.created].filter((name) => !Object.hasOwn(config.config.sites, name))
+  const told = [...own, ...names.filter((name) => loaded.has(name))]
   return {
     kind: 'state',
-    settings: frontSettings(loaded, number, ports),
+    settings: frontSettings(config, number, ports),
     keys: keys.current(),
-    sites: registry
-      .served()
-      .map(({ name }) => siteStateOf(loaded.config, name, activator.live(name), activator.isUnavailable(name))),
+    names,
+    defaults: { upstreams, timeoutMs, bodyBytes },
+    sites: told.map((name) => siteStateOf(config.config, name, activator.told(name) ?? 'untold')),
     revocations: revocations.list(),
   }
 }

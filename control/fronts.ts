@@ -7,7 +7,6 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { Channel } from '../core/channel.ts'
@@ -19,24 +18,35 @@ import {
   type FrontToControl,
   frontStatsSchema,
   frontToControlSchema,
+  type SiteState,
+  siteNamesSchema,
 } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
 import { type Usage, usageListSchema } from '../core/usage.ts'
+import { FrontLink, failureOf } from './front-link.ts'
 import { listenPrivately } from './private-socket.ts'
 
 /** A whole state, as a front gets it. */
 export type FrontState = Extract<ControlToFront, { kind: 'state' }>
 
-/** What a front says after its hello. */
-export type FrontAsk = Exclude<FrontToControl, { kind: 'hello' }>
+type Hello = Extract<FrontToControl, { kind: 'hello' }>
+
+/** What a front asks for that is not about what is live. */
+export type FrontAsk = Exclude<FrontToControl, { kind: 'hello' | 'site' }>
 
 /** What the links are made with. */
 export interface FrontLinksOptions {
   /** Path of the socket. */
   readonly socket: string
-  /** Everything that a front has to know, at this moment. */
-  readonly state: () => FrontState
-  /** Does what a front asks for, and answers it. */
+  /** Everything that a front has to know that has loaded some sites, at this moment. */
+  readonly state: (loaded: ReadonlySet<SiteName>) => FrontState
+  /** Sees to it that {@link site} can be answered. */
+  readonly ready: (name: SiteName) => Promise<void>
+  /** What a front has to know of a site, at this moment; undefined when there is none. */
+  readonly site: (name: SiteName) => SiteState | undefined
+  /** Does something about a site that a front could not read. */
+  readonly mend: (name: SiteName) => Promise<void>
+  /** Does what else a front asks for, and answers it. */
   readonly asked: (message: FrontAsk) => Promise<unknown>
   readonly log: Logger
   /** How long a front may take to answer, in milliseconds. @default limits.control.frontAnswerMs */
@@ -49,24 +59,12 @@ export interface Reach {
   readonly connected: number
 }
 
-interface Link {
-  readonly pid: number
-  readonly channel: Channel<FrontToControl, ControlToFront>
-  readonly socket: Socket
-  /** The newest state is in force. */
-  isInForce: boolean
-  /** Counts the states that it was given. */
-  states: number
-  /** Changes that it was told, has not confirmed, and that nobody waits for any more. */
-  late: number
-}
-
 /** Control's end of the lines to all fronts. */
 export class FrontLinks implements AsyncDisposable {
   readonly #options: FrontLinksOptions
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  readonly #links = new Map<number, Link>()
+  readonly #links = new Map<number, FrontLink>()
   /** Fronts that run, as the parent says; undefined until it has said so. */
   #running: ReadonlySet<number> | undefined
   readonly #waiting = new Set<() => void>()
@@ -101,14 +99,17 @@ export class FrontLinks implements AsyncDisposable {
    */
   async push(message: ControlToFront, timeoutMs: number = this.#answerMs): Promise<Reach> {
     const links = [...this.#links.values()]
-    const done = await Promise.all(links.map((link) => this.#pushTo(link, message, timeoutMs)))
+    const done = await Promise.all(links.map((link) => link.tell(message, timeoutMs)))
     return { live: done.filter((did) => did).length, connected: links.length }
   }
 
-  /** Gives every front the whole state in place of what it knew, and waits until each has it or is cut off. */
-  async pushState(): Promise<Reach> {
+  /**
+   * Gives every front the whole state in place of what it knew, and waits until each has it or is cut off. `loaded`: the
+   * sites that any of them has loaded.
+   */
+  async pushState(loaded: ReadonlySet<SiteName>): Promise<Reach> {
     const links = [...this.#links.values()]
-    const done = await Promise.all(links.map((link) => this.#giveState(link)))
+    const done = await Promise.all(links.map((link) => link.giveState(this.#options.state(loaded))))
     return { live: done.filter((did) => did).length, connected: links.length }
   }
 
@@ -135,6 +136,21 @@ export class FrontLinks implements AsyncDisposable {
     for (const refusal of refusals) if (refusal) throw refusal
   }
 
+  /** Sites that some front has loaded. One that does not answer is cut off: it says what it has when it comes back. */
+  async loaded(): Promise<Set<SiteName>> {
+    const names = new Set<SiteName>()
+    const asking = [...this.#links.values()].map(async (link) => {
+      try {
+        const answer = await link.channel.call({ kind: 'loaded' }, limits.control.stateAnswerMs)
+        for (const name of siteNamesSchema.parse(answer)) names.add(name)
+      } catch (error) {
+        this.#cutOff(link, 'loaded', toGroveError(error))
+      }
+    })
+    await Promise.all(asking)
+    return names
+  }
+
   /** Counters of the fronts that answer in time. */
   stats(): Promise<FrontStats[]> {
     return this.#collect({ kind: 'stats' }, frontStatsSchema, limits.control.statsAnswerMs)
@@ -150,7 +166,7 @@ export class FrontLinks implements AsyncDisposable {
     if (!this.#running) return 'the fronts are not known yet'
     const missing = [...this.#running].filter((pid) => !this.#links.has(pid))
     if (missing.length > 0) return `front ${missing.join(', ')} is not connected`
-    const late = [...this.#links.values()].filter((link) => !link.isInForce || link.late > 0)
+    const late = [...this.#links.values()].filter((link) => !link.isInForce)
     return late.length > 0 ? `front ${late.map(({ pid }) => pid).join(', ')} has not confirmed its state` : undefined
   }
 
@@ -190,38 +206,18 @@ export class FrontLinks implements AsyncDisposable {
     return this.#options.answerMs ?? limits.control.frontAnswerMs
   }
 
-  /** Answers whether the front did it in time. */
-  async #pushTo(link: Link, message: ControlToFront, timeoutMs: number): Promise<boolean> {
-    // A front takes changes in the order in which they were sent: this one waits there for a state before it.
-    const longestMs = link.isInForce ? timeoutMs : limits.control.stateAnswerMs + timeoutMs
-    const told = failureOf(link.channel.call(message, longestMs)).then((error) => {
-      if (error) this.#cutOff(link, message.kind, error)
-      return error === undefined
-    })
-    if (link.isInForce) return told
-    const waited = new AbortController()
-    const over = sleep(timeoutMs, undefined, { signal: waited.signal }).catch(() => undefined)
-    const inTime = await Promise.race([told, over])
-    waited.abort()
-    if (inTime !== undefined) return inTime
-    link.late += 1
-    void told.then(() => {
-      link.late -= 1
-      this.#changed()
-    })
-    return false
-  }
-
   #accept(socket: Socket): void {
     this.#sockets.add(socket)
-    let link: Link | undefined
+    let link: FrontLink | undefined
     const silent = setTimeout(() => socket.destroy(), limits.control.helloMs)
     const channel = new Channel<FrontToControl, ControlToFront>(socket, {
       incoming: frontToControlSchema,
       receive: async (message) => {
-        if (message.kind !== 'hello') return this.#options.asked(message)
-        clearTimeout(silent)
-        link ??= this.#hello(message.pid, channel, socket)
+        if (message.kind === 'hello') {
+          clearTimeout(silent)
+          link ??= this.#hello(message, channel, socket)
+        } else if (message.kind !== 'site') return this.#options.asked(message)
+        else if (link) await this.#tellSite(link, message.name)
         return {}
       },
       closed: (error) => {
@@ -233,34 +229,43 @@ export class FrontLinks implements AsyncDisposable {
     })
   }
 
-  #hello(pid: number, channel: Link['channel'], socket: Socket): Link {
+  #hello({ pid, loaded }: Hello, channel: FrontLink['channel'], socket: Socket): FrontLink {
     this.#links.get(pid)?.socket.destroy() // The same front, back before its old line was seen to end.
-    const link: Link = { pid, channel, socket, isInForce: false, states: 0, late: 0 }
+    const link: FrontLink = new FrontLink({
+      pid,
+      channel,
+      socket,
+      failed: (kind, error) => this.#cutOff(link, kind, error),
+      changed: () => this.#changed(),
+    })
     this.#links.set(pid, link)
-    void this.#giveState(link)
+    void link.giveState(this.#options.state(new Set(loaded)))
     return link
   }
 
-  /** Answers whether the front has it in force. */
-  async #giveState(link: Link): Promise<boolean> {
-    link.isInForce = false
-    link.states += 1
-    const turn = link.states
-    const error = await failureOf(link.channel.call(this.#options.state(), limits.control.stateAnswerMs))
-    if (error) this.#cutOff(link, 'state', error)
-    else if (link.states === turn) link.isInForce = true // Else a newer state is on its way.
-    this.#changed()
-    return error === undefined
+  /** Tells a front a site that it asked for. It is not told twice what it cannot read. */
+  async #tellSite(link: FrontLink, name: SiteName): Promise<void> {
+    for (const isFirst of [true, false]) {
+      await this.#options.ready(name)
+      // Nothing may come between the look at what is live and the telling: a later version would be told before it.
+      const site = this.#options.site(name)
+      if (!site) throw new GroveError('ERR_SITE_UNKNOWN', `there is no site "${name}"`)
+      const error = await failureOf(link.channel.call({ kind: 'site', site }, this.#answerMs))
+      if (!error) return
+      if (!isFirst || (error.code !== 'ERR_NOT_FOUND' && error.code !== 'ERR_DATA_FORMAT')) throw error
+      this.#options.log.warn({ err: error, site: name }, 'front cannot read a compiled version, made anew')
+      await this.#options.mend(name)
+    }
   }
 
-  #cutOff(link: Link, kind: string, error: GroveError): void {
+  #cutOff(link: FrontLink, kind: string, error: GroveError): void {
     if (this.#links.get(link.pid) !== link) return
     this.#options.log.warn({ err: error, front: link.pid, message: kind }, 'front did not do what it was told, cut off')
     this.#forget(link)
     link.socket.destroy()
   }
 
-  #forget(link: Link): void {
+  #forget(link: FrontLink): void {
     if (this.#links.get(link.pid) === link) this.#links.delete(link.pid)
     this.#changed()
   }
@@ -270,15 +275,5 @@ export class FrontLinks implements AsyncDisposable {
     this.#nextChange = new AbortController()
     for (const resolve of this.#waiting) resolve()
     this.#waiting.clear()
-  }
-}
-
-/** The error of a call, or undefined when it was answered. */
-async function failureOf(call: Promise<unknown>): Promise<GroveError | undefined> {
-  try {
-    await call
-    return undefined
-  } catch (thrown) {
-    return toGroveError(thrown)
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino'
 import type { Config } from '../core/config.ts'
+import type { SiteName } from '../core/names.ts'
 import type { Activator } from './activate.ts'
 import type { FrontLinks } from './fronts.ts'
 import type { HostParts } from './host-parts.ts'
@@ -10,9 +11,11 @@ import { UsageOutbox } from './usage-outbox.ts'
 
 /** What outboxes are made with. */
 export interface OutboxesOptions {
-  readonly host: Pick<HostParts, 'registry' | 'usageLog'>
+  readonly host: Pick<HostParts, 'registry' | 'outstanding' | 'usageLog'>
   readonly activator: Pick<Activator, 'inForce'>
   readonly fronts: Pick<FrontLinks, 'settle'>
+  /** Told when a plugin knows all of a site. */
+  readonly told: (name: SiteName) => void
   readonly log: Logger
   readonly now: () => number
 }
@@ -29,12 +32,14 @@ export interface Outboxes extends AsyncDisposable {
 
 /** The outboxes for the plugins of a config. They deliver nothing before they are started. */
 export function createOutboxes({ plugins }: Config, options: OutboxesOptions): Outboxes {
-  const { host, activator, fronts, log, now } = options
+  const { host, activator, fronts, told, log, now } = options
   const published = new Outbox({
     registry: host.registry,
+    outstanding: host.outstanding,
     plugins,
     inForce: (name, signal) => activator.inForce(name, signal),
     settle: (name) => fronts.settle(name),
+    told,
     log,
     now,
   })

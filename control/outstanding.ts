@@ -32,6 +32,8 @@ export class Outstanding implements AsyncDisposable {
   readonly #writing = new Map<SiteName, Promise<void>>()
   /** How many changes of a site are under way. */
   readonly #changing = new Map<SiteName, number>()
+  /** How many changes of an outstanding site have begun. */
+  readonly #begun = new Map<SiteName, number>()
   readonly #turns = createTurnstile({ most: limits.control.turns, what: 'changes of what is outstanding' })
   #plugins: ReadonlySet<string>
   #entries: number
@@ -66,6 +68,7 @@ export class Outstanding implements AsyncDisposable {
   /** Runs a change of a site. From before it until {@link end} the site is outstanding, over any crash. */
   async during<T>(name: SiteName, change: () => Promise<T>): Promise<T> {
     this.#changing.set(name, (this.#changing.get(name) ?? 0) + 1)
+    this.#begun.set(name, this.begun(name) + 1)
     try {
       await this.#begin(name)
       return await change()
@@ -76,12 +79,19 @@ export class Outstanding implements AsyncDisposable {
     }
   }
 
+  /** Counts the changes of a site that have begun since it became outstanding. */
+  begun(name: SiteName): number {
+    return this.#begun.get(name) ?? 0
+  }
+
   /**
-   * Says that nothing is outstanding of a site. The caller must have found that in this very turn; while a change of the
-   * site is under way it is not believed.
+   * Says that nothing is outstanding of a site, as was found since `begun` was taken. Where another change has begun
+   * since then, or is under way, it is not believed.
    */
-  end(name: SiteName): void {
-    if (!this.#changing.has(name)) this.#sites.delete(name)
+  end(name: SiteName, begun: number): void {
+    if (this.#changing.has(name) || this.begun(name) !== begun) return
+    this.#sites.delete(name)
+    this.#begun.delete(name)
   }
 
   /** Keeps which plugins have been told of everything. Durable when it resolves. */

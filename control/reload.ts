@@ -1,8 +1,8 @@
 /**
  * Reloading the config: everything that can fail comes first, and then the change is one step.
  *
- * The new plugins are started, fronts import what they need, live versions are compiled anew and the parent binds new
- * ports while all goes on as before. A failure in any of these leaves everything as it was. Then the fronts get the new
+ * The new plugins are started, fronts import what they need, the live versions that they have loaded are compiled anew
+ * and the parent binds new ports while all goes on as before. A failure in any of these leaves everything as it was. Then the fronts get the new
  * state; requests and WebSockets that are under way go on.
  */
 
@@ -43,8 +43,8 @@ export interface ReloadResult {
 export interface ReloaderOptions {
   readonly source: ConfigSource
   readonly registry: Pick<SiteRegistry, 'prepare' | 'use'>
-  readonly fronts: Pick<FrontLinks, 'ask' | 'pushState'>
-  readonly activator: Pick<Activator, 'compileAll' | 'use' | 'paused'>
+  readonly fronts: Pick<FrontLinks, 'ask' | 'loaded' | 'pushState'>
+  readonly activator: Pick<Activator, 'recompile' | 'discard' | 'use' | 'paused'>
   readonly keys: Pick<Keys, 'rotateIfDue'>
   readonly current: () => Generation
   readonly startPlugins: (config: Config) => Promise<RunningPlugins>
@@ -83,7 +83,7 @@ export class Reloader {
     const before = current()
     const loaded = await loadConfig(source)
     checkReplaces(before.loaded.config, loaded.config)
-    await registry.prepare(loaded.config)
+    registry.prepare(loaded.config)
     // A new number for each try: fronts may remember what they prepared for one that failed.
     const number = ++this.#lastNumber
     const plugins = await startPlugins(loaded.config)
@@ -106,17 +106,25 @@ export class Reloader {
 
   /** While this runs no version is put live, so none is left with the old config. */
   #putInForce(next: Omit<Generation, 'outboxes'>): Promise<void> {
-    const { registry, fronts, activator, current, createOutboxes, apply, use } = this.#options
+    const { registry, fronts, activator, createOutboxes, use } = this.#options
     return activator.paused(async () => {
       const { config } = next.loaded
-      const compiled = await activator.compileAll(config, { strict: true })
-      const ports = listensAlike(current().loaded.config, config) ? next.ports : await apply(config)
+      const loaded = await fronts.loaded()
+      const compiled = await activator.recompile(config, loaded)
+      const ports = await this.#apply(next, config).catch(async (error: unknown) => {
+        await activator.discard(compiled)
+        throw error
+      })
       // From here on nothing can fail.
       registry.use(config)
       use({ ...next, ports, outboxes: createOutboxes(config) })
-      activator.use(compiled)
-      await fronts.pushState()
+      await activator.use(compiled, () => fronts.pushState(loaded))
     })
+  }
+
+  async #apply(next: Omit<Generation, 'outboxes'>, config: Config): Promise<Ports> {
+    const { current, apply } = this.#options
+    return listensAlike(current().loaded.config, config) ? next.ports : apply(config)
   }
 }
 

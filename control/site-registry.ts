@@ -1,25 +1,27 @@
 /**
- * All sites: those of the config and those made by commands, with their versions and events.
+ * All sites by name: those of the config and those made by commands. A site's own logs are opened when somebody wants
+ * the site, and closed when others were wanted since; its name and settings are known without.
  *
  * A site is served when the config or the log `/sites` says so. A site that left the config keeps its data and comes
  * back with it; a site that was deleted keeps its logs, so that its plugins still hear of the end.
  */
 
 import { z } from 'zod'
-import { type Config, parseConfig, type SiteConfig } from '../core/config.ts'
+import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
+import { siteOwner } from '../core/grant-api.ts'
 import { limits } from '../core/limits.ts'
 import type { Authority, SiteName } from '../core/names.ts'
 import type { SiteInfo } from '../core/plugin.ts'
-import type { Blobs } from '../store/blobs.ts'
 import { openOwnLog } from '../store/logs/own-log.ts'
 import type { Log, Store } from '../store/store.ts'
-import { openSiteVersions, type SiteVersions } from '../store/versions.ts'
+import type { SiteVersions } from '../store/versions/versions.ts'
+import { OpenSites } from './open-sites.ts'
+import type { Outstanding } from './outstanding.ts'
 import { SiteEvents } from './site-events.ts'
 import { checkNewSiteName } from './site-names.ts'
-
-/** The owner under whose path every site lies as long as there is one operator and no accounts of authors. */
-const siteOwner = 'operator'
+import { checkClaims, type FindSite, infoOf, type SiteSettings, settingsOf, siteFinder } from './site-settings.ts'
+import { trackChanges } from './track-changes.ts'
 
 const sitesLog = '/sites'
 
@@ -32,48 +34,54 @@ export interface Site {
   readonly events: SiteEvents
 }
 
-/** How a site is served: from the config, or by default. */
-export interface SiteSettings extends SiteConfig {
-  /** Where the site was made. */
-  readonly from: 'config' | 'command'
-}
+/** A site that stays open until it is disposed of. */
+export interface HeldSite extends Site, Disposable {}
 
 /** What a registry is made with. */
 export interface RegistryOptions {
   readonly store: Store
-  readonly blobs: Blobs
+  /** Opens the versions of a site, and makes their log when it is not there. */
+  readonly openVersions: (owner: string, name: SiteName) => Promise<SiteVersions>
+  /** Told of every change before it happens. */
+  readonly outstanding: Pick<Outstanding, 'during'>
   readonly config: Config
   readonly now: () => number
+  /** A site could not be closed. */
+  readonly failed: (name: SiteName, error: unknown) => void
+  /** @default limits.control.openSites */
+  readonly mostOpen?: number
 }
 
 /** All sites by name and by authority. Changes to one name must come one after the other: see {@link Turns}. */
 export class SiteRegistry implements AsyncDisposable {
   readonly #options: RegistryOptions
   readonly #log: Log
-  /** Every site that has data, served or not. */
-  readonly #sites = new Map<SiteName, Site>()
+  readonly #open: OpenSites<Site & AsyncDisposable>
   readonly #created = new Set<SiteName>()
   #config: Config
-  #byAuthority = new Map<Authority, SiteName>()
+  #find: FindSite
+  /** Of the config in force, sorted; undefined when it has to be made anew. */
+  #names: readonly SiteName[] | undefined
 
   private constructor(options: RegistryOptions, log: Log) {
     this.#options = options
     this.#config = options.config
+    this.#find = siteFinder(options.config, this.#created)
     this.#log = log
+    this.#open = new OpenSites({
+      open: (name) => this.#openSite(name),
+      most: options.mostOpen ?? limits.control.openSites,
+      failed: options.failed,
+    })
   }
 
-  /** Opens the registry and every site in the store. Throws `ERR_CONFIG_INVALID` when the config takes a name that a site has. */
+  /** Opens the registry. Throws `ERR_CONFIG_INVALID` when the config takes a name that a site has. */
   static async open(options: RegistryOptions): Promise<SiteRegistry> {
     const { store } = options
     const registry = new SiteRegistry(options, await openOwnLog(store, store.root, sitesLog))
     try {
       await registry.#readCreated()
-      for (const path of await store.list(store.root, `${sitesLog}/${siteOwner}`)) {
-        const [, , , name, kind] = path.split('/')
-        if (name !== undefined && kind === 'versions') await registry.#open(name)
-      }
-      await registry.prepare(options.config)
-      registry.use(options.config)
+      registry.prepare(options.config)
       return registry
     } catch (error) {
       await registry[Symbol.asyncDispose]()
@@ -81,14 +89,21 @@ export class SiteRegistry implements AsyncDisposable {
     }
   }
 
-  /** A site that is served, or undefined. */
-  get(name: SiteName): Site | undefined {
-    return this.serves(name) ? this.#sites.get(name) : undefined
+  /** Opens a site and holds it, served or not. */
+  async hold(name: SiteName): Promise<HeldSite> {
+    const held = await this.#open.hold(name)
+    const { versions, events } = held.value
+    return { name, versions, events, [Symbol.dispose]: () => held[Symbol.dispose]() }
   }
 
-  /** A site that is served. Throws `ERR_SITE_UNKNOWN`. */
-  need(name: SiteName): Site {
-    const site = this.get(name)
+  /** Opens a site and holds it, or answers undefined when it is not served. */
+  async get(name: SiteName): Promise<HeldSite | undefined> {
+    return this.serves(name) ? this.hold(name) : undefined
+  }
+
+  /** Opens a site and holds it. Throws `ERR_SITE_UNKNOWN` when it is not served. */
+  async need(name: SiteName): Promise<HeldSite> {
+    const site = await this.get(name)
     if (site) return site
     const hint = 'grove site list shows all sites'
     throw new GroveError('ERR_SITE_UNKNOWN', `there is no site "${name}"`, { details: { site: name }, hint })
@@ -99,14 +114,30 @@ export class SiteRegistry implements AsyncDisposable {
     return this.#created.has(name) || Object.hasOwn(this.#config.sites, name)
   }
 
-  /** Sites that are served, sorted by name; or those that would be under another config, which must be prepared. */
-  served(config: Config = this.#config): Site[] {
-    return this.all().filter(({ name }) => this.#created.has(name) || Object.hasOwn(config.sites, name))
+  /** Sites that commands made and that nothing has ended: they are served under every config. */
+  get created(): ReadonlySet<SiteName> {
+    return this.#created
   }
 
-  /** Sites that have data, served or not, sorted by name. */
-  all(): Site[] {
-    return [...this.#sites.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  /** Names of all sites that are served, sorted. */
+  get names(): readonly SiteName[] {
+    this.#names ??= [...new Set([...this.#created, ...Object.keys(this.#config.sites)])].sort()
+    return this.#names
+  }
+
+  /** Names of all sites that have data, served or not, sorted. Asks the store, which takes time in proportion to them. */
+  async everyName(): Promise<SiteName[]> {
+    const { store } = this.#options
+    const paths = await store.list(store.root, `${sitesLog}/${siteOwner}`)
+    return paths.flatMap((path) => {
+      const [, , , name, kind] = path.split('/')
+      return name !== undefined && kind === 'versions' ? name : []
+    })
+  }
+
+  /** How many sites are open. */
+  get openCount(): number {
+    return this.#open.size
   }
 
   /** The name and authorities of a site, `<name>.<domain>` first; also of one that is not served any more. */
@@ -121,32 +152,31 @@ export class SiteRegistry implements AsyncDisposable {
 
   /** The site that a name leads to. */
   siteAt(authority: Authority): SiteName | undefined {
-    return this.#byAuthority.get(authority)
+    return this.#find(authority)
   }
 
   /** Makes a site by command. Throws `ERR_SITE_EXISTS`, `ERR_SITE_NAME`, or `ERR_TOO_MANY` over `limits.control.sites`. */
-  async create(name: SiteName): Promise<Site> {
+  async create(name: SiteName): Promise<void> {
     checkNewSiteName(name)
     if (this.serves(name))
       throw new GroveError('ERR_SITE_EXISTS', `there is a site "${name}" already`, {
         hint: `publish to it with: grove publish <folder> --site ${name}`,
       })
     const authority = `${name}.${this.#config.domain}`
-    const owner = this.#byAuthority.get(authority)
+    const owner = this.#find(authority)
     if (owner !== undefined)
       throw new GroveError('ERR_SITE_EXISTS', `site "${owner}" has the name ${authority} already`)
-    if (this.served().length >= limits.control.sites)
+    if (this.#created.size + Object.keys(this.#config.sites).length >= limits.control.sites)
       throw new GroveError('ERR_TOO_MANY', `there are ${limits.control.sites} sites, the most that one host serves`)
-    const site = await this.#open(name)
+    using _ = await this.hold(name)
     await this.#append('created', name)
     this.#created.add(name)
-    this.#byAuthority.set(authority, name)
-    return site
+    this.#names = undefined
   }
 
   /** Ends a site that a command made: its versions go, its numbers are not used again. Throws `ERR_SITE_UNKNOWN`, `ERR_CONFLICT`. */
   async delete(name: SiteName): Promise<void> {
-    const site = this.need(name)
+    using site = await this.need(name)
     if (Object.hasOwn(this.#config.sites, name)) {
       const hint = 'take it out of the config and run grove reload'
       throw new GroveError('ERR_CONFLICT', `site "${name}" is in the config`, { hint })
@@ -155,30 +185,23 @@ export class SiteRegistry implements AsyncDisposable {
     if (site.versions.versions.length > 0) await site.versions.delete({ atMs: this.#options.now() })
     await this.#append('deleted', name)
     this.#created.delete(name)
-    this.#byAuthority = authoritiesOf(this.#config, this.#created, 'first')
+    this.#names = undefined
   }
 
-  /**
-   * Checks that a config fits the sites that commands made, and opens what it adds. Nothing is served differently
-   * until {@link use}. Throws `ERR_CONFIG_INVALID`.
-   */
-  async prepare(config: Config): Promise<void> {
-    authoritiesOf(config, this.#created)
-    for (const name of Object.keys(config.sites)) await this.#open(name)
+  /** Checks that a config fits the sites that commands made. Throws `ERR_CONFIG_INVALID`. */
+  prepare(config: Config): void {
+    checkClaims(config, this.#created)
   }
 
   /** Serves as a prepared config says, from now on. A name that a site was made with since then stays with the config's. */
   use(config: Config): void {
-    this.#byAuthority = authoritiesOf(config, this.#created, 'first')
+    this.#find = siteFinder(config, this.#created)
     this.#config = config
+    this.#names = undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { versions, events } of this.#sites.values()) {
-      await versions[Symbol.asyncDispose]()
-      await events[Symbol.asyncDispose]()
-    }
-    this.#sites.clear()
+    await this.#open[Symbol.asyncDispose]()
     await this.#log.close()
   }
 
@@ -189,53 +212,29 @@ export class SiteRegistry implements AsyncDisposable {
       if (entry.data.kind === 'created') this.#created.add(entry.data.name)
       else this.#created.delete(entry.data.name)
     }
-    for (const name of this.#created) await this.#open(name)
   }
 
-  async #open(name: SiteName): Promise<Site> {
-    const known = this.#sites.get(name)
-    if (known) return known
-    const { store, blobs } = this.#options
-    const versions = await openSiteVersions(store, store.root, blobs, { owner: siteOwner, name })
-    const site = { name, versions, events: await SiteEvents.open(store, siteOwner, name) }
-    this.#sites.set(name, site)
-    return site
+  async #openSite(name: SiteName): Promise<Site & AsyncDisposable> {
+    const { store, openVersions, outstanding } = this.#options
+    const versions = await openVersions(siteOwner, name)
+    try {
+      const events = await SiteEvents.open(store, siteOwner, name)
+      return {
+        name,
+        versions: trackChanges(versions, (change) => outstanding.during(name, change)),
+        events,
+        async [Symbol.asyncDispose]() {
+          await versions[Symbol.asyncDispose]()
+          await events[Symbol.asyncDispose]()
+        },
+      }
+    } catch (error) {
+      await versions[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   async #append(kind: 'created' | 'deleted', name: SiteName): Promise<void> {
     await this.#log.write(Buffer.from(JSON.stringify({ kind, name, atMs: this.#options.now() })))
   }
-}
-
-/** How a config says that a site is served. */
-export function settingsOf(config: Config, name: SiteName): SiteSettings {
-  const found = Object.hasOwn(config.sites, name) ? config.sites[name] : undefined
-  return found ? { ...found, from: 'config' } : { ...defaultSettings, from: 'command' }
-}
-
-/** A site's name and authorities under a config. */
-export function infoOf(config: Config, name: SiteName): SiteInfo {
-  const own = `${name}.${config.domain}`
-  const { authorities } = settingsOf(config, name)
-  return { name, authorities: [own, ...authorities.filter((authority) => authority !== own)] }
-}
-
-const defaultSettings = parseConfig({ sites: { any: {} } }, 'the default config').sites['any'] as SiteConfig
-
-/** Keyed by authority. When two sites claim one, throws `ERR_CONFIG_INVALID` or leaves it to the first, the config's. */
-function authoritiesOf(
-  config: Config,
-  created: ReadonlySet<SiteName>,
-  clash: 'refuse' | 'first' = 'refuse',
-): Map<Authority, SiteName> {
-  const owners = new Map<Authority, SiteName>()
-  for (const name of new Set([...Object.keys(config.sites), ...created])) {
-    for (const authority of infoOf(config, name).authorities) {
-      const owner = owners.get(authority)
-      if (owner === undefined) owners.set(authority, name)
-      else if (clash === 'refuse')
-        throw new GroveError('ERR_CONFIG_INVALID', `sites "${owner}" and "${name}" both claim the name ${authority}`)
-    }
-  }
-  return owners
 }

@@ -3,24 +3,20 @@
 import type { Config } from '../core/config.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
-import { infoOf, settingsOf } from './site-registry.ts'
+import { infoOf, settingsOf } from './site-settings.ts'
 
-/**
- * The state of one site under a config. `live` is the version that fronts are to serve; `isUnavailable` when there is
- * one that they cannot be told now.
- */
-export function siteStateOf(
-  config: Config,
-  name: SiteName,
-  live: SiteState['live'],
-  isUnavailable: boolean = false,
-): SiteState {
+/** What is live, as fronts are told it: a version, that there is one which cannot be told now, or that it is not said. */
+export type ToldLive = NonNullable<SiteState['live']> | 'unavailable' | 'untold' | undefined
+
+/** The state of one site under a config. `live`: undefined where nothing is. */
+export function siteStateOf(config: Config, name: SiteName, live: ToldLive): SiteState {
   const { upstreams, timeoutMs, bodyBytes } = settingsOf(config, name)
   return {
     name,
     authorities: [...infoOf(config, name).authorities],
-    ...(live && { live: { version: live.version, compiled: live.compiled } }),
-    ...(isUnavailable && { unavailable: true }),
+    ...(typeof live === 'object' && { live: { version: live.version, compiled: live.compiled } }),
+    ...(live === 'unavailable' && { unavailable: true }),
+    ...(live === 'untold' && { untold: true }),
     upstreams,
     timeoutMs,
     bodyBytes,

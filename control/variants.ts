@@ -16,7 +16,7 @@ import { limits } from '../core/limits.ts'
 import type { BlobHash } from '../core/names.ts'
 import { forEachParallel } from '../core/parallel.ts'
 import { createTurnstile } from '../core/turnstile.ts'
-import type { Blobs } from '../store/blobs.ts'
+import type { Blobs } from '../store/contents/blobs.ts'
 import { decode, encode } from './encode.ts'
 import { isCompressible } from './media-type.ts'
 
@@ -33,6 +33,16 @@ export interface FoundVariant {
   readonly bytes: number
 }
 
+/** A copy that was there once. */
+export interface LostVariant extends FoundVariant {
+  readonly hash: BlobHash
+  /** Media type of the original. */
+  readonly type: string
+}
+
+/** Sees to it that an original lies on the local disk. */
+export type EnsureContent = (hash: BlobHash) => Promise<void>
+
 /** Makes copies in the background. */
 export interface Variants {
   /**
@@ -40,7 +50,12 @@ export interface Variants {
    * copied (missing, damaged) is logged and passed over: it stays outstanding. Several requests share the work
    * fairly: a small publish does not wait for the rest of a large one. Rejects with `ERR_CLOSED` after {@link close}.
    */
-  request(files: readonly VariantSource[]): Promise<void>
+  request(files: readonly VariantSource[], ensure: EnsureContent): Promise<void>
+  /**
+   * Makes a copy again that is not there any more, or not with the bytes that it had. Answers whether it is there with
+   * these bytes now; another release of an encoder may make others.
+   */
+  remake(lost: LostVariant, ensure: EnsureContent): Promise<boolean>
   /** Stops what is under way, leaves no half copy, and resolves when nothing runs any more. */
   close(): Promise<void>
 }
@@ -83,9 +98,13 @@ export function createVariants(options: {
   /** Keyed by hash: a content that two requests want is copied once. Each request has a few in here at a time. */
   const underWay = new Map<BlobHash, Promise<void>>()
 
-  async function make(source: VariantSource): Promise<void> {
+  async function make(source: Pick<VariantSource, 'hash' | 'type'>, ensure: EnsureContent): Promise<void> {
+    const read = async (hash: BlobHash) => {
+      await ensure(hash)
+      return blobs.read(hash) // Checked against its hash: a copy of damage would outlive its repair.
+    }
     try {
-      await places.run(() => makeVariants(layout, blobs, source, ended.signal), ended.signal)
+      await places.run(() => makeVariants(layout, read, source, ended.signal), ended.signal)
     } catch (error) {
       if (!ended.signal.aborted) log.error({ err: error, hash: source.hash }, 'copies in other codings cannot be made')
     } finally {
@@ -93,19 +112,26 @@ export function createVariants(options: {
     }
   }
 
-  function makeOnce(source: VariantSource): Promise<void> {
+  function makeOnce(source: Pick<VariantSource, 'hash' | 'type'>, ensure: EnsureContent): Promise<void> {
     const same = underWay.get(source.hash)
     if (same) return same
-    const job = make(source)
+    const job = make(source, ensure)
     underWay.set(source.hash, job)
     return job
   }
 
   return {
-    async request(files) {
+    async request(files, ensure) {
       const wanted = files.filter(({ type, bytes }) => wantsVariants(type, bytes))
-      await forEachParallel(wanted, parallel, makeOnce)
+      await forEachParallel(wanted, parallel, (source) => makeOnce(source, ensure))
       if (ended.signal.aborted) throw new GroveError('ERR_CLOSED', 'copies are not made any more: control is stopping')
+    },
+    async remake({ hash, coding, bytes, type }, ensure) {
+      const file = variantFile(layout, hash, coding)
+      const found = await sizeOf(file)
+      if (found !== undefined && found !== bytes) await rm(file, { force: true })
+      if (found !== bytes) await makeOnce({ hash, type }, ensure)
+      return (await sizeOf(file)) === bytes
     },
     async close() {
       ended.abort()
@@ -117,14 +143,14 @@ export function createVariants(options: {
 /** Makes those copies of a content that are not there. */
 async function makeVariants(
   layout: Layout,
-  blobs: Pick<Blobs, 'read'>,
-  { hash, type }: VariantSource,
+  read: (hash: BlobHash) => Promise<Buffer>,
+  { hash, type }: Pick<VariantSource, 'hash' | 'type'>,
   signal: AbortSignal,
 ): Promise<void> {
   const sizes = await Promise.all(codings.map((coding) => sizeOf(variantFile(layout, hash, coding))))
   const outstanding = codings.filter((_, index) => sizes[index] === undefined)
   if (outstanding.length === 0) return
-  const content = await blobs.read(hash) // Checked against its hash: a copy of damage would outlive its repair.
+  const content = await read(hash)
   for (const coding of outstanding) {
     const encoded = await encode(content, coding, type, signal)
     const isWorthwhile = encoded.length <= content.length * worthwhileShare

@@ -22,6 +22,8 @@ export const siteStateSchema = z.object({
   live: z.object({ version: z.int().positive(), compiled: blobHashSchema }).optional(),
   /** Whether there is a live version that cannot be told now: a front goes on with the one that it has. */
   unavailable: z.boolean().optional(),
+  /** Whether nothing is said of what is live: a front asks when a visitor comes, and goes on with what it has till then. */
+  untold: z.boolean().optional(),
   upstreams: z.array(z.string()),
   timeoutMs: z.int(),
   bodyBytes: z.int(),
@@ -71,11 +73,21 @@ export const controlToFrontSchema = z.discriminatedUnion('kind', [
     kind: z.literal('state'),
     settings: frontSettingsSchema,
     keys: keysSchema,
+    /** Names of all sites that have no settings of their own: they are served as {@link defaults} say. */
+    names: z.array(siteName),
+    /** How such sites are served, at `<name>.<domain>` each. */
+    defaults: siteStateSchema.pick({ upstreams: true, timeoutMs: true, bodyBytes: true }),
+    /** All sites with settings of their own, and of the others those whose live version the front has to know. */
     sites: z.array(siteStateSchema),
     revocations: z.array(revocationSchema),
   }),
-  /** Call: one site, in place of what was known of it. Answer `{}` once new requests see it. */
+  /**
+   * Call: one site, in place of what was known of it. Answer `{}` once new requests see it. A front that has not loaded
+   * the site, and has not asked for it, only keeps that it is there.
+   */
   z.object({ kind: z.literal('site'), site: siteStateSchema }),
+  /** Call: answers the names of the sites that it has loaded, {@link siteNamesSchema}. */
+  z.object({ kind: z.literal('loaded') }),
   /** Call: a site is gone. */
   z.object({ kind: z.literal('gone'), name: siteName }),
   /** Call: resolves when no answer from an earlier version of the site is under way any more (or 10 s passed). */
@@ -94,6 +106,9 @@ export const controlToFrontSchema = z.discriminatedUnion('kind', [
 /** Control to front. */
 export type ControlToFront = z.output<typeof controlToFrontSchema>
 
+/** Names of sites. */
+export const siteNamesSchema = z.array(siteName)
+
 /** Counters of one front. */
 export const frontStatsSchema = z.object({
   pid: z.int(),
@@ -110,7 +125,15 @@ export type FrontStats = z.output<typeof frontStatsSchema>
 /** Front to control. */
 export const frontToControlSchema = z.discriminatedUnion('kind', [
   /** First message of a front; control answers with a `state` call. */
-  z.object({ kind: z.literal('hello'), pid: z.int(), index: z.int() }),
+  z.object({
+    kind: z.literal('hello'),
+    pid: z.int(),
+    index: z.int(),
+    /** Sites that it has loaded from the control before this one, or before the line broke. */
+    loaded: z.array(siteName),
+  }),
+  /** Call: a site that a visitor asked for. Control tells it with a `site` call, and then answers `{}` or an error. */
+  z.object({ kind: z.literal('site'), name: siteName }),
   /** Call: a certificate for a name that a client asked for. Answer {@link leafSchema} or an error. */
   z.object({ kind: z.literal('certificate'), name: z.string() }),
   /** Call: a content that is not on the disk, or not whole. Answer `{}` once it is there, or an error. */

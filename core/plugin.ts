@@ -77,8 +77,13 @@ export interface PublishEvent {
   readonly site: SiteInfo
   /** The version that is live now; undefined when the site was deleted. */
   readonly version: VersionNumber | undefined
-  /** Every version that this event covers, oldest first. */
+  /** Every version that this event covers, oldest first; of those that are not forgotten. */
   readonly versions: readonly VersionNumber[]
+  /**
+   * False when some of what happened since the last event is forgotten: then `changed` has every path that the site has
+   * now, paths that are gone may be missing from `removed`, and whatever is known of the site has to be thrown away.
+   */
+  readonly complete: boolean
   /** Paths whose content differs, or differed meanwhile, from what was live before. Sorted. */
   readonly changed: readonly string[]
   /** Paths that were not there before. Sorted. */

@@ -6,6 +6,7 @@
 import type { Logger } from 'pino'
 import type { Exchange, ExchangeNote, Outcome } from '../core/exchange.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
+import type { Session } from '../core/session.ts'
 import type { Rejection } from './transport.ts'
 
 /** A note for an exchange that begins now. */
@@ -18,6 +19,13 @@ export function beginNote(site?: SiteName, version?: VersionNumber): ExchangeNot
     userId: undefined,
     error: undefined,
   }
+}
+
+/** Notes that a site's upstream answers. */
+export function noteUpstream({ note }: Exchange, session: Session | undefined): void {
+  if (!note) return
+  note.how = 'upstream'
+  note.userId = session?.userId
 }
 
 /** Writes the access line of an exchange that has ended. 5xx are errors, the rest is information. */

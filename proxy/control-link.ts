@@ -14,6 +14,7 @@ import {
   type Leaf,
   leafSchema,
 } from '../core/messages.ts'
+import type { SiteName } from '../core/names.ts'
 import type { Usage } from '../core/usage.ts'
 import type { ContentLink, WantedContent, WantedCopy } from './missing-contents.ts'
 
@@ -23,7 +24,12 @@ export interface ControlLinkOptions {
   readonly socket: string
   /** Which of the fronts this is, from 0. */
   readonly index: number
-  /** Takes one call; its result is the answer. Calls come one after the other, in the order in which they were sent. */
+  /** Sites that are loaded, for control to know at each connection. */
+  readonly loaded: () => SiteName[]
+  /**
+   * Takes one call; its result is the answer. Calls come one after the other, in the order in which they were sent; but
+   * those about one site do not wait for those about another.
+   */
   readonly receive: (message: ControlToFront) => Promise<unknown>
   /** Told at each loss and return of the line. */
   readonly changed: (connected: boolean, error: Error | undefined) => void
@@ -35,7 +41,10 @@ type ControlChannel = Channel<ControlToFront, FrontToControl>
 export class ControlLink implements ContentLink, Disposable {
   readonly #options: ControlLinkOptions
   #channel: ControlChannel | undefined
+  /** What every later call waits for. */
   #queue: Promise<unknown> = Promise.resolve()
+  /** The last call about each site since then. */
+  readonly #lines = new Map<SiteName, Promise<unknown>>()
   #waitMs: number = limits.front.firstRetryMs
   #timer: NodeJS.Timeout | undefined
   #ended = false
@@ -60,6 +69,14 @@ export class ControlLink implements ContentLink, Disposable {
    */
   async content(wanted: WantedContent): Promise<void> {
     await this.#ask({ kind: 'content', ...wanted }, limits.front.contentMs)
+  }
+
+  /**
+   * Has control tell a site, for at most `limits.front.siteMs`; it comes as a call of its own before this resolves.
+   * Waits like {@link certificate}. Rejects with `ERR_SITE_UNKNOWN`, `ERR_TIMEOUT`, `ERR_CLOSED`.
+   */
+  async site(name: SiteName): Promise<void> {
+    await this.#ask({ kind: 'site', name }, limits.front.siteMs)
   }
 
   /** Tells control that a copy is not there. Does nothing while control is away: the next visitor tells it again. */
@@ -134,19 +151,32 @@ export class ControlLink implements ContentLink, Disposable {
       })
       this.#channel = channel
       this.#options.changed(true, undefined)
-      channel.send({ kind: 'hello', pid: process.pid, index: this.#options.index })
+      channel.send({ kind: 'hello', pid: process.pid, index: this.#options.index, loaded: this.#options.loaded() })
       this.#arrived.resolve(channel)
       this.#arrived = withArrival()
     })
   }
 
-  /** Runs calls one after the other: a version must never be put in force after a newer one. Those that change nothing of what is
-   * served go past the line. */
+  /**
+   * Runs calls one after the other: a version must never be put in force after a newer one. Those that change nothing of
+   * what is served go past the line; those about one site only wait for what came before about that site or about all.
+   */
   #inOrder(message: ControlToFront): Promise<unknown> {
-    if (message.kind === 'settle' || message.kind === 'stats' || message.kind === 'usage')
-      return this.#options.receive(message)
-    const turn = this.#queue.then(() => this.#options.receive(message))
-    this.#queue = turn.catch(() => undefined) // The caller gets the error; the queue goes on.
+    const { receive } = this.#options
+    if (message.kind === 'settle' || message.kind === 'stats' || message.kind === 'usage') return receive(message)
+    const name = message.kind === 'site' ? message.site.name : message.kind === 'gone' ? message.name : undefined
+    const before = name === undefined ? Promise.all([this.#queue, ...this.#lines.values()]) : this.#lines.get(name)
+    const turn = (before ?? this.#queue).then(() => receive(message))
+    const settled = turn.catch(() => undefined) // The caller gets the error; the line goes on.
+    if (name === undefined) {
+      this.#queue = settled
+      this.#lines.clear()
+    } else {
+      this.#lines.set(name, settled)
+      void settled.then(() => {
+        if (this.#lines.get(name) === settled) this.#lines.delete(name)
+      })
+    }
     return turn
   }
 }

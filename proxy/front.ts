@@ -12,9 +12,8 @@ import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { ControlToFront, FrontKeys, FrontStats, ListenerName } from '../core/messages.ts'
-import type { Authority } from '../core/names.ts'
 import type { Session } from '../core/session.ts'
-import { beginNote, logAccess, logRejection } from './access-log.ts'
+import { beginNote, logAccess, logRejection, noteUpstream } from './access-log.ts'
 import { createBlobCache } from './blob-cache.ts'
 import { ControlLink } from './control-link.ts'
 import { createDynamic, type Dynamic } from './dynamic.ts'
@@ -30,10 +29,12 @@ import { answerReserved } from './reserved.ts'
 import { createRevocations } from './revocations.ts'
 import { type RouteOptions, routeExchange } from './route.ts'
 import { sessionOf } from './session-check.ts'
-import { type Settings, toSettings } from './settings.ts'
+import { type Settings, settingsFor, toSettings } from './settings.ts'
 import { enterEpoch, leaveEpoch, type SiteRuntime, settled } from './site-runtime.ts'
 import { SiteTable } from './site-table.ts'
+import { UpstreamPools } from './upstream-pools.ts'
 import { UsageCounter } from './usage.ts'
+import { whenLoaded } from './when-loaded.ts'
 
 /** What a front is made with. */
 export interface FrontOptions {
@@ -49,6 +50,7 @@ export interface FrontOptions {
 export class Front {
   readonly #options: FrontOptions
   readonly #log: Logger
+  readonly #upstreams: UpstreamPools
   readonly #sites: SiteTable
   readonly #transport: Transport
   readonly #link: ControlLink
@@ -79,11 +81,12 @@ export class Front {
       middleware: () => this.#settings?.middleware,
       publicPort: () => this.#publicPort,
     })
+    this.#upstreams = new UpstreamPools({ create: createRemoteUpstream, gone: (name) => this.#dynamic.closeSite(name) })
     this.#sites = new SiteTable({
-      load: (compiled, before) => loadTable(options.layout, compiled, before),
-      createUpstream: (urls) => createRemoteUpstream(urls),
+      load: (compiled, before, grown) => loadTable(options.layout, compiled, before, grown),
+      ask: (name) => this.#link.site(name),
+      upstreams: this.#upstreams,
       failed: (name, error) => this.#log.error({ err: error, site: name }, 'site keeps its last state'),
-      upstreamGone: (name) => this.#dynamic.closeSite(name),
     })
     this.#routing = {
       cache: this.#cache,
@@ -95,6 +98,7 @@ export class Front {
     this.#link = new ControlLink({
       socket: options.layout.frontSocket,
       index: options.index,
+      loaded: () => this.#sites.loaded,
       receive: (message) => this.#receive(message),
       changed: (connected, error) => this.#linkChanged(connected, error),
     })
@@ -118,7 +122,7 @@ export class Front {
     await this.#link.giveUsage(this.#usage.take())
     this.#link[Symbol.dispose]()
     this.#contexts[Symbol.dispose]()
-    await this.#sites.close()
+    await this.#upstreams.close()
     await this.#pluginRoutes.close()
   }
 
@@ -135,7 +139,7 @@ export class Front {
       settings: () => ({
         httpsPort: this.#publicPort,
         trustedProxies: this.#settings?.trustedProxies ?? new BlockList(),
-        serves: (authority) => this.#sites.at(authority) !== undefined,
+        serves: (authority) => this.#sites.nameAt(authority) !== undefined,
       }),
       log: this.#log,
     })
@@ -144,15 +148,16 @@ export class Front {
   #begun(exchange: Exchange): void {
     this.#requests += 1
     const site = this.#sites.at(exchange.authority)
-    exchange.note = beginNote(site?.state.name, site?.table?.version)
+    exchange.note = beginNote(site?.state.name ?? this.#sites.nameAt(exchange.authority), site?.table?.version)
   }
 
   #handle(exchange: Exchange): void {
     const site = this.#sites.at(exchange.authority)
-    if (!site) {
-      answerError(exchange, 421)
-      return
-    }
+    if (site) this.#serve(exchange, site)
+    else void whenLoaded(exchange, this.#sites, (loaded) => this.#serve(exchange, loaded), this.#log)
+  }
+
+  #serve(exchange: Exchange, site: SiteRuntime): void {
     if (exchange.note) exchange.note.how = 'static'
     enterEpoch(exchange, site.epoch)
     routeExchange(exchange, site, this.#routing)
@@ -181,8 +186,13 @@ export class Front {
 
   #upgrade(exchange: Exchange, connection: UpgradeConnection): void {
     const site = this.#sites.at(exchange.authority)
-    if (!site?.upstream || exchange.path.startsWith('/.grove/')) {
-      answerError(exchange, site ? 404 : 421)
+    if (site) this.#openTunnel(exchange, connection, site)
+    else void whenLoaded(exchange, this.#sites, (site) => this.#openTunnel(exchange, connection, site), this.#log)
+  }
+
+  #openTunnel(exchange: Exchange, connection: UpgradeConnection, site: SiteRuntime): void {
+    if (!site.upstream || exchange.path.startsWith('/.grove/')) {
+      answerError(exchange, 404)
       return
     }
     const session = this.#sessionOf(exchange, site)
@@ -218,12 +228,15 @@ export class Front {
       case 'state':
         return this.#takeState(message)
       case 'site':
-        this.#welcome(message.site.authorities)
+        // Handshakes for these names may have been refused a moment ago, when no site had them.
+        this.#contexts.forget(message.site.authorities.filter((authority) => !this.#sites.nameAt(authority)))
         await this.#sites.put(message.site)
         return {}
       case 'gone':
         this.#sites.remove(message.name)
         return {}
+      case 'loaded':
+        return this.#sites.loaded
       case 'settle':
         await settled(this.#sites.earlier(message.name), limits.front.settleMs)
         return {}
@@ -246,13 +259,11 @@ export class Front {
 
   async #takeState(state: Extract<ControlToFront, { kind: 'state' }>): Promise<unknown> {
     const first = this.#settings === undefined
-    const prepared = this.#prepared?.raw.generation === state.settings.generation ? this.#prepared : undefined
-    const known = this.#settings?.raw.generation === state.settings.generation ? this.#settings : undefined
-    const settings = prepared ?? known ?? (await toSettings(state.settings))
+    const settings = await settingsFor(state.settings, [this.#prepared, this.#settings])
     this.#revocations.add(state.revocations)
     this.#takeKeys(state.keys)
-    this.#welcome(state.sites.flatMap(({ authorities }) => authorities))
-    await this.#sites.replace(state.sites)
+    const fresh = await this.#sites.replace({ ...state, domain: state.settings.domain })
+    this.#contexts.forget(fresh)
     // What was counted before it was wanted is nobody's.
     if (!this.#settings?.raw.metered) this.#usage.take()
     this.#settings = settings
@@ -260,11 +271,6 @@ export class Front {
     this.#log.level = settings.raw.logLevel
     if (first) this.#options.ready()
     return {}
-  }
-
-  /** Forgets that handshakes for new names were refused a moment ago, when no site had them. */
-  #welcome(authorities: readonly Authority[]): void {
-    this.#contexts.forget(authorities.filter((authority) => !this.#sites.at(authority)))
   }
 
   #takeKeys(keys: FrontKeys): void {
@@ -289,10 +295,4 @@ export class Front {
       uptimeSeconds: process.uptime(),
     }
   }
-}
-
-function noteUpstream({ note }: Exchange, session: Session | undefined): void {
-  if (!note) return
-  note.how = 'upstream'
-  note.userId = session?.userId
 }

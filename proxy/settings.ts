@@ -24,6 +24,11 @@ export async function toSettings(raw: FrontSettings): Promise<Settings> {
   }
 }
 
+/** The settings of a generation: those of it that are there already, or made anew. Throws like {@link toSettings}. */
+export async function settingsFor(raw: FrontSettings, known: readonly (Settings | undefined)[]): Promise<Settings> {
+  return known.find((settings) => settings?.raw.generation === raw.generation) ?? (await toSettings(raw))
+}
+
 async function loadMiddleware(file: string): Promise<FoldedMiddleware | undefined> {
   const { config } = await loadConfig({ cwd: '/', file })
   return foldMiddleware(config.plugins)

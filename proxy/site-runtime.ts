@@ -55,7 +55,7 @@ export function leaveEpoch(exchange: Exchange): void {
   if (epoch && epochs.delete(exchange)) epoch.end()
 }
 
-/** Everything a front knows of one site at one moment. Replaced as a whole at each change, never altered. */
+/** Everything a front knows of one loaded site at one moment. Replaced as a whole at each change, but for the marks. */
 export interface SiteRuntime {
   readonly state: SiteState
   readonly info: SiteInfo
@@ -66,6 +66,27 @@ export interface SiteRuntime {
   readonly epoch: Epoch
   /** Epochs of earlier tables that may still have answers under way; at most `limits.front.epochs`. */
   readonly earlier: readonly Epoch[]
+  /** Whether somebody came for it since it was last looked at for being let go of. */
+  isUsed: boolean
+  /** Whether control has said what is live, this control or the one before it as long as that was here. */
+  isSure: boolean
+  /** When control may be asked again, by a clock that only goes on. */
+  checkAtMs: number
+}
+
+/** A site that somebody has just come for. Without an epoch it begins a new one. */
+export function siteRuntime({
+  state,
+  table,
+  upstream,
+  epoch = new Epoch(),
+  earlier,
+  isSure,
+}: Pick<SiteRuntime, 'state' | 'table' | 'upstream' | 'earlier' | 'isSure'> & {
+  readonly epoch: Epoch | undefined
+}): SiteRuntime {
+  const info = { name: state.name, authorities: state.authorities }
+  return { state, info, table, upstream, epoch, earlier, isUsed: true, isSure, checkAtMs: 0 }
 }
 
 /** The epochs that a successor of a site has to remember. */

@@ -1,46 +1,104 @@
 /**
- * All sites of a front: by name, and by authority for the one look-up of a request.
+ * The sites that a front has loaded: by name, and by authority for the one look-up of a request. Others are known by
+ * name and loaded when a visitor comes; those that nobody visits are let go of when they take too much memory.
  *
  * A change replaces a site's {@link SiteRuntime} in one step between two requests, after its compiled version was read;
  * what is under way keeps the one it began with.
  */
 
+import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { Authority, SiteName } from '../core/names.ts'
-import type { RemoteUpstream } from './remote-upstream.ts'
-import { Epoch, earlierEpochs, type SiteRuntime } from './site-runtime.ts'
+import { forEachParallel } from '../core/parallel.ts'
+import { KnownSites, type ToldState } from './known-sites.ts'
+import { type Epoch, earlierEpochs, type SiteRuntime, siteRuntime } from './site-runtime.ts'
 import type { StaticTable } from './table.ts'
+import type { UpstreamPools } from './upstream-pools.ts'
 
 /** What a site table needs from the front. */
 export interface SiteTableOptions {
-  /** Reads a compiled version by its hash; what it has in common with the one before is taken from there. */
-  readonly load: (compiled: string, before: StaticTable | undefined) => Promise<StaticTable>
-  readonly createUpstream: (urls: readonly string[]) => RemoteUpstream
+  /**
+   * Reads a compiled version by its hash; what it has in common with the one before is taken from there. `grown` is to
+   * be told of memory that the table takes later.
+   */
+  readonly load: (
+    compiled: string,
+    before: StaticTable | undefined,
+    grown: (bytes: number) => void,
+  ) => Promise<StaticTable>
+  /** Has control tell a site with {@link SiteTable.put}, and resolves when that is done. Bounded in time. */
+  readonly ask: (name: SiteName) => Promise<void>
+  readonly upstreams: UpstreamPools
   /** A site could not be put in force; it stays as it was. */
   readonly failed: (name: SiteName, error: unknown) => void
-  /** A site is gone, or its upstreams are others: its WebSockets end. */
-  readonly upstreamGone: (name: SiteName) => void
+  /** What loaded sites may take in memory, about. @default limits.front.tableBytes */
+  readonly maxBytes?: number
+  /** Sites that stay loaded, however much they take. @default limits.front.leastTables */
+  readonly least?: number
 }
 
-/** All sites of a front. */
+/** What a loaded site takes beside its table. */
+const siteBytes = 2_000
+
+/** Memory is brought down to this share of its bound, so that it is not counted anew for each site that is loaded. */
+const shrinkShare = 0.9
+
+/** All sites of a front. Calls for one site must come one after the other; so must calls of {@link replace} and all others. */
 export class SiteTable {
   readonly #options: SiteTableOptions
+  readonly #known = new KnownSites()
+  /** Loaded ones, in the order in which they are looked at when memory is short. */
   readonly #byName = new Map<SiteName, SiteRuntime>()
   readonly #byAuthority = new Map<Authority, SiteRuntime>()
-  /** Of sites that are gone: what may still have answers under way. */
+  /** Of sites that are gone or were let go of: what may still have answers under way. */
   readonly #left = new Map<SiteName, readonly Epoch[]>()
+  readonly #asking = new Map<SiteName, Promise<void>>()
+  /** What all tables take, counted when it seems too much; until then it may be more than they do. */
+  #bytes = 0
 
   constructor(options: SiteTableOptions) {
     this.#options = options
   }
 
-  /** The site that an authority leads to. */
+  /** The loaded site that an authority leads to. One that control may know better is asked for in the background. */
   at(authority: Authority): SiteRuntime | undefined {
-    return this.#byAuthority.get(authority)
+    const site = this.#byAuthority.get(authority)
+    if (site === undefined) return undefined
+    site.isUsed = true
+    if (!site.isSure) this.#check(site)
+    return site
   }
 
+  /** The name of the site that an authority leads to, loaded or not. */
+  nameAt(authority: Authority): SiteName | undefined {
+    return this.#known.find(authority)
+  }
+
+  /** A loaded site. */
   get(name: SiteName): SiteRuntime | undefined {
     return this.#byName.get(name)
+  }
+
+  /** Names of loaded sites. */
+  get loaded(): SiteName[] {
+    return [...this.#byName.keys()]
+  }
+
+  /**
+   * Has a site loaded. Those who wait for one share one question. Rejects with what control answers, `ERR_TIMEOUT`,
+   * `ERR_CLOSED` while control is away, or `ERR_TOO_MANY` over `limits.front.siteAsks`.
+   */
+  load(name: SiteName): Promise<void> {
+    const same = this.#asking.get(name)
+    if (same) return same
+    if (this.#asking.size >= limits.front.siteAsks) {
+      const message = `more than ${limits.front.siteAsks} sites are waited for`
+      return Promise.reject(new GroveError('ERR_TOO_MANY', message))
+    }
+    const asked = this.#options.ask(name).finally(() => this.#asking.delete(name))
+    this.#asking.set(name, asked)
+    return asked
   }
 
   /** What may still have answers of an earlier table of a site under way, also when the site is gone. */
@@ -48,76 +106,112 @@ export class SiteTable {
     return this.#byName.get(name)?.earlier ?? this.#left.get(name) ?? []
   }
 
-  /** Puts one site in force, in place of what was known of it. Reads its compiled version first. */
+  /**
+   * Puts one site in place of what was known of it. One that is loaded, or asked for, is in force when this resolves:
+   * its compiled version is read first.
+   */
   async put(told: SiteState): Promise<void> {
-    const before = this.#byName.get(told.name)
-    // What control cannot tell now is what it was.
-    const state = told.unavailable && before?.state.live ? { ...told, live: before.state.live } : told
-    const table = await this.#tableFor(state, before)
-    const sameUpstreams = before !== undefined && sameList(before.state.upstreams, state.upstreams)
-    const upstream = sameUpstreams ? before.upstream : this.#newUpstream(state)
-    const sameTable = before !== undefined && before.table === table
-    const site: SiteRuntime = {
-      state,
-      info: { name: state.name, authorities: state.authorities },
-      table,
-      upstream,
-      epoch: sameTable ? before.epoch : new Epoch(),
-      earlier: sameTable || !before ? this.earlier(state.name) : earlierEpochs(before),
-    }
-    this.#left.delete(state.name)
-    this.#unlist(before)
-    this.#byName.set(state.name, site)
-    for (const authority of state.authorities) this.#byAuthority.set(authority, site)
-    if (before?.upstream && !sameUpstreams) this.#retire(before)
+    if (this.#byName.has(told.name) || this.#asking.has(told.name)) await this.#load(told)
+    else this.#options.upstreams.keep(told.name, told.upstreams)
+    this.#known.put(told)
   }
 
   /** Takes a site away. */
   remove(name: SiteName): void {
-    const before = this.#byName.get(name)
-    if (!before) return
-    this.#unlist(before)
-    this.#byName.delete(name)
-    for (const [gone, epochs] of this.#left) if (epochs.every((epoch) => epoch.isIdle)) this.#left.delete(gone)
-    this.#left.set(name, earlierEpochs(before))
-    this.#retire(before)
+    this.#known.remove(name)
+    this.#unload(name)
+    this.#options.upstreams.remove(name)
   }
 
-  /** Puts exactly these sites in force. */
-  async replace(states: readonly SiteState[]): Promise<void> {
-    const kept = new Set(states.map(({ name }) => name))
+  /** Puts exactly these sites in force, and answers the authorities of those that were not known. */
+  async replace(state: ToldState): Promise<Authority[]> {
     // Those that go first, so that an authority that moves to another site is free when it arrives there.
-    for (const name of [...this.#byName.keys()]) if (!kept.has(name)) this.remove(name)
-    for (const state of states) {
+    const kept = new Set([...state.names, ...state.sites.map(({ name }) => name)])
+    for (const name of this.loaded) if (!kept.has(name)) this.remove(name)
+    const fresh = this.#known.replace(state)
+    this.#options.upstreams.retain((name) => this.#known.has(name))
+    const told = new Map(state.sites.map((site) => [site.name, site]))
+    await forEachParallel(this.loaded, limits.front.pieceReads, async (name) => {
       try {
-        await this.put(state)
+        await this.#load(told.get(name) ?? this.#known.stateOf(name))
       } catch (error) {
         // One site whose compiled version cannot be read must not keep the others from being served.
-        this.#options.failed(state.name, error)
-        // Its name is ours all the same: visitors are told to come back, not that they are in the wrong place.
-        if (!this.#byName.has(state.name)) await this.put({ ...state, live: undefined, unavailable: true })
+        this.#options.failed(name, error)
+        const site = this.#byName.get(name)
+        if (site) site.isSure = false
       }
-    }
+    })
+    return fresh
   }
 
-  /** Lets upstream connections finish and closes them. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#byName.values()].map((site) => site.upstream?.close()))
+  async #load(told: SiteState): Promise<void> {
+    const { name } = told
+    const before = this.#byName.get(name)
+    // What control cannot tell now is what it was.
+    const isOld = (told.unavailable || told.untold) && before?.state.live !== undefined
+    const state = isOld ? { ...told, live: before?.state.live } : told
+    const table = await this.#tableFor(state, before)
+    // Memory may have been short while the table was read.
+    const now = this.#byName.get(name)
+    const isSameTable = now !== undefined && now.table === table
+    const site = siteRuntime({
+      state,
+      table,
+      upstream: this.#options.upstreams.take(name, state.upstreams),
+      epoch: isSameTable ? now.epoch : undefined,
+      earlier: isSameTable || !now ? this.earlier(name) : earlierEpochs(now),
+      isSure: told.untold !== true,
+    })
+    this.#left.delete(name)
+    this.#unlist(now)
+    this.#byName.set(name, site)
+    for (const authority of state.authorities) this.#byAuthority.set(authority, site)
+    if (!now) this.#bytes += siteBytes
+    if (!isSameTable) this.#grown((table?.bytes ?? 0) - (now?.table?.bytes ?? 0))
   }
 
   async #tableFor(state: SiteState, before: SiteRuntime | undefined): Promise<StaticTable | undefined> {
     if (!state.live) return undefined
     if (before?.table && before.state.live?.compiled === state.live.compiled) return before.table
-    return this.#options.load(state.live.compiled, before?.table)
+    return this.#options.load(state.live.compiled, before?.table, (bytes) => this.#grown(bytes))
   }
 
-  #newUpstream(state: SiteState): RemoteUpstream | undefined {
-    return state.upstreams.length === 0 ? undefined : this.#options.createUpstream(state.upstreams)
+  /** Asks control about a site whose live version it has not confirmed; visitors are served meanwhile. */
+  #check(site: SiteRuntime): void {
+    const nowMs = performance.now()
+    if (nowMs < site.checkAtMs) return
+    site.checkAtMs = nowMs + limits.front.siteCheckMs
+    this.load(site.state.name).catch((error: unknown) => this.#options.failed(site.state.name, error))
   }
 
-  #retire(site: SiteRuntime): void {
-    this.#options.upstreamGone(site.state.name)
-    void site.upstream?.close()
+  /** Lets go of a site; it may be loaded again. */
+  #unload(name: SiteName): void {
+    const site = this.#byName.get(name)
+    if (!site) return
+    this.#unlist(site)
+    this.#byName.delete(name)
+    this.#bytes -= siteBytes + (site.table?.bytes ?? 0)
+    for (const [gone, epochs] of this.#left) if (epochs.every((epoch) => epoch.isIdle)) this.#left.delete(gone)
+    const underWay = earlierEpochs(site)
+    if (underWay.length > 0) this.#left.set(name, underWay)
+  }
+
+  #grown(bytes: number): void {
+    this.#bytes += bytes
+    const { maxBytes = limits.front.tableBytes, least = limits.front.leastTables } = this.#options
+    if (this.#bytes <= maxBytes) return
+    this.#bytes = 0
+    for (const { table } of this.#byName.values()) this.#bytes += siteBytes + (table?.bytes ?? 0)
+    if (this.#bytes <= maxBytes) return
+    // Whoever was visited since the last time gets a second chance. It ends: a mark lasts for one turn.
+    for (const [name, site] of this.#byName) {
+      if (this.#bytes <= maxBytes * shrinkShare || this.#byName.size <= least) return
+      if (site.isUsed) {
+        site.isUsed = false
+        this.#byName.delete(name)
+        this.#byName.set(name, site)
+      } else this.#unload(name)
+    }
   }
 
   /** Takes a site's authorities off, but not those that another site has been given meanwhile. */
@@ -125,8 +219,4 @@ export class SiteTable {
     for (const authority of site?.state.authorities ?? [])
       if (this.#byAuthority.get(authority) === site) this.#byAuthority.delete(authority)
   }
-}
-
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((item, index) => item === b[index])
 }

@@ -70,10 +70,11 @@ const indexName = 'index.html'
 /** What it takes to have put together a file's answers: header lists in each coding, as strings and lists. */
 const answersBytes = 2_000
 
-/** The table of a version from its pieces, sorted by key. */
+/** The table of a version from its pieces, sorted by key. `grown` is told when it takes more memory than before. */
 export function buildTable(
   { site, version }: Pick<CompiledVersion, 'site' | 'version'>,
   pieces: readonly Piece[],
+  grown: (bytes: number) => void = () => {},
 ): StaticTable {
   const label = versionLabel(site, version)
   /** Files that were asked for, keyed by the paths at which they were. Only what is there is kept, so it is bounded. */
@@ -92,6 +93,7 @@ export function buildTable(
     if (known) return known
     const entry = new CompiledEntry(file, site, label)
     entries.set(path, entry)
+    grown(answersBytes)
     return entry
   }
 

@@ -30,7 +30,7 @@ export function planPurge(event: PublishEvent): PurgePlan {
   // An event of several versions may hide that a path went and came back between them.
   const mayHaveMoved = added.length > 0 || removed.length > 0 || event.versions.length > 1
   if (mayHaveMoved || paths.some(isNotFoundPage)) tags.push(notFoundTag(site.name))
-  if (event.version === undefined) tags.push(siteTag(site.name))
+  if (event.version === undefined || !event.complete) tags.push(siteTag(site.name))
   return { urls, tags }
 }
 

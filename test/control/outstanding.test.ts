@@ -33,12 +33,12 @@ async function open(t: Test) {
 t.test('a site is outstanding from before its change until it is ended', async (t) => {
   const opened = await open(t)
   const seen = await opened.outstanding.during('blog', async () => {
-    opened.outstanding.end('blog')
+    opened.outstanding.end('blog', opened.outstanding.begun('blog'))
     return [...opened.outstanding.sites]
   })
   t.same(seen, ['blog'], 'while it changes nothing ends it')
   t.ok(opened.outstanding.sites.has('blog'))
-  opened.outstanding.end('blog')
+  opened.outstanding.end('blog', opened.outstanding.begun('blog'))
   t.notOk(opened.outstanding.sites.has('blog'))
 })
 
@@ -54,7 +54,7 @@ t.test('what was outstanding at a crash is so after it, and what was not may be'
     opened.outstanding.during('shop', () => Promise.reject(new Error('no'))),
     { message: 'no' },
   )
-  opened.outstanding.end('blog')
+  opened.outstanding.end('blog', opened.outstanding.begun('blog'))
   t.same([...(await opened.reopen()).sites].sort(), ['blog', 'shop'])
 })
 
@@ -65,7 +65,7 @@ t.test('changes of one site at a time write its name once, and count each', asyn
   const first = outstanding.during('blog', () => gate.promise)
   const second = outstanding.during('blog', async () => {})
   await second
-  outstanding.end('blog')
+  outstanding.end('blog', outstanding.begun('blog'))
   t.ok(outstanding.sites.has('blog'), 'the first is under way')
   gate.resolve()
   await first
@@ -81,10 +81,10 @@ t.test('the log is merged, and no name that counts gets lost by it', async (t) =
     const name = `site-${index}`
     await outstanding.during(name, async () => {})
     if (index % 100 === 0) kept.add(name)
-    else outstanding.end(name)
+    else outstanding.end(name, outstanding.begun(name))
     // One that was ended is written anew where the merge took it out.
     if (index % 50 === 0) await outstanding.during('again', async () => {})
-    if (index % 50 === 25) outstanding.end('again')
+    if (index % 50 === 25) outstanding.end('again', outstanding.begun('again'))
   }
   await outstanding.during('again', async () => {})
   const { entries } = await opened.store.stat(opened.store.root, '/outstanding')
@@ -93,6 +93,17 @@ t.test('the log is merged, and no name that counts gets lost by it', async (t) =
   for (const name of [...kept, 'again']) t.ok(sites.has(name), name)
   t.ok(sites.size < 400, `${sites.size} sites`)
   t.same([...plugins], ['cdn'])
+})
+
+t.test('an end that was found before another change began is not believed', async (t) => {
+  const { outstanding } = await open(t)
+  await outstanding.during('blog', async () => {})
+  const before = outstanding.begun('blog')
+  await outstanding.during('blog', async () => {})
+  outstanding.end('blog', before)
+  t.ok(outstanding.sites.has('blog'))
+  outstanding.end('blog', outstanding.begun('blog'))
+  t.notOk(outstanding.sites.has('blog'))
 })
 
 t.test('plugins that were told of all are kept', async (t) => {
