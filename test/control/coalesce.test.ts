@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { coalesce, versionsOf } from '../../control/coalesce.ts'
+import { type CoalesceInput, coalesce as coalesceInput, versionsOf } from '../../control/coalesce.ts'
 import type { Ts } from '../../store/store.ts'
-import type { SiteChange } from '../../store/versions.ts'
+import type { SiteChange } from '../../store/versions/versions.ts'
 
 const site = { name: 'blog', authorities: ['blog.localhost'] }
 
@@ -10,6 +10,27 @@ function change(index: number, version: number | undefined, paths: Partial<SiteC
   const kind = version === undefined ? 'delete' : 'publish'
   return { ts: `s.${index}` as Ts, kind, version, atMs: index, added: [], changed: [], removed: [], ...paths }
 }
+
+/** The event of some changes, at least one. */
+function coalesce(input: Omit<CoalesceInput, 'upto' | 'whole'>) {
+  const upto = input.changes.at(-1)?.ts
+  if (!upto) throw new Error('expected a change')
+  return coalesceInput({ ...input, upto, whole: undefined })
+}
+
+t.test('an event of a whole site lists all that there is, and what is known to be gone', (t) => {
+  const changes = [change(2, 2, { added: ['b'] }), change(3, 3, { removed: ['c', 'b'] })]
+  const whole = { version: 3, paths: ['d', 'a'] }
+  const event = coalesceInput({ plugin: 'cdn', site, after: undefined, upto: 's.3' as Ts, changes, whole })
+  t.match(event, { version: 3, versions: [2, 3], complete: false, added: [] })
+  t.same(event.changed, ['a', 'd'])
+  t.same(event.removed, ['b', 'c'])
+  const gone = { version: undefined, paths: [] }
+  const end = coalesceInput({ plugin: 'cdn', site, after: undefined, upto: 's.3' as Ts, changes: [], whole: gone })
+  t.match(end, { version: undefined, versions: [], complete: false, changed: [], removed: [] })
+  t.not(end.id, coalesceInput({ plugin: 'cdn', site, after: undefined, upto: 's.4' as Ts, changes: [], whole }).id)
+  t.end()
+})
 
 t.test('each path is in the one list that says what became of it', (t) => {
   const changes = [
@@ -21,6 +42,7 @@ t.test('each path is in the one list that says what became of it', (t) => {
     site,
     version: 3,
     versions: [1, 2, 3],
+    complete: true,
     added: ['a', 'b'],
     changed: ['c', 'd'],
     removed: ['came-and-went', 'e'],

@@ -8,7 +8,8 @@ import { createVariants, findVariants, type VariantSource, wantsVariants } from 
 import { codings } from '../../core/compiled.ts'
 import { blobFile, layoutOf, variantFile } from '../../core/layout.ts'
 import { limits } from '../../core/limits.ts'
-import { type Blobs, openBlobs } from '../../store/blobs.ts'
+import { type Blobs, openBlobs } from '../../store/contents/blobs.ts'
+import { nodeEnvironment } from '../../store/environment-node.ts'
 
 const html = 'text/html; charset=utf-8'
 const text = (about: string) => Buffer.from(`All about ${about}. `.repeat(200))
@@ -16,7 +17,7 @@ const text = (about: string) => Buffer.from(`All about ${about}. `.repeat(200))
 /** A data folder with a maker of copies, and what that logs. */
 async function setUp(folder: string, read?: (blobs: Blobs, hash: string) => Promise<Buffer>) {
   const layout = layoutOf(folder)
-  const blobs = await openBlobs(layout)
+  const blobs = await openBlobs(nodeEnvironment, layout, { maxBytes: 1_000_000_000 })
   const lines: string[] = []
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -26,12 +27,15 @@ async function setUp(folder: string, read?: (blobs: Blobs, hash: string) => Prom
   })
   const reader = { read: (hash: string) => (read ? read(blobs, hash) : blobs.read(hash)) }
   const variants = createVariants({ layout, blobs: reader, log: pino(stream) })
-  const put = async (content: Buffer, type = html): Promise<VariantSource> => ({
-    hash: await blobs.putBytes(content),
-    bytes: content.length,
-    type,
-  })
-  return { layout, variants, lines, put }
+  const put = async (content: Buffer, type = html): Promise<VariantSource> => {
+    const hash = await blobs.putBytes(content)
+    await blobs.settle([hash])
+    return { hash, bytes: content.length, type }
+  }
+  const ensured: string[] = []
+  const ensure = async (hash: string) => void ensured.push(hash)
+  const request = (files: readonly VariantSource[]) => variants.request(files, ensure)
+  return { layout, variants: { ...variants, request }, lines, put, ensure, ensured }
 }
 
 t.test('copies in every coding are made, and each decodes to the original', async (t) => {
@@ -139,6 +143,35 @@ t.test('requests for one content share the work, and no more are worked on than 
   t.equal(reads.length, sources.length)
   t.ok(most <= limits.variant.parallel)
   for (const { hash } of sources) t.equal((await findVariants(layout, hash)).isComplete, true)
+})
+
+t.test('an original is seen to before it is read, and only when a copy is to be made', async (t) => {
+  const { variants, put, ensured } = await setUp(t.testdir())
+  const source = await put(text('ensured'))
+  await variants.request([source])
+  t.same(ensured, [source.hash])
+  await variants.request([source])
+  t.equal(ensured.length, 1)
+})
+
+t.test('a copy that got lost or damaged is made again, and it is told whether it is the same', async (t) => {
+  const { layout, variants, put, ensure } = await setUp(t.testdir())
+  const { hash, type } = await put(text('lost'))
+  await variants.request([{ hash, type, bytes: 1_000 }])
+  const file = variantFile(layout, hash, 'br')
+  const whole = readFileSync(file)
+  const lost = { hash, type, coding: 'br', bytes: whole.length } as const
+  t.equal(await variants.remake(lost, ensure), true, 'it is there')
+  rmSync(file)
+  t.equal(await variants.remake(lost, ensure), true)
+  writeFileSync(file, 'cut')
+  t.equal(await variants.remake(lost, ensure), true)
+  t.same(readFileSync(file), whole)
+  t.equal(await variants.remake({ ...lost, bytes: 7 }, ensure), false, 'another encoder made it')
+  t.same(readFileSync(file), whole)
+  rmSync(file)
+  const missing = () => Promise.reject(new Error('the bucket is away'))
+  t.equal(await variants.remake(lost, missing), false)
 })
 
 t.test('a small request does not wait for the rest of a large one', async (t) => {
