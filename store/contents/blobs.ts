@@ -15,7 +15,7 @@ import { type BlobHash, isBlobHash } from '../../core/names.ts'
 import { forEachParallel } from '../../core/parallel.ts'
 import { isMissingFile, toDiskError } from '../disk-error.ts'
 import type { Environment } from '../environment.ts'
-import { drain, isContent, missingContents, once, temporaryFile, writeContent } from './content-file.ts'
+import { begun, drain, isContent, missingContents, once, temporaryFile, writeContent } from './content-file.ts'
 import { type Evicted, evict } from './eviction.ts'
 import { openFreshNames } from './fresh-names.ts'
 import { createHashLocks } from './hash-locks.ts'
@@ -152,8 +152,9 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
     },
     isCached: async (hash) => (await env.files.stat(places(hash)[0])) !== undefined,
     async put(hash, source, maxBytes) {
-      if ((await bytesOf(hash)) !== undefined) return drain({ hash, chunks: source, maxBytes })
-      return keep(hash, 'uploads', source, maxBytes)
+      const chunks = begun(source)
+      if ((await bytesOf(hash)) !== undefined) return drain({ hash, chunks, maxBytes })
+      return keep(hash, 'uploads', chunks, maxBytes)
     },
     async putBytes(bytes) {
       const hash = createHash('sha256').update(bytes).digest('hex')
@@ -161,7 +162,7 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
       return hash
     },
     async accept(hash, source, maxBytes) {
-      await keep(checked(hash), 'cache', source, maxBytes)
+      await keep(checked(hash), 'cache', begun(source), maxBytes)
     },
     async settle(hashes) {
       const sent: BlobHash[] = []
@@ -208,7 +209,6 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
     async [Symbol.asyncDispose]() {
       ended.abort()
       await evicting?.catch(() => {}) // Told to `onFailure`, or to who asked.
-      await fresh[Symbol.asyncDispose]()
     },
   }
 }

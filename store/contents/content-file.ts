@@ -25,13 +25,12 @@ export function temporaryFile(env: Environment, layout: Layout): string {
  * `ERR_BLOB_MISMATCH`, `ERR_TOO_LARGE`, `ERR_DATA_IO`, or as the source does; then there is no file.
  */
 export async function writeContent(env: Environment, file: string, source: ContentSource): Promise<number> {
-  const chunks = begun(source.chunks)
   const writer = await env.files.create(file).catch((error: unknown) => {
     throw toDiskError(`write content ${source.hash}`, error)
   })
   let isWhole = false
   try {
-    const bytes = await drain({ ...source, chunks }, writer)
+    const bytes = await drain(source, writer)
     isWhole = true
     return bytes
   } finally {

@@ -45,8 +45,8 @@ export async function evict(options: EvictionOptions, signal: AbortSignal): Prom
   /** Bytes by age class. */
   const byAge: number[] = []
   let total = 0
-  for await (const { bytes, ageClass } of cached(options, nowMs, signal)) {
-    byAge[ageClass] = (byAge[ageClass] ?? 0) + bytes
+  for await (const { hash, bytes, ageClass } of cached(options, nowMs, signal)) {
+    if (!isHeld(hash)) byAge[ageClass] = (byAge[ageClass] ?? 0) + bytes
     total += bytes
   }
   const done = { files: 0, bytes: 0 }

@@ -13,27 +13,26 @@ import { limits } from '../../core/limits.ts'
 import { type BlobHash, isBlobHash } from '../../core/names.ts'
 import { forEachParallel } from '../../core/parallel.ts'
 import { isMissingFile, toDiskError } from '../disk-error.ts'
-import type { Environment, FileWriter } from '../environment.ts'
+import type { Environment } from '../environment.ts'
 import { isContent } from './content-file.ts'
 
 /** Keeps note of what may not be on the disk yet. */
-export interface FreshNames extends AsyncDisposable {
+export interface FreshNames {
   /** Notes contents. To be called, and to have resolved, before they get their names in the cache. Rejects with `ERR_DATA_IO`. */
   note(hashes: readonly BlobHash[]): Promise<void>
-  /** Forces what was noted to disk, and forgets it. */
+  /** Forces what was noted to disk, and forgets it. What is not flushed is checked at the next start. */
   flush(): Promise<void>
 }
 
-/** Names that were noted together: one file, open. */
-interface Note {
-  readonly file: string
-  readonly writer: FileWriter
+/** Contents that were noted in the same minutes, and the files that tell of them. */
+interface Notes {
+  readonly files: string[]
   readonly sinceMs: number
   readonly hashes: Set<BlobHash>
 }
 
-/** Most names in one note. */
-const noteNames = 200_000
+/** Most contents that are noted before they are forced to disk, however early. */
+const mostNoted = 200_000
 
 /** Checks what an earlier process noted, and begins anew. Rejects with `ERR_DATA_IO`. */
 export async function openFreshNames(env: Environment, layout: Layout): Promise<FreshNames> {
@@ -41,35 +40,29 @@ export async function openFreshNames(env: Environment, layout: Layout): Promise<
   const old = (await env.files.list(layout.fresh)).filter((name) => /^\d{1,15}$/.test(name)).sort(byNumber)
   for (const name of old) await checkNoted(env, layout, join(layout.fresh, name))
   let count = Number(old.at(-1) ?? 0)
-  let open: Note | undefined
+  let notes: Notes | undefined
   let line: Promise<void> = Promise.resolve()
+  /** Contents that wait for the file that is being written. */
+  let waiting: { readonly hashes: BlobHash[]; readonly done: Promise<void> } | undefined
 
-  async function begin(): Promise<Note> {
+  async function write(hashes: readonly BlobHash[]): Promise<void> {
     count += 1
     const file = join(layout.fresh, String(count))
-    const writer = await env.files.create(file)
-    await env.files.syncFolder(layout.fresh)
-    return { file, writer, sinceMs: env.monotonic(), hashes: new Set() }
-  }
-
-  async function add(hashes: readonly BlobHash[]): Promise<void> {
     try {
-      open ??= await begin()
-      await open.writer.write(Buffer.from(hashes.map((hash) => `${hash}\n`).join('')))
-      await open.writer.sync()
+      await writeDurably(env, file, hashes.map((hash) => `${hash}\n`).join(''))
     } catch (error) {
       throw toDiskError('note contents of the cache', error)
     }
-    for (const hash of hashes) open.hashes.add(hash)
-    if (env.monotonic() - open.sinceMs > limits.store.freshMs || open.hashes.size > noteNames) await end()
+    notes ??= { files: [], sinceMs: env.monotonic(), hashes: new Set() }
+    notes.files.push(file)
+    for (const hash of hashes) notes.hashes.add(hash)
+    if (env.monotonic() - notes.sinceMs > limits.store.freshMs || notes.hashes.size > mostNoted) await end()
   }
 
   async function end(): Promise<void> {
-    const note = open
-    if (!note) return
-    open = undefined
-    await note.writer.close()
-    await settleNoted(env, layout, note)
+    const ended = notes
+    notes = undefined
+    if (ended) await settleNoted(env, layout, ended)
   }
 
   /** One after the other; who fails holds up nobody. */
@@ -80,22 +73,44 @@ export async function openFreshNames(env: Environment, layout: Layout): Promise<
   }
 
   return {
-    note: (hashes) => (hashes.length === 0 ? Promise.resolve() : inLine(() => add(hashes))),
+    note(hashes) {
+      if (hashes.length === 0) return Promise.resolve()
+      // What comes while a file is being written goes into the next one together.
+      if (!waiting) {
+        const own: BlobHash[] = []
+        const done = inLine(() => {
+          waiting = undefined
+          return write(own)
+        })
+        waiting = { hashes: own, done }
+      }
+      for (const hash of hashes) waiting.hashes.push(hash)
+      return waiting.done
+    },
     flush: () => inLine(end),
-    // What is noted stays noted: the next start checks it, which is cheap as long as the system has it in memory.
-    [Symbol.asyncDispose]: () => inLine(async () => open?.writer.close()),
   }
 }
 
-/** Forces the contents of a note to disk and removes the note. A content that the disk does not take goes. */
+async function writeDurably(env: Environment, file: string, text: string): Promise<void> {
+  const writer = await env.files.create(file)
+  try {
+    await writer.write(Buffer.from(text))
+    await writer.sync()
+  } finally {
+    await writer.close()
+  }
+  await env.files.syncFolder(join(file, '..'))
+}
+
+/** Forces noted contents to disk and removes the notes. A content that the disk does not take goes. */
 async function settleNoted(
   env: Environment,
   layout: Layout,
-  { file, hashes }: Pick<Note, 'file' | 'hashes'>,
+  { files, hashes }: Pick<Notes, 'files' | 'hashes'>,
 ): Promise<void> {
   try {
     await forEachParallel(hashes, limits.store.folderSyncs, (hash) => forceOrRemove(env, blobFile(layout, hash)))
-    await env.files.remove(file)
+    for (const file of files) await env.files.remove(file)
   } catch (error) {
     throw toDiskError('put contents of the cache on the disk', error)
   }
@@ -130,7 +145,7 @@ async function checkNoted(env: Environment, layout: Layout, file: string): Promi
     }
     // A removal has to be on the disk before the note that would ask for it is gone.
     for (const folder of folders) await env.files.syncFolder(folder)
-    await settleNoted(env, layout, { file, hashes })
+    await settleNoted(env, layout, { files: [file], hashes })
   } catch (error) {
     throw toDiskError('check contents of the cache', error)
   }

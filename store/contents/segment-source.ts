@@ -51,6 +51,8 @@ export interface SegmentSource {
 export function createSegmentSource(options: SourceOptions): SegmentSource {
   const { env, objects, blobs, keyring, context } = options
   const tailOf = (id: string) => tailFile(blobs.layout, id)
+  /** Keyed by segment: indexes that are being read, for all who want the same at one time. */
+  const loading = new Map<string, Promise<SegmentIndex>>()
 
   async function readObject(ref: SegmentRef, range?: ByteRange): Promise<Buffer> {
     try {
@@ -115,7 +117,13 @@ export function createSegmentSource(options: SourceOptions): SegmentSource {
   }
 
   /** Reads an index; of a segment in a bucket the whole tail, as the nodes will be wanted, too. */
-  async function loadIndex(ref: SegmentRef): Promise<SegmentIndex> {
+  function loadIndex(ref: SegmentRef): Promise<SegmentIndex> {
+    const begun = loading.get(ref.id) ?? readIndexOf(ref).finally(() => loading.delete(ref.id))
+    loading.set(ref.id, begun)
+    return begun
+  }
+
+  async function readIndexOf(ref: SegmentRef): Promise<SegmentIndex> {
     const range = { offset: ref.indexOffset, length: ref.bytes - ref.indexOffset }
     const known = objects.isRemote ? await readTail(ref, range) : await readObject(ref, range)
     if (known) return readIndex(ref, known, context, keyring)

@@ -12,7 +12,7 @@ import type { Act } from './versions.ts'
 
 /** What the audit log tells of an act: who did it is the entry's writer, when its time. */
 export interface AuditNote {
-  readonly act: 'publish' | 'live' | 'delete' | 'tag' | 'pin' | 'unpin' | 'prune'
+  readonly act: 'publish' | 'live' | 'delete' | 'tag' | 'pin' | 'unpin' | 'prune' | 'import'
   readonly version?: number | undefined
   /** Of a pin. */
   readonly name?: string

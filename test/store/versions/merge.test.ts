@@ -7,21 +7,10 @@ import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { objectKeys } from '../../../store/objects/keys.ts'
 import { openKeyring } from '../../../store/segments/keyring.ts'
 import { codeOf } from '../fixtures/drivers.ts'
-import { always, contentsOf, logPath, nextAct, onBase, owner, place, send, whole } from './fixtures/place.ts'
+import { always, contentsOf, logPath, nextAct, noise, onBase, owner, place, send, whole } from './fixtures/place.ts'
 import { type RemoteFolder, remoteFolder } from './fixtures/remote-folder.ts'
 
 const one = { versions: 1, ms: 0 }
-
-/** Text that does not pack well, another for each seed. */
-function noise(seed: number, bytes: number): Buffer {
-  const noise = Buffer.alloc(bytes)
-  let state = seed * 2_654_435_761
-  for (let index = 0; index < bytes; index += 1) {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    noise[index] = state >>> 16
-  }
-  return noise
-}
 
 t.test('versions that nothing keeps are forgotten; the others are whole', async (t) => {
   const here = await place(t)
