@@ -60,9 +60,15 @@ export async function openWorkerLink(start: WorkerStart): Promise<EngineLink> {
     return waiting.promise
   }
 
+  /** Waits for the end of the thread, which frees the file. */
+  function end(): Promise<void> {
+    worker.ref()
+    return exited
+  }
+
   const first = await next()
   if ('error' in first) {
-    await exited
+    await end()
     throw fromPlainError(first.error)
   }
   if (!('hello' in first)) throw new GroveError('ERR_INTERNAL', 'the thread of the store did not say hello')
@@ -74,9 +80,8 @@ export async function openWorkerLink(start: WorkerStart): Promise<EngineLink> {
       return (await answer) as BatchAnswer
     },
     async close() {
-      worker.ref()
       if (!lost) worker.postMessage('close' satisfies ToWorker)
-      await exited
+      await end()
     },
   }
 }

@@ -12,6 +12,7 @@ import { GroveError } from '../../core/errors.ts'
 import { toDiskError } from '../disk-error.ts'
 import type { Files } from '../environment.ts'
 import { sumOf } from './row-sum.ts'
+import { requireWritable } from './sqlite-file.ts'
 import type { StoreSeed } from './store-seed.ts'
 
 /** `Grov`: says in the file's header whose it is. */
@@ -103,6 +104,7 @@ export async function openDatabase(file: string, files: Files, seed: StoreSeed):
   let database: DatabaseSync | undefined
   try {
     await makeFile(file, files)
+    requireWritable(file)
     database = new DatabaseSync(file, { timeout: 0 })
     setPragma(database, 'locking_mode', 'EXCLUSIVE', 'exclusive')
     const isNew = isNewStore(database, file)

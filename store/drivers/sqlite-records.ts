@@ -54,9 +54,7 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
     try {
       run()
     } catch (error) {
-      if (sqliteCodeOf(error) === sqliteCode.full)
-        pages = checkpointPages // Which may make room.
-      else broken = toDiskError(`write to ${file}`, error)
+      if (sqliteCodeOf(error) !== sqliteCode.full) broken = toDiskError(`write to ${file}`, error)
       throw error
     }
   }
@@ -64,9 +62,9 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
   /** Brings the WAL into the database when it is long. When the disk is full it waits in the WAL, which is as durable. */
   function checkpoint(): void {
     if (pages < checkpointPages) return
+    pages = 0
     try {
       durably(() => sql.checkpoint.get())
-      pages = 0
     } catch (error) {
       if (broken) throw error
     }
