@@ -151,7 +151,7 @@ export class Activator implements AsyncDisposable {
       await forEachParallel(names, limits.control.compileParallel, async (name) => {
         using site = await this.#options.registry.hold(name)
         const version = await this.#compile(site, config).catch((error: unknown) => {
-          if (loaded.has(name) && !this.#failed.has(name)) throw error
+          if (loaded.has(name) && this.told(name) !== 'unavailable') throw error
           this.#options.log.error({ err: error, site: name }, 'live version cannot be compiled')
           return 'failed' as const
         })

@@ -16,6 +16,7 @@ import type { Generation, ReloadResult } from './reload.ts'
 import type { SiteViews } from './site-views.ts'
 import { statusOf } from './status.ts'
 import { storeRoutes } from './store-routes.ts'
+import { Turns } from './turns.ts'
 import { Upkeep } from './upkeep.ts'
 import { versionRoutes } from './version-routes.ts'
 
@@ -45,7 +46,9 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
   const { layout, registry, blobs, store } = host
   const outbox = () => current().outboxes.published
   const keepOf = () => current().loaded.config.keep
+  const turns = new Turns()
   const publisher = new Publisher({
+    turns,
     registry,
     blobs,
     activator,
@@ -76,7 +79,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     ...routes,
     ...versionRoutes({ publisher, registry, keep: keepOf, presign: host.presign, now }),
     ...grantRoutes({ store, now }),
-    ...storeRoutes(host),
+    ...storeRoutes({ host, activator, turns }),
   ]
   return AdminServer.listen({ socket: layout.controlSocket, routes: authorized(all, store), log })
 }

@@ -30,6 +30,8 @@ export interface Holdings {
   readonly keyring: Keyring | undefined
   /** Sites up to this length are fetched as a whole when one of their contents is missing here; 0 for none. */
   readonly wholeBytes: number
+  /** What a site is opened with. */
+  readonly siteOptions: (name: SiteName) => SiteVersionsOptions
   /** Opens the versions of a site; one that only the bucket knows is taken over from there. */
   readonly openVersions: (owner: string, name: SiteName) => Promise<SiteVersions>
   /** A right to send a content straight to the bucket. Throws `ERR_BAD_REQUEST` where there is none. */
@@ -87,6 +89,7 @@ export async function openHoldings({ config, layout, store, env, log, stack }: H
     keyring,
     // What lies on the same disk can be read when it is wanted; what is far away comes together, if it does not fill the cache.
     wholeBytes: objects.isRemote ? config.cache.bytes / wholeShare : 0,
+    siteOptions: (name) => ({ ...common, owner: siteOwner, name }),
     async openVersions(owner, name) {
       const root = taken?.roots.get(name)
       if (root !== undefined && (await restoreSite({ ...common, owner, name }, root)))

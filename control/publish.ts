@@ -22,12 +22,14 @@ import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
 import { checkNewSiteName } from './site-names.ts'
 import type { SiteRegistry } from './site-registry.ts'
-import { Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 import { notServedNotes } from './unserved.ts'
 
 /** What a publisher is made with. */
 export interface PublisherOptions {
   readonly registry: SiteRegistry
+  /** Lines of work, keyed by site. */
+  readonly turns: Turns
   readonly blobs: Blobs
   readonly activator: Pick<Activator, 'request' | 'live'>
   readonly fronts: Pick<FrontLinks, 'push' | 'connected' | 'behind' | 'allInForce'>
@@ -44,10 +46,11 @@ export interface PublisherOptions {
 /** Does what authors ask for, for each site in the order in which it was asked. */
 export class Publisher {
   readonly #options: PublisherOptions
-  readonly #turns = new Turns()
+  readonly #turns: Turns
 
   constructor(options: PublisherOptions) {
     this.#options = options
+    this.#turns = options.turns
   }
 
   /** Takes in one content, for a publish to come. Throws `ERR_BLOB_MISMATCH`, `ERR_TOO_LARGE`. */

@@ -1,12 +1,23 @@
-/** What can be asked over the control socket about the store as a whole: a backup, a collection. */
+/** What can be asked over the control socket about the store as a whole: verifying, backups, moving sites, collecting. */
 
-import { backupRequestSchema, collectRequestSchema } from '../core/admin-api.ts'
+import { backupRequestSchema, collectRequestSchema, transferRequestSchema } from '../core/admin-api.ts'
+import { siteOwner } from '../core/grant-api.ts'
+import { toSiteName } from '../core/names.ts'
+import { verifyStore } from '../store/verify/verify.ts'
 import { type AdminRoute, Lines } from './admin.ts'
 import { backUp } from './backup.ts'
 import type { HostParts } from './host-parts.ts'
+import { progressLines } from './progress-lines.ts'
+import { exportToFile, importFromFile, type TransferOptions } from './transfer.ts'
+
+/** What these routes act on. */
+export interface StoreRoutesOptions extends Omit<TransferOptions, 'host'> {
+  readonly host: HostParts
+}
 
 /** Routes of the store: see the table in core/admin-api.ts. They are the operator's alone. */
-export function storeRoutes(host: HostParts): AdminRoute[] {
+export function storeRoutes(options: StoreRoutesOptions): AdminRoute[] {
+  const { host } = options
   return [
     {
       method: 'POST',
@@ -14,6 +25,7 @@ export function storeRoutes(host: HostParts): AdminRoute[] {
       run: async (request) =>
         new Lines(backUp({ ...host, ...(await request.json(backupRequestSchema)), now: host.env.now })),
     },
+    { method: 'POST', pattern: '/store/verify', run: async () => new Lines(verifyLines(host)) },
     {
       method: 'POST',
       pattern: '/store/collect',
@@ -22,5 +34,39 @@ export function storeRoutes(host: HostParts): AdminRoute[] {
         return await host.collect(request.signal, graceMs)
       },
     },
+    {
+      method: 'POST',
+      pattern: '/sites/:name/export',
+      run: async (request) => {
+        const { file } = await request.json(transferRequestSchema)
+        const name = toSiteName(request.params['name'] ?? '')
+        return new Lines(progressLines((say) => exportToFile(options, name, file, say)))
+      },
+    },
+    {
+      method: 'POST',
+      pattern: '/sites/:name/import',
+      run: async (request) => {
+        const { file } = await request.json(transferRequestSchema)
+        const name = toSiteName(request.params['name'] ?? '')
+        return new Lines(progressLines((say) => importFromFile(options, name, file, say)))
+      },
+    },
   ]
+}
+
+function verifyLines({ store, env, objects, keyring, layout }: HostParts): AsyncGenerator<unknown> {
+  return progressLines((say, signal) =>
+    verifyStore({
+      store,
+      handle: store.root,
+      env,
+      objects,
+      keyring,
+      owner: siteOwner,
+      layout,
+      signal,
+      onProgress: ({ what, done, bytes }) => say({ what: `verifying ${what}`, objects: done, bytes }),
+    }),
+  )
 }

@@ -23,6 +23,9 @@
  * | `DELETE /sites/<name>/pins/<pin>` | `{ removed: boolean }` |
  * | `POST /sites/<name>/prune` {@link pruneRequestSchema} | {@link pruneResultSchema} |
  * | `POST /backup` {@link backupRequestSchema} | lines: {@link backupLineSchema} |
+ * | `POST /store/verify` | lines: {@link verifyLineSchema} |
+ * | `POST /sites/<name>/export` `{ file }` | lines: {@link exportLineSchema} |
+ * | `POST /sites/<name>/import` `{ file }` | lines: {@link importLineSchema} |
  * | `POST /store/collect` `{ graceMs? }` | {@link collectedSchema}: removes what has had no use for so long |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
@@ -165,6 +168,46 @@ export const backupLineSchema = z.union([
 ])
 /** A line of a backup's answer. */
 export type BackupLine = z.output<typeof backupLineSchema>
+
+/** What a verification found. */
+export const verifyResultSchema = z.object({
+  /** Of everything that was looked at, by kind. */
+  counts: z.record(z.string(), z.number()),
+  /** The first ones. */
+  faults: z.array(z.object({ where: z.string(), code: z.string(), problem: z.string(), hint: z.string() })),
+  faultCount: z.int(),
+})
+/** What a verification found. */
+export type VerifyResult = z.output<typeof verifyResultSchema>
+
+/** A line of a verification's answer. */
+export const verifyLineSchema = z.union([
+  z.object({ progress: progressSchema }),
+  z.object({ result: verifyResultSchema }),
+])
+
+/** The file of an export, for the machine on which Grove runs. */
+export const transferRequestSchema = z.strictObject({ file: z.string().min(1) })
+
+/** A line of an export's answer. */
+export const exportLineSchema = z.union([
+  z.object({ progress: progressSchema }),
+  z.object({ result: z.object({ file: z.string(), bytes: z.number() }) }),
+])
+
+/** A line of an import's answer. */
+export const importLineSchema = z.union([
+  z.object({ progress: progressSchema }),
+  z.object({
+    result: z.object({
+      /** The name that the site had. */
+      from: z.string(),
+      versions: z.array(z.int()),
+      live: z.int().optional(),
+      contents: z.int(),
+    }),
+  }),
+])
 
 /** What a collection is asked: how long something must have had no use, instead of a day. */
 export const collectRequestSchema = z.strictObject({ graceMs: z.int().nonnegative().optional() })
