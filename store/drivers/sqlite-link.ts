@@ -24,7 +24,11 @@ export type FromWorker = { readonly hello: Hello } | { readonly error: PlainErro
 export async function openWorkerLink(start: WorkerStart): Promise<EngineLink> {
   // Sources run as they are in a clone, and as JavaScript from dist.
   const extension = extname(import.meta.filename)
-  const worker = new Worker(new URL(`./sqlite-worker${extension}`, import.meta.url), { workerData: start })
+  const worker = new Worker(new URL(`./sqlite-worker${extension}`, import.meta.url), {
+    workerData: start,
+    // Flags of the program may be about its own source, such as --input-type.
+    execArgv: [],
+  })
   /** Who waits for the thread's next word. */
   let waiting: PromiseWithResolvers<FromWorker> | undefined
   let lost: GroveError | undefined

@@ -127,8 +127,8 @@ export function createFeeds(lastSeq: number): Feeds {
     feed.tail.push(entry)
     feed.tailBytes += length
     allBytes += length
-    let count = Math.max(0, feed.tail.length - limits.store.tailEntries)
-    for (let bytes = feed.tailBytes; bytes > limits.store.tailBytes; count += 1)
+    let count = 0
+    for (let bytes = feed.tailBytes; isTooMuch(feed.tail.length - count, bytes); count += 1)
       bytes -= feed.tail[count]?.data.length ?? bytes
     if (count > 0) drop(feed, count)
   }
@@ -185,6 +185,10 @@ export function createFeeds(lastSeq: number): Feeds {
       wakeAll()
     },
   }
+}
+
+function isTooMuch(entries: number, bytes: number): boolean {
+  return entries > limits.store.tailEntries || bytes > limits.store.tailBytes
 }
 
 /** What a request appended, with the paths of the logs. */
