@@ -29,7 +29,7 @@ export function withToken(command: Command): Command {
 
 /**
  * The token of a command: the option's, else the file's, else the one in `GROVE_TOKEN`; undefined for the operator.
- * Throws `ERR_BAD_REQUEST` for a text that is no token, without showing it.
+ * Throws `ERR_BAD_REQUEST` for a text that is no token, an empty one too, without showing it.
  */
 export async function findToken(
   { token, tokenFile }: TokenOptions,
@@ -38,7 +38,13 @@ export async function findToken(
   if (token !== undefined) return toToken(token, '--token')
   if (tokenFile !== undefined) return toToken(await readTokenFile(resolve(cwd, tokenFile)), tokenFile)
   const variable = env?.[tokenVariable]
-  return variable === undefined || variable === '' ? undefined : toToken(variable, tokenVariable)
+  if (variable === undefined) return undefined
+  // A secret that a job was not given, or a command substitution that failed: it must not become the operator by that.
+  if (variable.trim() === '')
+    throw new GroveError('ERR_BAD_REQUEST', `the variable ${tokenVariable} is set and empty`, {
+      hint: 'give it a token, or unset it to act as the operator',
+    })
+  return toToken(variable, tokenVariable)
 }
 
 /** The text as a token. `source` names where it came from. Throws `ERR_BAD_REQUEST`. */

@@ -257,7 +257,7 @@ t.test('the token comes from the option, the file or the environment, in this or
   t.equal(await used(['--token', one], { GROVE_TOKEN: three }), `Bearer ${one}`)
   t.equal(await used(['--token-file', 'token'], { GROVE_TOKEN: three }), `Bearer ${two}`)
   t.equal(await used([], { GROVE_TOKEN: three }), `Bearer ${three}`)
-  t.equal(await used([], { GROVE_TOKEN: '' }), undefined)
+  t.equal(await used([], {}), undefined, 'without one, as the operator')
   await run(['status'], { GROVE_TOKEN: three })
   t.equal(lastAsked().authorization, `Bearer ${three}`, 'commands without the option too')
 })
@@ -275,6 +275,8 @@ t.test('what is no token is not sent and not shown', async (t) => {
     [['--token-file', '.'], {}, /EISDIR/],
     [[], { GROVE_TOKEN: `${token}\nHeader: x` }, /GROVE_TOKEN/],
     [[], { GROVE_TOKEN: secret }, /GROVE_TOKEN/],
+    [[], { GROVE_TOKEN: '' }, /GROVE_TOKEN is set and empty/],
+    [[], { GROVE_TOKEN: ' \n' }, /GROVE_TOKEN is set and empty/],
   ] as const) {
     const { exitCode, err, out } = await run(['publish', '.', '--site', 'blog', ...args], env as Record<string, string>)
     t.equal(exitCode, 1)
