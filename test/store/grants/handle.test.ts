@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import t from 'tap'
+import { limits } from '../../../core/limits.ts'
 import { addGrant, dropKeys, rotateKeys } from '../../../store/grants/grant-changes.ts'
 import { requireRight } from '../../../store/grants/grants.ts'
 import { handleOf, narrow, nextKid, openHandle, rootGrantId } from '../../../store/grants/handle.ts'
@@ -58,12 +59,15 @@ t.test('what is no caveat cannot narrow', async (t) => {
     ['an end before all times', { untilMs: -1 }, 'ERR_BAD_REQUEST'],
     ['a half byte', { bytes: 0.5 }, 'ERR_BAD_REQUEST'],
     ['a hash in capitals', { hash: 'AB'.repeat(32) }, 'ERR_BAD_REQUEST'],
-    ['a path that makes it too long', { path: `/${'x'.repeat(2_000)}` }, 'ERR_TOO_LARGE'],
+    ['a path too long', { path: `/${'x'.repeat(limits.store.pathBytes)}` }, 'ERR_BAD_REQUEST'],
   ]
   for (const [name, caveats, code] of wrong)
     t.equal(await codeOf(() => Promise.resolve(narrow(handle, caveats))), code, name)
   for (const text of ['', 'grove_', 'token', `${handle}x`, `h1.${handle}`, handle.replace('grove_', 'Grove_')])
     t.throws(() => narrow(text as Handle, {}), { code: 'ERR_BAD_REQUEST' }, text.slice(0, 20))
+  const path = `/${'x'.repeat(limits.store.pathBytes - 1)}`
+  const lengthen = () => Array.from({ length: 16 }, () => ({ path })).reduce<Handle>(narrow, handle)
+  t.throws(lengthen, { code: 'ERR_TOO_LARGE' })
   let narrowed = handle
   for (let count = 0; count < 16; count += 1) narrowed = narrow(narrowed, { bytes: 100 - count })
   t.equal(openHandle(narrowed, store.keys)?.caveats.length, 16)
