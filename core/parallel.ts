@@ -10,16 +10,22 @@ export async function forEachParallel<T>(
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const iterator = items[Symbol.iterator]()
-  let failed = false
+  let isOver = false
   const lane = async () => {
-    for (let next = iterator.next(); !next.done && !failed; next = iterator.next()) {
-      try {
-        await work(next.value)
-      } catch (error) {
-        failed = true
-        throw error
-      }
+    while (!isOver) {
+      const next = iterator.next()
+      if (next.done) isOver = true
+      else
+        try {
+          await work(next.value)
+        } catch (error) {
+          isOver = true
+          throw error
+        }
     }
   }
-  await Promise.all(Array.from({ length: parallel }, lane))
+  const lanes: Promise<void>[] = []
+  // No more of them than there are items: most lists are short.
+  while (!isOver && lanes.length < parallel) lanes.push(lane())
+  await Promise.all(lanes)
 }
