@@ -226,7 +226,8 @@ export class Activator implements AsyncDisposable {
     const reach = isPushed ? await fronts.push({ kind: 'site', site: siteStateOf(config(), name, version) }) : nobody
     // A front that did not answer was cut off and gets the whole state anew, so nobody reads the old form any more.
     await this.#live.release(before)
-    if (version && isPushed) await this.#work.markLive(site, version)
+    // In the ordinary case all fronts have it by now, and its time is kept before anybody is answered.
+    if (version && isPushed && fronts.behind === undefined) await this.#work.markLive(site, version)
     if (version) this.#work.follow(name, version)
     return reach
   }

@@ -10,7 +10,7 @@ import type { Variants } from './variants.ts'
 /** What this work needs. */
 export interface LiveWorkOptions {
   readonly registry: Pick<SiteRegistry, 'hold'>
-  readonly fronts: Pick<FrontLinks, 'allInForce' | 'behind'>
+  readonly fronts: Pick<FrontLinks, 'allInForce'>
   readonly variants: Pick<Variants, 'request'>
   readonly confirmed: (name: SiteName) => void
   /** Has a site compiled anew and the fronts told. */
@@ -33,9 +33,8 @@ export class LiveWork {
     this.#options = options
   }
 
-  /** Keeps the time of a version, if all fronts have it by now: in the ordinary case it is kept before anybody is answered. */
+  /** Keeps the time of a version that all fronts have. */
   async markLive(site: Site, { version }: LiveVersion): Promise<void> {
-    if (this.#options.fronts.behind !== undefined) return
     if (site.events.lastLive !== version) await site.events.markLive(version, this.#options.now())
     this.#options.confirmed(site.name)
   }
