@@ -9,7 +9,7 @@ import { decodeEntry } from '../versions/entry.ts'
 import { versionsPath } from '../versions/site-log.ts'
 import { afterEntry, emptySite, type SiteState } from '../versions/site-state.ts'
 import type { Findings } from './report.ts'
-import type { VerifyOptions } from './verify.ts'
+import type { VerifyOptions } from './verify-options.ts'
 
 const logHint = 'restore store.db from a backup; with a bucket, a new data folder can take the site over from its root'
 

@@ -11,7 +11,7 @@ import { readBucket } from '../versions/restore.ts'
 import { decodeRoot } from '../versions/root.ts'
 import type { SiteState } from '../versions/site-state.ts'
 import type { Findings } from './report.ts'
-import type { VerifyOptions } from './verify.ts'
+import type { VerifyOptions } from './verify-options.ts'
 
 /** What a log or a root names: the parts of a {@link SiteState} that are objects. */
 type Named = Pick<SiteState, 'segments' | 'bare'>

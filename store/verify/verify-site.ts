@@ -16,7 +16,7 @@ import { versionsPath } from '../versions/site-log.ts'
 import type { SiteState } from '../versions/site-state.ts'
 import type { VersionRecord } from '../versions/versions.ts'
 import type { Findings } from './report.ts'
-import type { VerifyOptions } from './verify.ts'
+import type { VerifyOptions } from './verify-options.ts'
 
 /** A site that is verified. */
 interface Site {

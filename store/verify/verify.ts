@@ -9,35 +9,11 @@
  * The store may be in use. What is published meanwhile is seen or not; what is removed meanwhile had no use for a day.
  */
 
-import type { Layout } from '../../core/layout.ts'
-import type { Environment } from '../environment.ts'
-import type { Objects } from '../objects/objects.ts'
-import type { Keyring } from '../segments/keyring.ts'
-import type { Handle, Store } from '../store.ts'
-import { createFindings, type VerifyProgress, type VerifyReport } from './report.ts'
+import { createFindings, type VerifyReport } from './report.ts'
 import { verifyLogs } from './verify-logs.ts'
 import { countUnreferenced, verifyCache, verifyRoots } from './verify-objects.ts'
+import type { VerifyOptions } from './verify-options.ts'
 import { verifySite } from './verify-site.ts'
-
-/** What is verified, and how. */
-export interface VerifyOptions {
-  readonly store: Store
-  /** Has to be the root's: all logs are read. */
-  readonly handle: Handle
-  readonly env: Environment
-  readonly objects: Objects
-  readonly keyring: Keyring | undefined
-  readonly owner: string
-  /** Of the data folder whose cache is read; undefined leaves the cache out. */
-  readonly layout?: Layout | undefined
-  /**
-   * What is wrong with the store's file itself, one line each: `checkSqliteFile`, asked before the store was opened. A
-   * running store cannot answer it.
-   */
-  readonly databaseFaults?: readonly string[]
-  readonly onProgress?: (progress: VerifyProgress) => void
-  readonly signal?: AbortSignal
-}
 
 /**
  * Verifies a store. Damage is told in the report; throws `ERR_OBJECTS` when the bucket cannot be reached, `ERR_DENIED`,
