@@ -104,9 +104,11 @@ async function collectSite(
     const due: Found[] = []
     for (const one of unnamed) {
       if (!isFree.has(one.key) || namedNow.has(one.id)) continue
-      const sinceMs = before.get(one.key) ?? env.now()
-      if (env.now() - sinceMs >= graceMs && before.has(one.key)) due.push(one)
-      else if (notes.size < limits.store.collectNoted) notes.set(one.key, sinceMs)
+      const nowMs = env.now()
+      const sinceMs = before.get(one.key)
+      if (sinceMs !== undefined && nowMs - sinceMs >= graceMs) due.push(one)
+      // A clock that was set back makes an object wait anew, not for ever.
+      else if (notes.size < limits.store.collectNoted) notes.set(one.key, Math.min(sinceMs ?? nowMs, nowMs))
     }
     if (due.length === 0) return nothing
     await options.check?.()
