@@ -108,9 +108,12 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
     const bytes = await writeContent(env, temporary, { hash, chunks, maxBytes })
     const [cached, upload] = places(hash)
     try {
-      if (place === 'cache') await fresh.note([hash])
-      else remember(written, hash)
-      await locks.run(hash, () => env.files.rename(temporary, place === 'cache' ? cached : upload))
+      const name = (file: string) => locks.run(hash, () => env.files.rename(temporary, file))
+      if (place === 'cache') await fresh.note([hash], () => name(cached))
+      else {
+        remember(written, hash)
+        await name(upload)
+      }
     } catch (error) {
       await env.files.remove(temporary).catch(() => {}) // The folder is emptied at the next start.
       throw toDiskError(`keep content ${hash}`, error)
@@ -169,12 +172,12 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
       await forEachParallel(hashes, limits.store.blobLookups, async (hash) => {
         if ((await env.files.stat(places(hash)[1])) !== undefined) sent.push(hash)
       })
-      await fresh.note(sent)
       let bytes = 0
-      await forEachParallel(sent, limits.store.blobLookups, async (hash) => {
+      const move = async (hash: BlobHash) => {
         const [cached, upload] = places(hash)
         bytes += await locks.run(hash, () => moveUpload(env, { hash, upload, cached, isKnown: written.delete(hash) }))
-      })
+      }
+      await fresh.note(sent, () => forEachParallel(sent, limits.store.blobLookups, move))
       grown(bytes)
     },
     async read(hash) {

@@ -18,9 +18,15 @@ import { isContent } from './content-file.ts'
 
 /** Keeps note of what may not be on the disk yet. */
 export interface FreshNames {
-  /** Notes contents. To be called, and to have resolved, before they get their names in the cache. Rejects with `ERR_DATA_IO`. */
-  note(hashes: readonly BlobHash[]): Promise<void>
-  /** Forces what was noted to disk, and forgets it. What is not flushed is checked at the next start. */
+  /**
+   * Notes contents, and then runs what gives them their names in the cache; they stay noted at least until that is over.
+   * Answers what it answers. Rejects with `ERR_DATA_IO`, before it runs, or as it does.
+   */
+  note<T>(hashes: readonly BlobHash[], give: () => Promise<T>): Promise<T>
+  /**
+   * Forces what was noted to disk, and forgets it; what is getting its name just now follows by itself. What is not
+   * flushed is checked at the next start.
+   */
   flush(): Promise<void>
 }
 
@@ -29,6 +35,10 @@ interface Notes {
   readonly files: string[]
   readonly sinceMs: number
   readonly hashes: Set<BlobHash>
+  /** How many are giving names to some of them. */
+  underWay: number
+  /** Nothing more is noted here: when nobody is under way it is forced to disk. */
+  isEnded: boolean
 }
 
 /** Most contents that are noted before they are forced to disk, however early. */
@@ -37,15 +47,20 @@ const mostNoted = 200_000
 /** Checks what an earlier process noted, and begins anew. Rejects with `ERR_DATA_IO`. */
 export async function openFreshNames(env: Environment, layout: Layout): Promise<FreshNames> {
   await env.files.makeFolder(layout.fresh)
+  // A note is no use when its folder is lost and what it tells of is not.
+  await env.files.syncFolder(join(layout.fresh, '..')).catch((error: unknown) => {
+    throw toDiskError('make the folder of notes', error)
+  })
   const old = (await env.files.list(layout.fresh)).filter((name) => /^\d{1,15}$/.test(name)).sort(byNumber)
   for (const name of old) await checkNoted(env, layout, join(layout.fresh, name))
   let count = Number(old.at(-1) ?? 0)
   let notes: Notes | undefined
   let line: Promise<void> = Promise.resolve()
   /** Contents that wait for the file that is being written. */
-  let waiting: { readonly hashes: BlobHash[]; readonly done: Promise<void> } | undefined
+  let waiting: { readonly hashes: BlobHash[]; users: number; readonly done: Promise<Notes> } | undefined
 
-  async function write(hashes: readonly BlobHash[]): Promise<void> {
+  /** `users`: how many will give names to them. */
+  async function write(hashes: readonly BlobHash[], users: number): Promise<Notes> {
     count += 1
     const file = join(layout.fresh, String(count))
     try {
@@ -53,39 +68,66 @@ export async function openFreshNames(env: Environment, layout: Layout): Promise<
     } catch (error) {
       throw toDiskError('note contents of the cache', error)
     }
-    notes ??= { files: [], sinceMs: env.monotonic(), hashes: new Set() }
-    notes.files.push(file)
-    for (const hash of hashes) notes.hashes.add(hash)
-    if (env.monotonic() - notes.sinceMs > limits.store.freshMs || notes.hashes.size > mostNoted) await end()
+    notes ??= { files: [], sinceMs: env.monotonic(), hashes: new Set(), underWay: 0, isEnded: false }
+    const own = notes
+    own.files.push(file)
+    for (const hash of hashes) own.hashes.add(hash)
+    own.underWay += users
+    if (env.monotonic() - own.sinceMs > limits.store.freshMs || own.hashes.size > mostNoted) await end()
+    return own
   }
 
   async function end(): Promise<void> {
     const ended = notes
     notes = undefined
-    if (ended) await settleNoted(env, layout, ended)
+    if (!ended) return
+    ended.isEnded = true
+    if (ended.underWay === 0) await settleNoted(env, layout, ended)
+  }
+
+  /** Names were given, or will not be. A content without its name cannot be forced to disk, so this comes first. */
+  function left(own: Notes): void {
+    own.underWay -= 1
+    if (!own.isEnded || own.underWay > 0) return
+    inLine(() => settleNoted(env, layout, own)).catch(() => {}) // They stay noted: the next start checks them.
   }
 
   /** One after the other; who fails holds up nobody. */
-  function inLine(work: () => Promise<void>): Promise<void> {
+  function inLine<T>(work: () => Promise<T>): Promise<T> {
     const done = line.then(work)
-    line = done.catch(() => {})
+    line = done.then(
+      () => {},
+      () => {},
+    )
     return done
   }
 
+  /** Resolves when the contents are noted for good. */
+  function noted(hashes: readonly BlobHash[]): Promise<Notes> {
+    // What comes while a file is being written goes into the next one together.
+    if (!waiting) {
+      const own: BlobHash[] = []
+      const done = inLine(() => {
+        const users = waiting?.users ?? 0
+        waiting = undefined
+        return write(own, users)
+      })
+      waiting = { hashes: own, users: 0, done }
+    }
+    for (const hash of hashes) waiting.hashes.push(hash)
+    waiting.users += 1
+    return waiting.done
+  }
+
   return {
-    note(hashes) {
-      if (hashes.length === 0) return Promise.resolve()
-      // What comes while a file is being written goes into the next one together.
-      if (!waiting) {
-        const own: BlobHash[] = []
-        const done = inLine(() => {
-          waiting = undefined
-          return write(own)
-        })
-        waiting = { hashes: own, done }
+    async note(hashes, give) {
+      if (hashes.length === 0) return give()
+      const own = await noted(hashes)
+      try {
+        return await give()
+      } finally {
+        left(own)
       }
-      for (const hash of hashes) waiting.hashes.push(hash)
-      return waiting.done
     },
     flush: () => inLine(end),
   }

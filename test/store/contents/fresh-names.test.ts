@@ -23,16 +23,23 @@ function prepare(t: Test): { layout: Layout; put(content: string, as?: string): 
   }
 }
 
+/** The names are there already. */
+const given = async () => {}
+
 const notes = ({ fresh }: Layout) => readdirSync(fresh)
 
 t.test('what was noted and is not whole after a crash is removed; what is whole stays', async (t) => {
   const { layout, put } = prepare(t)
   const names = await openFreshNames(nodeEnvironment, layout)
   const [whole, torn] = [put('whole'), put('torn', 't\0rn')]
-  await Promise.all([names.note([whole]), names.note([torn, hashOf('never came')]), names.note([])])
+  await Promise.all([
+    names.note([whole], given),
+    names.note([torn, hashOf('never came')], given),
+    names.note([], given),
+  ])
   t.equal(notes(layout).length, 1, 'notes at one time share a file')
-  const repeated = names.note([whole])
-  await Promise.all([repeated, names.note([torn]), names.note([whole])])
+  const repeated = names.note([whole], given)
+  await Promise.all([repeated, names.note([torn], given), names.note([whole], given)])
   t.equal(notes(layout).length, 2)
   const cut = put('was cut', '')
   const old = put('noted by nobody', 'nobody looks at this')
@@ -44,7 +51,7 @@ t.test('what was noted and is not whole after a crash is removed; what is whole 
     [true, false, false, true],
   )
   t.same(notes(layout), ['readme'])
-  await again.note([whole])
+  await again.note([whole], given)
   t.same(notes(layout).sort(), ['8', 'readme'], 'numbers go on')
   t.equal(readFileSync(join(layout.fresh, '8'), 'utf8'), `${whole}\n`)
 })
@@ -78,8 +85,8 @@ t.test('a name is noted, durably, before it is given', async (t) => {
     },
   }
   const names = await openFreshNames(env, layout)
-  await names.note([hashOf('a')])
-  t.same(steps, ['write', 'sync', 'sync folder true'])
+  await names.note([hashOf('a')], given)
+  t.same(steps, ['sync folder false', 'write', 'sync', 'sync folder true'])
 })
 
 t.test(
@@ -105,20 +112,49 @@ t.test(
     const names = await openFreshNames(env, layout)
     const [a, b] = [put('a'), put('b')]
     put('bad')
-    await names.note([a, bad, hashOf('gone')])
+    await names.note([a, bad, hashOf('gone')], given)
     t.same(notes(layout), ['1'])
     nowMs += limits.store.freshMs + 1
-    await names.note([b])
+    await names.note([b], given)
+    await names.flush()
     t.same(notes(layout), [], 'none is left')
-    t.same(synced, [blobFile(layout, a), blobFile(layout, b)])
+    t.same(synced.sort(), [blobFile(layout, a), blobFile(layout, b)].sort())
     t.equal(existsSync(blobFile(layout, bad)), false)
-    await names.note([a])
+    await names.note([a], given)
     t.same(notes(layout), ['3'])
     await names.flush()
     await names.flush()
     t.same(notes(layout), [])
   },
 )
+
+t.test('contents stay noted until they have their names, however late that is', async (t) => {
+  const { layout, put } = prepare(t)
+  let nowMs = 0
+  const names = await openFreshNames({ ...nodeEnvironment, monotonic: () => nowMs }, layout)
+  await names.note([hashOf('a')], given)
+  nowMs += limits.store.freshMs + 1
+  const named = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
+  const slow = names.note([hashOf('late')], () => {
+    begun.resolve()
+    return named.promise
+  })
+  await begun.promise
+  await names.note([hashOf('other')], given)
+  const isNoted = () =>
+    notes(layout).some((name) => readFileSync(join(layout.fresh, name), 'utf8').includes(hashOf('late')))
+  t.ok(isNoted(), 'though it is time to force them to disk')
+  put('late')
+  named.resolve()
+  await slow
+  await names.flush()
+  t.same(notes(layout), [])
+  const failing = names.note([put('failed')], () => Promise.reject(new Error('no name')))
+  await t.rejects(failing, /no name/)
+  await names.flush()
+  t.same(notes(layout), [], 'whoever fails is not waited for')
+})
 
 t.test('a note that fails fails alone, and what cannot be checked is told', async (t) => {
   const { layout } = prepare(t)
@@ -139,8 +175,8 @@ t.test('a note that fails fails alone, and what cannot be checked is told', asyn
     },
   }
   const names = await openFreshNames(env, layout)
-  await t.rejects(names.note([hashOf('a')]), { code: 'ERR_DATA_IO', message: /note contents of the cache/ })
+  await t.rejects(names.note([hashOf('a')], given), { code: 'ERR_DATA_IO', message: /note contents of the cache/ })
   isFull = false
-  await names.note([hashOf('a')])
+  await names.note([hashOf('a')], given)
   await t.rejects(openFreshNames(env, layout), { code: 'ERR_DATA_IO', message: /check contents of the cache/ })
 })
