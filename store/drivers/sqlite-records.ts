@@ -3,7 +3,6 @@
  * synchronous: nothing else runs between the check of a right and the write that it allows.
  */
 
-import type { Stats } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -181,7 +180,7 @@ function toStoreError(what: string, file: string, error: unknown): unknown {
 }
 
 /** Throws `ERR_FENCED` when the file at the path is not the one that was opened: a restored copy, for one. */
-function requireOurFile(file: string, opened: Stats | undefined): void {
+function requireOurFile(file: string, opened: ReturnType<typeof identityOf>): void {
   const found = identityOf(file)
   if (found && opened && found.ino === opened.ino && found.dev === opened.dev) return
   throw new GroveError('ERR_FENCED', `${file} is not the file any more that this grove opened`, {
