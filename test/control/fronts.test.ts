@@ -23,6 +23,8 @@ const state: FrontState = {
     metered: false,
   },
   keys: { session: [{ kid: 'a', secret: '' }], ticket: '', identity: { kid: 'i', jwk: {} }, identityPublic: [] },
+  names: [],
+  defaults: { upstreams: [], timeoutMs: 1, bodyBytes: 1 },
   sites: [],
   revocations: [],
 }
@@ -33,6 +35,9 @@ async function listen(t: Test, options: Partial<FrontLinksOptions> = {}) {
   const links = new FrontLinks({
     socket,
     state: () => state,
+    ready: async () => {},
+    site: () => undefined,
+    mend: async () => {},
     asked: async () => ({}),
     log: silentLog,
     ...options,
@@ -179,7 +184,7 @@ t.test('the state is given anew to all, and a front that cannot take it is cut o
   })
   await Promise.all([one.until('state'), two.until('state')])
   await links.push(gone)
-  t.same(await links.pushState(), { live: 1, connected: 2 })
+  t.same(await links.pushState(new Set()), { live: 1, connected: 2 })
   await two.closed
   t.equal(one.messages.filter(({ kind }) => kind === 'state').length, 2)
 })
@@ -216,6 +221,74 @@ t.test('what speaks another language is cut off', async (t) => {
     await once(stranger, 'close')
   }
   t.equal(links.connected, 0)
+})
+
+const siteState = (version: number) => ({
+  name: 'blog',
+  authorities: ['blog.localhost'],
+  upstreams: [],
+  timeoutMs: 1,
+  bodyBytes: 1,
+  live: { version, compiled: 'a'.repeat(64) },
+})
+
+t.test('a site that a front asks for is told as it is at that moment, before the answer', async (t) => {
+  let version = 1
+  const { links, front } = await listen(t, {
+    async ready() {
+      // A later version is pushed while the site is made ready.
+      version = 2
+      void links.push({ kind: 'site', site: siteState(2) })
+    },
+    site: (name) => (name === 'blog' ? siteState(version) : undefined),
+  })
+  const one = await front(1)
+  await one.until('state')
+  t.same(await one.channel.call({ kind: 'site', name: 'blog' }), {})
+  t.same(one.versionsOf('blog'), [2, 2])
+  await t.rejects(one.channel.call({ kind: 'site', name: 'other' }), { code: 'ERR_SITE_UNKNOWN' })
+})
+
+t.test('what a front cannot read is mended once and told again', async (t) => {
+  const mended: string[] = []
+  const { front, links } = await listen(t, {
+    site: () => siteState(1),
+    mend: async (name) => void mended.push(name),
+  })
+  let failures = 1
+  const one = await front(1, ({ kind }) => {
+    if (kind !== 'site' || failures === 0) return
+    failures -= 1
+    throw new GroveError('ERR_DATA_FORMAT', 'damaged')
+  })
+  await one.until('state')
+  t.same(await one.channel.call({ kind: 'site', name: 'blog' }), {})
+  t.same(mended, ['blog'])
+  failures = 2
+  await t.rejects(one.channel.call({ kind: 'site', name: 'blog' }), { code: 'ERR_DATA_FORMAT' })
+  t.same(mended, ['blog', 'blog'])
+  t.equal(links.connected, 1, 'it is not cut off for it')
+})
+
+t.test('a front is told of what it has loaded, and says it when it is asked', async (t) => {
+  const asked: (readonly string[])[] = []
+  const { links, socket, front } = await listen(t, {
+    state(loaded) {
+      asked.push([...loaded])
+      return state
+    },
+  })
+  const one = await FakeFront.connect({ socket, pid: 1, loaded: ['blog'] })
+  await one.until('state')
+  const silent = await front(2, ({ kind }) => {
+    if (kind === 'loaded') throw new Error('cannot')
+  })
+  await silent.until('state')
+  await links.push({ kind: 'site', site: siteState(1) })
+  t.same([...(await links.loaded())], ['blog'])
+  await silent.closed
+  await links.pushState(new Set(['blog', 'shop']))
+  t.same(asked, [['blog'], [], ['blog', 'shop']])
 })
 
 t.test('usage is taken from every front that answers', async (t) => {

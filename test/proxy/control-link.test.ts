@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Channel } from '../../core/channel.ts'
+import { GroveError } from '../../core/errors.ts'
 import { type ControlToFront, type FrontToControl, frontToControlSchema } from '../../core/messages.ts'
 import { ControlLink } from '../../proxy/control-link.ts'
 
@@ -36,6 +37,7 @@ t.test('a front says hello, takes calls in order and asks for certificates', asy
   const link = new ControlLink({
     socket: path,
     index: 3,
+    loaded: () => ['blog'],
     receive: async (message) => {
       if (message.kind === 'gone' && message.name === 'slow')
         await new Promise<void>((resolve) => {
@@ -55,14 +57,72 @@ t.test('a front says hello, takes calls in order and asks for certificates', asy
   })
   await connected.promise
   t.same(await link.certificate('a.localhost'), leaf)
-  t.match(hellos[0], { kind: 'hello', index: 3, pid: process.pid })
+  t.match(hellos[0], { kind: 'hello', index: 3, pid: process.pid, loaded: ['blog'] })
 
   const first = channel.call({ kind: 'gone', name: 'slow' })
-  const second = channel.call({ kind: 'gone', name: 'quick' })
+  const second = channel.call({ kind: 'forget-certificates', names: [] })
   t.same(await channel.call({ kind: 'settle', name: 'apart' }), {}, 'settling does not wait its turn')
   slow()
   await Promise.all([first, second])
-  t.same(taken, ['apart', 'slow', 'quick'])
+  t.same(taken, ['apart', 'slow', 'forget-certificates'])
+})
+
+t.test('calls about one site wait for each other and for those about all, not for other sites', async (t) => {
+  const path = socketPath(t)
+  const { server, next } = await listen(path)
+  t.teardown(() => server.close())
+  const gates = new Map(['a', 'forget-certificates'].map((name) => [name, Promise.withResolvers<void>()]))
+  const begun: string[] = []
+  const link = new ControlLink({
+    socket: path,
+    index: 0,
+    loaded: () => [],
+    async receive(message) {
+      const name = message.kind === 'site' ? message.site.name : message.kind === 'gone' ? message.name : message.kind
+      begun.push(message.kind === 'gone' ? `gone ${name}` : name)
+      if (message.kind !== 'gone') await gates.get(name)?.promise
+      return {}
+    },
+    changed: () => {},
+  })
+  t.teardown(() => link[Symbol.dispose]())
+  const channel = control(await next(), () => undefined)
+  const site = (name: string): ControlToFront => ({
+    kind: 'site',
+    site: { name, authorities: [], upstreams: [], timeoutMs: 1, bodyBytes: 1 },
+  })
+  const calls = [channel.call(site('a')), channel.call({ kind: 'gone', name: 'a' })]
+  await channel.call(site('b'))
+  t.same(begun, ['a', 'b'])
+  calls.push(channel.call({ kind: 'forget-certificates', names: [] }), channel.call(site('b')))
+  gates.get('a')?.resolve()
+  await Promise.all(calls.slice(0, 2))
+  while (begun.length < 4) await new Promise(setImmediate)
+  t.same(begun.slice(2), ['gone a', 'forget-certificates'])
+  gates.get('forget-certificates')?.resolve()
+  await Promise.all(calls)
+  t.same(begun.slice(4), ['b'])
+})
+
+t.test('a site is asked for, and the refusal told', async (t) => {
+  const path = socketPath(t)
+  const { server, next } = await listen(path)
+  t.teardown(() => server.close())
+  const link = new ControlLink({
+    socket: path,
+    index: 0,
+    loaded: () => [],
+    receive: async () => ({}),
+    changed: () => {},
+  })
+  t.teardown(() => link[Symbol.dispose]())
+  const asking = link.site('blog')
+  control(await next(), (message) => {
+    if (message.kind === 'site' && message.name !== 'blog') throw new GroveError('ERR_SITE_UNKNOWN', 'there is none')
+    return {}
+  })
+  await asking
+  await t.rejects(link.site('other'), { code: 'ERR_SITE_UNKNOWN' })
 })
 
 t.test('the line comes back by itself, and a failed call does not block the next', async (t) => {
@@ -71,6 +131,7 @@ t.test('the line comes back by itself, and a failed call does not block the next
   const link = new ControlLink({
     socket: path,
     index: 0,
+    loaded: () => [],
     receive: async (message) => {
       if (message.kind === 'gone') throw new Error('cannot')
       return {}
@@ -110,6 +171,7 @@ t.test('a content is asked for and waited for, a copy is only told of', async (t
   const link = new ControlLink({
     socket: path,
     index: 0,
+    loaded: () => [],
     receive: async () => ({}),
     changed: () => connected.resolve(),
   })
@@ -144,6 +206,7 @@ t.test('what was counted last is given to control, and its answer waited for', a
   const link = new ControlLink({
     socket: path,
     index: 0,
+    loaded: () => [],
     receive: async () => ({}),
     changed: (isConnected) => (isConnected ? connected : away).resolve(),
   })

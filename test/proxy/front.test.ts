@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { openOwnCa } from '../../certs/own-ca.ts'
 import { openKeys } from '../../control/keys.ts'
 import { Channel } from '../../core/channel.ts'
+import { GroveError } from '../../core/errors.ts'
 import { blobFile, layoutOf } from '../../core/layout.ts'
 import {
   type ControlToFront,
@@ -47,8 +48,19 @@ async function startFront(t: Test) {
   const [socket] = (await once(server, 'connection')) as [Socket]
   const channel = new Channel<FrontToControl, ControlToFront>(socket, {
     incoming: frontToControlSchema,
-    receive: (message) => (message.kind === 'certificate' ? ca.issue(message.name) : undefined),
+    receive: async (message) => {
+      if (message.kind === 'certificate') return ca.issue(message.name)
+      if (message.kind !== 'site') return undefined
+      asked.push(message.name)
+      const site = told.get(message.name)
+      if (!site) throw new GroveError('ERR_SITE_UNKNOWN', 'there is none')
+      await channel.call({ kind: 'site', site })
+      return {}
+    },
   })
+  /** What the front is told of a site that it asks for, by name. */
+  const told = new Map<string, SiteState>()
+  const asked: string[] = []
   t.teardown(async () => {
     await front.drain(0)
     channel.close()
@@ -76,13 +88,19 @@ async function startFront(t: Test) {
     const { compiled } = await writeVersion(layout, version, files)
     return { ...blog, live: { version, compiled } }
   }
-  const state = (sites: readonly SiteState[], change: Partial<FrontSettings> = {}): ControlToFront => ({
-    kind: 'state',
-    settings: { ...settings, ...change },
-    keys: keys.current(),
-    sites: [...sites],
-    revocations: [],
-  })
+  /** A state in which these sites are known; the front asks for them. */
+  const state = (sites: readonly SiteState[], change: Partial<FrontSettings> = {}): ControlToFront => {
+    for (const site of sites) told.set(site.name, site)
+    return {
+      kind: 'state',
+      settings: { ...settings, ...change },
+      keys: keys.current(),
+      names: sites.map(({ name }) => name),
+      defaults: { upstreams: [], timeoutMs: 1_000, bodyBytes: 0 },
+      sites: [],
+      revocations: [],
+    }
+  }
   const listen = async (): Promise<Visitor> => {
     await ready.promise
     // A front is given sockets and tells no port, so the test finds one that is free.
@@ -95,7 +113,7 @@ async function startFront(t: Test) {
     t.teardown(() => visitor.close())
     return Object.assign(visitor, { port })
   }
-  return { front, channel, ca, keys, lines, layout, compile, state, listen }
+  return { front, channel, ca, keys, lines, layout, compile, state, listen, told, asked }
 }
 
 const blog: SiteState = { name: 'blog', authorities: ['blog.localhost'], upstreams: [], timeoutMs: 1_000, bodyBytes: 0 }
@@ -126,10 +144,54 @@ t.test('a front serves what control tells, in the order in which it is told', as
   )
 })
 
+t.test('a site is loaded when its first visitor comes, and the others wait with him', async (t) => {
+  const { channel, compile, state, listen, asked, told, lines } = await startFront(t)
+  const one = await compile(1, { 'index.html': 'one' })
+  await channel.call(state([one, { ...one, name: 'shop', authorities: ['shop.localhost'] }]))
+  const visitor = await listen()
+  t.same(asked, [])
+  t.same(await channel.call({ kind: 'loaded' }), [])
+  const answers = await Promise.all([visitor.http2(url), visitor.http1(url), visitor.http2(`${url}none`)])
+  t.same(
+    answers.map(({ status }) => status),
+    [200, 200, 404],
+  )
+  t.same(asked, ['blog'])
+  t.same(await channel.call({ kind: 'loaded' }), ['blog'])
+  t.match(
+    lines.find(({ msg, status }) => msg === 'request' && status === 200),
+    { site: 'blog', version: 1, how: 'static' },
+  )
+
+  told.delete('shop')
+  const refused = await visitor.http2('https://shop.localhost:8443/', { headers: { accept: 'application/json' } })
+  t.match(refused, { status: 503, headers: { 'retry-after': '2' } })
+  t.match(JSON.parse(String(refused.body)), { error: { request: /./ } })
+  await channel.call({ kind: 'gone', name: 'shop' })
+  t.equal((await visitor.http2('https://shop.localhost:8443/')).status, 421)
+})
+
+t.test(
+  'a control that comes back is told what is loaded, and a site of which it says nothing is served on',
+  async (t) => {
+    const { channel, compile, state, listen, asked, told } = await startFront(t)
+    await channel.call(state([await compile(1, { 'index.html': 'one' })]))
+    const visitor = await listen()
+    await visitor.http2(url)
+    const next = await compile(2, { 'index.html': 'two' })
+    await channel.call(state([next]))
+    told.set('blog', next)
+    t.equal(String((await visitor.http2(url)).body), 'one')
+    t.same(asked, ['blog', 'blog'], 'it asks in the background')
+    await until(async () => String((await visitor.http2(url)).body) === 'two')
+  },
+)
+
 t.test('a damaged version leaves the one before in force, and the caller hears of it', async (t) => {
   const { channel, compile, state, listen } = await startFront(t)
   await channel.call(state([await compile(1, { 'index.html': 'one' })]))
   const visitor = await listen()
+  t.equal(String((await visitor.http1(url)).body), 'one')
   const lost: SiteState = { ...blog, live: { version: 2, compiled: 'f'.repeat(64) } }
   await t.rejects(channel.call({ kind: 'site', site: lost }), { code: 'ERR_NOT_FOUND' })
   t.equal(String((await visitor.http1(url)).body), 'one')

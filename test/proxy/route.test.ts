@@ -6,7 +6,7 @@ import type { Session } from '../../core/session.ts'
 import type { BlobCache } from '../../proxy/blob-cache.ts'
 import type { RemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { routeExchange } from '../../proxy/route.ts'
-import { Epoch, type SiteRuntime } from '../../proxy/site-runtime.ts'
+import { type SiteRuntime, siteRuntime } from '../../proxy/site-runtime.ts'
 import { buildTable } from './fixtures/table.ts'
 
 function file(path: string, personal: boolean): CompiledFile {
@@ -16,14 +16,14 @@ function file(path: string, personal: boolean): CompiledFile {
 
 function site(hasUpstream: boolean, files: readonly CompiledFile[] | undefined, unavailable = false): SiteRuntime {
   const rest = { upstreams: [], timeoutMs: 1_000, bodyBytes: 0, ...(unavailable && { unavailable }) }
-  return {
+  return siteRuntime({
     state: { name: 'blog', authorities: ['blog.localhost'], ...rest },
-    info: { name: 'blog', authorities: ['blog.localhost'] },
     table: files && buildTable({ site: 'blog', version: 1, files }),
     upstream: hasUpstream ? ({} as RemoteUpstream) : undefined,
-    epoch: new Epoch(),
+    epoch: undefined,
     earlier: [],
-  }
+    isSure: true,
+  })
 }
 
 /** Who answers a request: `static`, `upstream`, `upstream as ada`, `reserved`, or a status of the front's own. */

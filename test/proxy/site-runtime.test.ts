@@ -1,16 +1,18 @@
 import t from 'tap'
 import type { Exchange } from '../../core/exchange.ts'
-import { Epoch, earlierEpochs, enterEpoch, leaveEpoch, type SiteRuntime, settled } from '../../proxy/site-runtime.ts'
+import {
+  Epoch,
+  earlierEpochs,
+  enterEpoch,
+  leaveEpoch,
+  type SiteRuntime,
+  settled,
+  siteRuntime,
+} from '../../proxy/site-runtime.ts'
 
 function runtime(earlier: readonly Epoch[] = []): SiteRuntime {
-  return {
-    state: { name: 'blog', authorities: ['blog.localhost'], upstreams: [], timeoutMs: 1_000, bodyBytes: 0 },
-    info: { name: 'blog', authorities: ['blog.localhost'] },
-    table: undefined,
-    upstream: undefined,
-    epoch: new Epoch(),
-    earlier,
-  }
+  const state = { name: 'blog', authorities: ['blog.localhost'], upstreams: [], timeoutMs: 1_000, bodyBytes: 0 }
+  return siteRuntime({ state, table: undefined, upstream: undefined, epoch: undefined, earlier, isSure: true })
 }
 
 t.test('a version settles when the last answer of an earlier one has ended', async (t) => {

@@ -14,6 +14,7 @@ const event = (parts: Partial<PublishEvent>): PublishEvent => ({
   site,
   version: 2,
   versions: [2],
+  complete: true,
   changed: [],
   added: [],
   removed: [],

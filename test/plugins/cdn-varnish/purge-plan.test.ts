@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { PublishEvent } from '../../../core/plugin.ts'
-import { pathTag } from '../../../plugins/cdn-varnish/cache-tags.ts'
+import { pathTag, siteTag } from '../../../plugins/cdn-varnish/cache-tags.ts'
 import { packTags, planPurge, spellings } from '../../../plugins/cdn-varnish/purge-plan.ts'
 
 const event = (parts: Partial<PublishEvent>): PublishEvent => ({
@@ -8,6 +8,7 @@ const event = (parts: Partial<PublishEvent>): PublishEvent => ({
   site: { name: 'blog', authorities: ['blog.localhost', 'blog.example.org'] },
   version: 2,
   versions: [2],
+  complete: true,
   changed: [],
   added: [],
   removed: [],
@@ -73,4 +74,12 @@ t.test('tags are packed into as few texts as fit, none lost', async (t) => {
   t.same(texts.join(' ').split(' '), tags)
   t.ok(texts.every((text) => text.length <= 4_000))
   t.equal(texts.length, Math.ceil(1_000 / Math.floor(4_001 / 19)))
+})
+
+t.test('an event that is not complete is one of the whole site', async (t) => {
+  const plan = planPurge(event({ complete: false, changed: ['a.html'] }))
+  t.ok(plan.tags.includes(siteTag('blog')))
+  t.ok(plan.tags.includes(tag('a.html')))
+  t.ok(plan.urls.some(({ target }) => target === '/a.html'))
+  t.notOk(planPurge(event({ changed: ['a.html'] })).tags.includes(siteTag('blog')))
 })

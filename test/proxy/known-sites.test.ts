@@ -1,0 +1,66 @@
+import t from 'tap'
+import type { SiteState } from '../../core/messages.ts'
+import { KnownSites } from '../../proxy/known-sites.ts'
+
+const defaults = { upstreams: [], timeoutMs: 60_000, bodyBytes: 1_000 }
+const own = (name: string, more: Partial<SiteState> = {}): SiteState => ({
+  name,
+  authorities: [`${name}.localhost`],
+  ...defaults,
+  ...more,
+})
+
+t.test('names of sites lead to them, and settings of their own come first', (t) => {
+  const known = new KnownSites()
+  const fresh = known.replace({
+    domain: 'localhost',
+    names: ['blog', 'taken'],
+    defaults,
+    sites: [own('shop', { authorities: ['shop.example', 'taken.localhost'], timeoutMs: 5, untold: true }), own('blog')],
+  })
+  t.same(fresh, ['blog.localhost', 'taken.localhost', 'shop.example', 'taken.localhost'])
+  const rows: [authority: string, name: string | undefined][] = [
+    ['blog.localhost', 'blog'],
+    ['shop.example', 'shop'],
+    ['taken.localhost', 'shop'],
+    ['shop.localhost', undefined],
+    ['blog.localhost.', undefined],
+    ['.localhost', undefined],
+    ['localhost', undefined],
+    ['x.blog.localhost', undefined],
+  ]
+  for (const [authority, name] of rows) t.equal(known.find(authority), name, authority)
+  t.same(known.stateOf('blog'), { ...own('blog'), untold: true })
+  t.match(known.stateOf('shop'), { authorities: ['shop.example', 'taken.localhost'], timeoutMs: 5, untold: true })
+  t.end()
+})
+
+t.test('a site that is told anew is known as it was told, and one that is gone is not', (t) => {
+  const known = new KnownSites()
+  known.replace({ domain: 'localhost', names: ['blog'], defaults, sites: [] })
+  known.put(own('blog', { authorities: ['blog.localhost', 'blog.example'], live: { version: 1, compiled: 'x' } }))
+  t.equal(known.find('blog.example'), 'blog')
+  t.notOk('live' in known.stateOf('blog'))
+  known.put(own('blog'))
+  t.equal(known.find('blog.example'), undefined)
+  t.equal(known.find('blog.localhost'), 'blog')
+  known.put(own('new'))
+  t.equal(known.find('new.localhost'), 'new')
+  known.put(own('shop', { upstreams: ['http://a'] }))
+  for (const name of ['new', 'shop', 'never']) known.remove(name)
+  t.equal(known.find('shop.localhost'), undefined)
+  t.notOk(known.has('new'))
+  t.ok(known.has('blog'))
+  t.end()
+})
+
+t.test('only names that were not known are new, unless the domain is another', (t) => {
+  const known = new KnownSites()
+  const state = { domain: 'localhost', names: ['a'], defaults, sites: [own('shop')] }
+  known.replace(state)
+  t.same(known.replace({ ...state, names: ['a', 'b'] }), ['b.localhost'])
+  t.same(known.replace({ ...state, domain: 'example.org', sites: [] }), ['a.example.org'])
+  t.equal(known.find('a.localhost'), undefined)
+  t.equal(known.find('a.example.org'), 'a')
+  t.end()
+})
