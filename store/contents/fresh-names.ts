@@ -144,27 +144,44 @@ async function writeDurably(env: Environment, file: string, text: string): Promi
   await env.files.syncFolder(join(file, '..'))
 }
 
-/** Forces noted contents to disk and removes the notes. A content that the disk does not take goes. */
+/**
+ * Forces noted contents to disk and removes the notes. A content that the disk does not take goes. That one is gone has
+ * to be on the disk before the note is: else a power failure could bring it back, torn, with nothing that tells of it.
+ */
 async function settleNoted(
   env: Environment,
   layout: Layout,
   { files, hashes }: Pick<Notes, 'files' | 'hashes'>,
 ): Promise<void> {
+  const folders = new Set<string>()
   try {
-    await forEachParallel(hashes, limits.store.folderSyncs, (hash) => forceOrRemove(env, blobFile(layout, hash)))
+    await forEachParallel(hashes, limits.store.folderSyncs, async (hash) => {
+      const content = blobFile(layout, hash)
+      if (!(await forced(env, content))) folders.add(join(content, '..'))
+    })
+    await forEachParallel(folders, limits.store.folderSyncs, (folder) => syncNames(env, folder))
     for (const file of files) await env.files.remove(file)
   } catch (error) {
     throw toDiskError('put contents of the cache on the disk', error)
   }
 }
 
-async function forceOrRemove(env: Environment, file: string): Promise<void> {
+/** Forces a content to disk, or removes it. Answers whether it is there. */
+async function forced(env: Environment, file: string): Promise<boolean> {
   try {
     await env.files.syncFile(file)
+    return true
   } catch (error) {
-    if (isMissingFile(error)) return
-    await env.files.remove(file)
-    await env.files.syncFolder(join(file, '..'))
+    if (!isMissingFile(error)) await env.files.remove(file)
+    return false
+  }
+}
+
+async function syncNames(env: Environment, folder: string): Promise<void> {
+  try {
+    await env.files.syncFolder(folder)
+  } catch (error) {
+    if (!isMissingFile(error)) throw error
   }
 }
 
@@ -172,7 +189,6 @@ async function forceOrRemove(env: Environment, file: string): Promise<void> {
 async function checkNoted(env: Environment, layout: Layout, file: string): Promise<void> {
   try {
     const hashes = new Set((await env.files.read(file)).toString('latin1').split('\n').filter(isBlobHash))
-    const folders = new Set<string>()
     let left: number = limits.store.freshCheckedBytes
     // The newest first: they are the likeliest to be asked for.
     for (const hash of [...hashes].reverse()) {
@@ -180,13 +196,8 @@ async function checkNoted(env: Environment, layout: Layout, file: string): Promi
       const bytes = (await env.files.stat(content))?.bytes
       if (bytes === undefined) continue
       left -= bytes
-      if (left >= 0 && (await isContent(env, content, hash))) continue
-      await env.files.remove(content)
-      hashes.delete(hash)
-      folders.add(join(content, '..'))
+      if (left < 0 || !(await isContent(env, content, hash))) await env.files.remove(content)
     }
-    // A removal has to be on the disk before the note that would ask for it is gone.
-    for (const folder of folders) await env.files.syncFolder(folder)
     await settleNoted(env, layout, { files: [file], hashes })
   } catch (error) {
     throw toDiskError('check contents of the cache', error)

@@ -156,6 +156,30 @@ t.test('contents stay noted until they have their names, however late that is', 
   t.same(notes(layout), [], 'whoever fails is not waited for')
 })
 
+t.test('that a content is gone is on the disk before its note is', async (t) => {
+  const { layout, put } = prepare(t)
+  const steps: string[] = []
+  const { files } = nodeEnvironment
+  const watched: Environment['files'] = {
+    ...files,
+    async syncFolder(path) {
+      steps.push(`sync ${path.slice(layout.root.length)}`)
+      await files.syncFolder(path)
+    },
+    async remove(path) {
+      steps.push(`remove ${path.slice(layout.root.length)}`)
+      return files.remove(path)
+    },
+  }
+  const names = await openFreshNames({ ...nodeEnvironment, files: watched }, layout)
+  const evicted = put('evicted')
+  await names.note([evicted], given)
+  await files.remove(blobFile(layout, evicted))
+  steps.length = 0
+  await names.flush()
+  t.same(steps, [`sync /blobs/${evicted.slice(0, 2)}`, 'remove /fresh/1'])
+})
+
 t.test('a note that fails fails alone, and what cannot be checked is told', async (t) => {
   const { layout } = prepare(t)
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC', syscall: 'write' })
