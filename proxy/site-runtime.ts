@@ -74,7 +74,7 @@ export interface SiteRuntime {
   checkAtMs: number
 }
 
-/** A site that somebody has just come for. Without an epoch it begins a new one. */
+/** A site that nobody has come for yet. Without an epoch it begins a new one. */
 export function siteRuntime({
   state,
   table,
@@ -86,7 +86,7 @@ export function siteRuntime({
   readonly epoch: Epoch | undefined
 }): SiteRuntime {
   const info = { name: state.name, authorities: state.authorities }
-  return { state, info, table, upstream, epoch, earlier, isUsed: true, isSure, checkAtMs: 0 }
+  return { state, info, table, upstream, epoch, earlier, isUsed: false, isSure, checkAtMs: 0 }
 }
 
 /** The epochs that a successor of a site has to remember. */

@@ -162,6 +162,7 @@ export class SiteTable {
       earlier: isSameTable || !now ? this.earlier(name) : earlierEpochs(now),
       isSure: told.untold !== true,
     })
+    site.isUsed = now?.isUsed ?? false
     this.#left.delete(name)
     this.#unlist(now)
     this.#byName.set(name, site)

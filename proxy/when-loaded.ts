@@ -25,18 +25,16 @@ export async function whenLoaded(
     return
   }
   const { signal } = exchange
-  try {
-    await sites.load(name)
-  } catch (error) {
-    // A site that was taken away while its visitor waited is nobody's.
-    if (sites.nameAt(exchange.authority) === undefined) answerError(exchange, 421)
-    else answerError(exchange, 503, { headers: retryAfter, error: describeFailure(error) })
-    return
-  }
+  let failure: unknown
+  await sites.load(name).catch((error: unknown) => {
+    failure = error
+  })
   if (signal.aborted) return
   const site = sites.at(exchange.authority)
   if (!site) {
-    answerError(exchange, 421)
+    // It was taken away while its visitor waited, or could not be had, or was let go of at once.
+    if (sites.nameAt(exchange.authority) === undefined) answerError(exchange, 421)
+    else answerError(exchange, 503, { headers: retryAfter, error: describeFailure(failure ?? 'site was let go of') })
     return
   }
   if (exchange.note) exchange.note.version = site.table?.version

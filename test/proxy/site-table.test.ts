@@ -249,8 +249,7 @@ t.test('a table that grows while it is served counts', async (t) => {
 t.test('a new state is exactly what is known afterwards', async (t) => {
   const { table, load } = create()
   await load(state('old', { authorities: ['shared.example'] }), state('blog'))
-  const fresh = await table.replace(whole(['blog'], [state('new', { authorities: ['shared.example'], untold: true })]))
-  t.same(fresh, ['blog.localhost'], 'an authority that another site had is not new')
+  await table.replace(whole(['blog'], [state('new', { authorities: ['shared.example'], untold: true })]))
   t.equal(table.get('old'), undefined)
   t.equal(table.nameAt('shared.example'), 'new')
   t.equal(table.at('shared.example'), undefined)
