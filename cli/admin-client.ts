@@ -10,8 +10,6 @@ import type { Readable } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import {
-  type CollectedResult,
-  collectedSchema,
   type PruneRequest,
   type PruneResult,
   type PublishFile,
@@ -36,6 +34,7 @@ import { GroveError } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
+import { type CollectedResult, collectedSchema } from '../core/store-api.ts'
 import type { Handle } from '../store/store.ts'
 import { explain, isAway, isRefused } from './admin-faults.ts'
 import { failureIn, valuesOf } from './admin-lines.ts'

@@ -1,8 +1,8 @@
 /** Long work that control does: its lines are shown as progress until the one with the result. */
 
 import type { z } from 'zod'
-import type { progressSchema } from '../core/admin-api.ts'
 import { GroveError } from '../core/errors.ts'
+import type { progressSchema } from '../core/store-api.ts'
 import type { AdminClient } from './admin-client.ts'
 import { createTally } from './progress.ts'
 import type { Terminal } from './terminal.ts'

@@ -8,10 +8,10 @@
 
 import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
-import type { BackupLine } from '../core/admin-api.ts'
 import { GroveError, toGroveError } from '../core/errors.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
 import { createFile } from '../core/private-file.ts'
+import type { BackupLine } from '../core/store-api.ts'
 import { nodeEnvironment } from '../store/environment-node.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Store } from '../store/store.ts'

@@ -190,7 +190,9 @@ class Running implements Control {
       'what was half done cannot be finished',
       resume({ ...this.#finishing, activator: this.#activator, log, signal: this.#ended.signal }),
     )
-    this.#inBackground('leftovers cannot be cleaned up', this.#sweep())
+    const { layout } = this.#host
+    const leftovers = { layout, texts: this.#texts, olderThanMs: this.#startedAtMs, signal: this.#ended.signal }
+    this.#inBackground('leftovers cannot be cleaned up', sweep(leftovers))
   }
 
   reload(): Promise<ReloadResult> {
@@ -285,11 +287,6 @@ class Running implements Control {
   #finish(name: SiteName): void {
     if (this.#ended.signal.aborted) return
     this.#inBackground('a site stays noted as unfinished', finish(name, this.#finishing))
-  }
-
-  #sweep(): Promise<unknown> {
-    const { layout } = this.#host
-    return sweep({ layout, texts: this.#texts, olderThanMs: this.#startedAtMs, signal: this.#ended.signal })
   }
 
   /** Work that nobody waits for but the end. */

@@ -1,7 +1,7 @@
 /** Long work as lines: how far it is now and then, and its result at the end. */
 
 import type { z } from 'zod'
-import type { progressSchema } from '../core/admin-api.ts'
+import type { progressSchema } from '../core/store-api.ts'
 
 /** How far something is. */
 export type ProgressLine = z.output<typeof progressSchema>

@@ -1,8 +1,8 @@
 /** What can be asked over the control socket about the store as a whole: verifying, backups, moving sites, collecting. */
 
-import { backupRequestSchema, collectRequestSchema, transferRequestSchema } from '../core/admin-api.ts'
 import { siteOwner } from '../core/grant-api.ts'
 import { toSiteName } from '../core/names.ts'
+import { backupRequestSchema, collectRequestSchema, transferRequestSchema } from '../core/store-api.ts'
 import { verifyStore } from '../store/verify/verify.ts'
 import { type AdminRoute, Lines } from './admin.ts'
 import { backUp } from './backup.ts'

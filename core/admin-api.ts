@@ -1,5 +1,6 @@
 /**
- * What is said over the control socket: plain HTTP/1.1 with JSON bodies, over `<data>/control.sock` (mode 0600).
+ * What is said over the control socket: plain HTTP/1.1 with JSON bodies, over `<data>/control.sock` (mode 0600). Schemas
+ * of the store as a whole are in store-api.ts.
  *
  * | request | answer |
  * |---|---|
@@ -22,11 +23,11 @@
  * | `PUT /sites/<name>/pins/<pin>` `{ version, untilMs? }` | `{}` |
  * | `DELETE /sites/<name>/pins/<pin>` | `{ removed: boolean }` |
  * | `POST /sites/<name>/prune` {@link pruneRequestSchema} | {@link pruneResultSchema} |
- * | `POST /backup` {@link backupRequestSchema} | lines: {@link backupLineSchema} |
- * | `POST /store/verify` | lines: {@link verifyLineSchema} |
- * | `POST /sites/<name>/export` `{ file }` | lines: {@link exportLineSchema} |
- * | `POST /sites/<name>/import` `{ file }` | lines: {@link importLineSchema} |
- * | `POST /store/collect` `{ graceMs? }` | {@link collectedSchema}: removes what has had no use for so long |
+ * | `POST /backup` `backupRequestSchema` | lines: `backupLineSchema` |
+ * | `POST /store/verify` | lines: `verifyLineSchema` |
+ * | `POST /sites/<name>/export` `{ file }` | lines: `exportLineSchema` |
+ * | `POST /sites/<name>/import` `{ file }` | lines: `importLineSchema` |
+ * | `POST /store/collect` `{ graceMs? }` | `collectedSchema`: removes what has had no use for so long |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
  * Grants, tokens and the log of who did what are in core/grant-api.ts; a request may carry a token.
@@ -143,90 +144,6 @@ export const pruneResultSchema = z.object({
 })
 /** What a prune did, or would do. */
 export type PruneResult = z.output<typeof pruneResultSchema>
-
-/** How far something long is: one line of its answer. */
-export const progressSchema = z.object({ what: z.string(), objects: z.int(), bytes: z.number() })
-
-/** What `POST /backup` is asked: where to, and whether a bucket's objects come too. */
-export const backupRequestSchema = z.strictObject({
-  folder: z.string().min(1),
-  withContents: z.boolean().default(false),
-})
-
-/** A line of a backup's answer. */
-export const backupLineSchema = z.union([
-  z.object({ progress: progressSchema }),
-  z.object({
-    result: z.object({
-      folder: z.string(),
-      objects: z.int(),
-      bytes: z.number(),
-      /** The objects stay in the bucket, and are not part of the backup. */
-      inBucket: z.boolean(),
-    }),
-  }),
-])
-/** A line of a backup's answer. */
-export type BackupLine = z.output<typeof backupLineSchema>
-
-/** What a verification found. */
-export const verifyResultSchema = z.object({
-  /** Of everything that was looked at, by kind. */
-  counts: z.record(z.string(), z.number()),
-  /** The first ones. */
-  faults: z.array(z.object({ where: z.string(), code: z.string(), problem: z.string(), hint: z.string() })),
-  faultCount: z.int(),
-})
-/** What a verification found. */
-export type VerifyResult = z.output<typeof verifyResultSchema>
-
-/** A line of a verification's answer. */
-export const verifyLineSchema = z.union([
-  z.object({ progress: progressSchema }),
-  z.object({ result: verifyResultSchema }),
-])
-
-/** The file of an export, for the machine on which Grove runs. */
-export const transferRequestSchema = z.strictObject({ file: z.string().min(1) })
-
-/** A line of an export's answer. */
-export const exportLineSchema = z.union([
-  z.object({ progress: progressSchema }),
-  z.object({ result: z.object({ file: z.string(), bytes: z.number() }) }),
-])
-
-/** A line of an import's answer. */
-export const importLineSchema = z.union([
-  z.object({ progress: progressSchema }),
-  z.object({
-    result: z.object({
-      /** The name that the site had. */
-      from: z.string(),
-      versions: z.array(z.int()),
-      live: z.int().optional(),
-      contents: z.int(),
-    }),
-  }),
-])
-
-/** What a collection is asked: how long something must have had no use, instead of a day. */
-export const collectRequestSchema = z.strictObject({ graceMs: z.int().nonnegative().optional() })
-
-/** What a collection did. */
-export const collectedSchema = z.object({
-  /** Objects that were looked at. */
-  objects: z.int(),
-  /** Those without a use, which are removed when they are found so again. */
-  waiting: z.int(),
-  removed: z.int(),
-  removedBytes: z.number(),
-  /** Contents that were sent and not published in a day. */
-  uploads: z.int(),
-  /** Checkpoints in a bucket that were written anew. */
-  roots: z.int(),
-})
-/** What a collection did. */
-export type CollectedResult = z.output<typeof collectedSchema>
 
 /** A receipt as kept: what a plugin said, and when. */
 export const keptReceiptSchema = z.object({

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { backupLineSchema } from '../../core/admin-api.ts'
+import { backupLineSchema } from '../../core/store-api.ts'
 import { type CommandContext, type CommonOptions, connectAdmin, printResult, withCommon } from '../command-context.ts'
 import { formatBytes, formatCount } from '../human-text.ts'
 import { runLong } from '../long-run.ts'

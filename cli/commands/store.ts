@@ -3,11 +3,11 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { verifyStopped } from '../../control/verify-stopped.ts'
-import { exportLineSchema, importLineSchema, type VerifyResult, verifyLineSchema } from '../../core/admin-api.ts'
 import { isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { loadConfig } from '../../core/load-config.ts'
 import { toSiteName } from '../../core/names.ts'
+import { exportLineSchema, importLineSchema, type VerifyResult, verifyLineSchema } from '../../core/store-api.ts'
 import {
   type CommandContext,
   type CommonOptions,

@@ -18,7 +18,7 @@ export async function probeObjects(objects: Objects, env: Environment): Promise<
   const key = `probe/${env.randomBytes(16).toString('hex')}`
   // Of different lengths, so that who comes second sees by a HEAD alone that the key is taken.
   const [one, other, third] = [1, 2, 3].map((bytes) => env.randomBytes(bytes))
-  const attempt = async (bytes = Buffer.alloc(0)) => {
+  const attempt = async (bytes: Uint8Array = new Uint8Array()) => {
     try {
       await objects.create(key, { bytes })
       return bytes

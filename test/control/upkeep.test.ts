@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Upkeep } from '../../control/upkeep.ts'
-import { silentLog } from './fixtures/running-control.ts'
+import { silentLog } from './fixtures/silent-log.ts'
 
 const merged = { pruned: [], segmentsBefore: 1, segmentsAfter: 1 }
 const keep = () => ({ versions: 10, ms: 1 })

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createAdminClient } from '../../cli/admin-client.ts'
 import { publishFolder } from '../../cli/publish-folder.ts'
-import type { CollectedResult, SiteDetail } from '../../core/admin-api.ts'
+import type { SiteDetail } from '../../core/admin-api.ts'
 import { GroveError } from '../../core/errors.ts'
+import type { CollectedResult } from '../../core/store-api.ts'
 import { type Harness, startGrove } from './harness.ts'
 
 /** A thousand were tried by hand; in every run it is enough of them to meet every step. */
