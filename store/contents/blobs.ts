@@ -15,7 +15,16 @@ import { type BlobHash, isBlobHash } from '../../core/names.ts'
 import { forEachParallel } from '../../core/parallel.ts'
 import { isMissingFile, toDiskError } from '../disk-error.ts'
 import type { Environment } from '../environment.ts'
-import { begun, drain, isContent, missingContents, once, temporaryFile, writeContent } from './content-file.ts'
+import {
+  begun,
+  drain,
+  isContent,
+  missingContents,
+  moveIntoCache,
+  once,
+  temporaryFile,
+  writeContent,
+} from './content-file.ts'
 import { type Evicted, evict } from './eviction.ts'
 import { openFreshNames } from './fresh-names.ts'
 import { createHashLocks } from './hash-locks.ts'
@@ -108,7 +117,7 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
     const bytes = await writeContent(env, temporary, { hash, chunks, maxBytes })
     const [cached, upload] = places(hash)
     try {
-      const name = (file: string) => locks.run(hash, () => env.files.rename(temporary, file))
+      const name = (file: string) => locks.run(hash, () => moveIntoCache(env, temporary, file))
       if (place === 'cache') await fresh.note([hash], () => name(cached))
       else {
         remember(written, hash)
@@ -258,7 +267,7 @@ async function moveUpload(env: Environment, { hash, upload, cached, isKnown }: M
     const before = await env.files.stat(cached)
     const found = await env.files.stat(upload)
     if (!found) return 0
-    await env.files.rename(upload, cached)
+    await moveIntoCache(env, upload, cached)
     return found.bytes - (before?.bytes ?? 0)
   } catch (error) {
     throw toDiskError(`take content ${hash} into the cache`, error)

@@ -1,7 +1,7 @@
 /** The file of one content: written whole or not at all, and never without its hash checked. */
 
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { GroveError } from '../../core/errors.ts'
 import type { Layout } from '../../core/layout.ts'
 import type { BlobHash } from '../../core/names.ts'
@@ -18,6 +18,20 @@ export interface ContentSource {
 /** A path for a file that is being written: nobody else has it. */
 export function temporaryFile(env: Environment, layout: Layout): string {
   return join(layout.temporary, `content-${env.randomBytes(12).toString('hex')}`)
+}
+
+/**
+ * Gives a file its name among those that can be had again. Their folder is made anew when it is gone: somebody may empty
+ * a cache by hand.
+ */
+export async function moveIntoCache(env: Environment, from: string, to: string): Promise<void> {
+  try {
+    await env.files.rename(from, to)
+  } catch (error) {
+    if (!isMissingFile(error)) throw error
+    await env.files.makeFolder(dirname(to))
+    await env.files.rename(from, to)
+  }
 }
 
 /**

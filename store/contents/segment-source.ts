@@ -19,7 +19,7 @@ import type { Keyring } from '../segments/keyring.ts'
 import { openFrame, readIndex } from '../segments/read-segment.ts'
 import type { Frame, SegmentHead, SegmentIndex, SegmentRef, SiteContext } from '../segments/segment.ts'
 import type { Blobs } from './blobs.ts'
-import { temporaryFile } from './content-file.ts'
+import { moveIntoCache, temporaryFile } from './content-file.ts'
 
 /** What the contents of a site are read and written with. */
 export interface SourceOptions {
@@ -105,7 +105,7 @@ export function createSegmentSource(options: SourceOptions): SegmentSource {
       } finally {
         await writer.close()
       }
-      await env.files.rename(temporary, tailOf(ref.id))
+      await moveIntoCache(env, temporary, tailOf(ref.id))
     } catch (error) {
       await env.files.remove(temporary).catch(() => {}) // The folder is emptied at the next start.
       throw toDiskError(`keep the tail of segment ${ref.id}`, error)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -122,6 +122,24 @@ t.test('damage on the disk is found when it is read, and can be repaired', async
   t.equal(await blobs.discardDamaged(hash), false)
   await blobs.putBytes(Buffer.from('content'))
   t.equal((await blobs.read(hash)).toString(), 'content')
+})
+
+t.test('a cache that is emptied by hand, with its folders, is filled again', async (t) => {
+  const { layout, blobs } = await open(t)
+  const empty = () => {
+    for (const folder of [layout.blobs, layout.uploads]) rmSync(folder, { recursive: true, force: true })
+  }
+  empty()
+  await blobs.accept(hashOf('accepted'), chunks('accepted'), 8)
+  t.equal((await blobs.read(hashOf('accepted'))).toString(), 'accepted')
+  empty()
+  const hash = await blobs.putBytes(Buffer.from('sent'))
+  rmSync(layout.blobs, { recursive: true, force: true })
+  await blobs.settle([hash])
+  t.equal(await blobs.isCached(hash), true)
+  empty()
+  t.match(await blobs.evict(), { keptBytes: 0 })
+  t.same(await blobs.removeUploads(0), { files: 0, bytes: 0 })
 })
 
 t.test('an upload of an earlier process is checked before fronts get it', async (t) => {

@@ -170,6 +170,7 @@ t.test('tails in a bucket are read once, and again when the copy is damaged', as
   t.same(here.objects.requests, {}, 'who has written it has it')
   const damages: [string, () => void][] = [
     ['gone', () => rmSync(file)],
+    ['gone with all others', () => rmSync(here.layout.tails, { recursive: true })],
     ['short', () => truncateSync(file, 10)],
     [
       'other bytes',
