@@ -145,20 +145,19 @@ async function writeDurably(env: Environment, file: string, text: string): Promi
 }
 
 /**
- * Forces noted contents to disk and removes the notes. A content that the disk does not take goes. That one is gone has
- * to be on the disk before the note is: else a power failure could bring it back, torn, with nothing that tells of it.
+ * Forces noted contents to disk, and then the names under which they are, or are not any more; then the notes go. A
+ * content that the disk does not take goes. Without their names, a power failure could bring back an earlier file of the
+ * same name, one that was evicted before it was on the disk, with nothing that tells of it.
  */
 async function settleNoted(
   env: Environment,
   layout: Layout,
   { files, hashes }: Pick<Notes, 'files' | 'hashes'>,
 ): Promise<void> {
-  const folders = new Set<string>()
+  const contents = Array.from(hashes, (hash) => blobFile(layout, hash))
+  const folders = new Set(contents.map((content) => join(content, '..')))
   try {
-    await forEachParallel(hashes, limits.store.folderSyncs, async (hash) => {
-      const content = blobFile(layout, hash)
-      if (!(await forced(env, content))) folders.add(join(content, '..'))
-    })
+    await forEachParallel(contents, limits.store.folderSyncs, (content) => forceOrRemove(env, content))
     await forEachParallel(folders, limits.store.folderSyncs, (folder) => syncNames(env, folder))
     for (const file of files) await env.files.remove(file)
   } catch (error) {
@@ -166,14 +165,11 @@ async function settleNoted(
   }
 }
 
-/** Forces a content to disk, or removes it. Answers whether it is there. */
-async function forced(env: Environment, file: string): Promise<boolean> {
+async function forceOrRemove(env: Environment, file: string): Promise<void> {
   try {
     await env.files.syncFile(file)
-    return true
   } catch (error) {
     if (!isMissingFile(error)) await env.files.remove(file)
-    return false
   }
 }
 
