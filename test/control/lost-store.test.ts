@@ -32,7 +32,7 @@ for (const [what, lose] of Object.entries({
     const second = await runControl({ folder })
     t.teardown(() => second.stop())
     const front = await second.addFront(7)
-    t.equal(front.sites.get('blog')?.live?.version, 1)
+    t.equal((await front.load('blog'))?.live?.version, 1)
   })
 
 t.test('a data folder in which nothing was ever published is no lost one', async (t) => {
