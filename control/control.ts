@@ -134,7 +134,7 @@ class Running implements Control {
       texts,
       variants: createVariants({ layout, blobs, log }),
       config: () => this.#current.loaded.config,
-      confirmed: (name) => this.#finish(name),
+      confirmed: this.#finish.bind(this),
       log,
       now,
     })
@@ -143,8 +143,7 @@ class Running implements Control {
       outbox: () => this.#current.outboxes.published,
       httpsPort: () => this.#current.ports.https ?? this.#current.loaded.config.listen.https,
     })
-    const told = (name: SiteName) => this.#finish(name)
-    const parts = { host, activator: this.#activator, fronts: this.#fronts, told, log, now }
+    const parts = { host, activator: this.#activator, fronts: this.#fronts, told: this.#finish.bind(this), log, now }
     this.#createOutboxes = (config) => createOutboxes(config, parts)
     this.#reloader = new Reloader({
       source: options.source,
@@ -190,9 +189,9 @@ class Running implements Control {
       'what was half done cannot be finished',
       resume({ ...this.#finishing, activator: this.#activator, log, signal: this.#ended.signal }),
     )
-    const { layout } = this.#host
-    const leftovers = { layout, texts: this.#texts, olderThanMs: this.#startedAtMs, signal: this.#ended.signal }
-    this.#inBackground('leftovers cannot be cleaned up', sweep(leftovers))
+    const [olderThanMs, signal] = [this.#startedAtMs, this.#ended.signal]
+    const leftovers = sweep({ layout: this.#host.layout, texts: this.#texts, olderThanMs, signal })
+    this.#inBackground('leftovers cannot be cleaned up', leftovers)
   }
 
   reload(): Promise<ReloadResult> {
