@@ -44,6 +44,8 @@ export interface Disk {
   /** The file of a path. Throws ENOENT, EISDIR. */
   file(path: string): Inode
   has(path: string): 'file' | 'folder' | undefined
+  /** Whether a folder has nothing in it, or is not there. */
+  isEmpty(folder: string): boolean
   /** Throws EIO. */
   read(inode: Inode): Buffer
   /** Throws EIO or ENOSPC; then some of it may be written. */
@@ -103,6 +105,7 @@ export function createDisk(random: Random, now: () => number, failed: () => void
       const named = names.get(path)
       return named === undefined || named === 'folder' ? named : 'file'
     },
+    isEmpty: (folder) => names.isEmpty(folder),
     read(inode) {
       step('read', faults.read)
       return inode.content()

@@ -1,8 +1,14 @@
 /** A planted fault: a piece of the store replaced by one that breaks a promise. The checkers have to notice. */
 
+import type { Layout } from '../../../core/layout.ts'
+import type { Blobs } from '../../../store/contents/blobs.ts'
+import type { Environment, Files } from '../../../store/environment.ts'
 import type { Engine } from '../../../store/logs/engine.ts'
 import type { Records } from '../../../store/logs/records.ts'
+import type { Objects } from '../../../store/objects/objects.ts'
 import type { Store } from '../../../store/store.ts'
+import type { CollectedAll, CollectOptions } from '../../../store/versions/collect.ts'
+import type { SiteVersions } from '../../../store/versions/versions.ts'
 import type { Disk } from './disk.ts'
 import type { CommitSteps } from './journal-file.ts'
 
@@ -12,6 +18,16 @@ export interface LogPieces {
   records?(records: Records): Records
   engine?(engine: Engine): Engine
   store?(store: Store): Store
+}
+
+/** What a fault of sites may replace, beside what one of logs may. */
+export interface SitePieces extends LogPieces {
+  files?(files: Files, layout: Layout): Files
+  objects?(objects: Objects, env: Environment): Objects
+  blobs?(blobs: Blobs, env: Environment): Blobs
+  versions?(versions: SiteVersions): SiteVersions
+  /** Removes what nobody needs. */
+  collect?(options: CollectOptions): Promise<CollectedAll>
 }
 
 /** One planted fault. `Pieces`: what of a simulation it may replace. */

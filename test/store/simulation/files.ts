@@ -9,10 +9,18 @@ import { type Disk, PowerLoss } from './disk.ts'
  */
 export type Operate = <T>(weight: number, act: () => T) => Promise<T>
 
+/** What files need to know of their process. */
+export interface ProcessClock {
+  now(): number
+  isAlive(): boolean
+}
+
 const streamBytes = 16_384
 
-/** The files of one process. */
-export function filesOn(disk: Disk, operate: Operate, now: () => number): Files {
+/** The files of one process. What changes nothing and finds nothing takes no time: there is much of it. */
+export function filesOn(disk: Disk, operate: Operate, { now, isAlive }: ProcessClock): Files {
+  /** At once, unless the process has ended. */
+  const atOnce = <T>(answer: T): Promise<T> => (isAlive() ? Promise.resolve(answer) : new Promise(() => {}))
   const readRange: Files['readRange'] = (path, offset, length) =>
     operate(2, () => disk.read(disk.file(path)).subarray(offset, offset + length))
   return {
@@ -38,8 +46,8 @@ export function filesOn(disk: Disk, operate: Operate, now: () => number): Files 
     rename: (from, to) => operate(2, () => disk.rename(from, to)),
     link: (from, to) => operate(2, () => disk.link(from, to)),
     remove: (path) => operate(2, () => disk.remove(path)),
-    list: (folder) => operate(2, () => disk.list(folder)),
-    makeFolder: (path) => operate(2, () => disk.makeFolder(path)),
+    list: (folder) => (disk.isEmpty(folder) ? atOnce([]) : operate(2, () => disk.list(folder))),
+    makeFolder: (path) => (disk.has(path) === 'folder' ? atOnce(undefined) : operate(2, () => disk.makeFolder(path))),
     removeFolder: (path) => operate(4, () => disk.removeFolder(path)),
     touch: (path) =>
       operate(1, () => {

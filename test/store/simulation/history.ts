@@ -3,7 +3,7 @@
  * the machine, in the order in which it happened. Plain data; checkers read nothing else.
  */
 
-import { GroveError } from '../../../core/errors.ts'
+import { GroveError, toGroveError } from '../../../core/errors.ts'
 import type { Life, Machine } from './machine.ts'
 
 /** What happened, of any kind. Everything is plain JSON. */
@@ -108,9 +108,9 @@ function never(): Promise<never> {
   return new Promise(() => {})
 }
 
-/** Anything but an error of ours is a fault of the code under test; it is told as `ERR_INTERNAL` with its stack. */
+/** Anything but an error of ours or the disk's is a fault of the code under test; it is told with its stack. */
 function toRefusal(thrown: unknown): GroveError {
-  if (thrown instanceof GroveError) return thrown
-  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
-  return new GroveError('ERR_INTERNAL', message, { cause: thrown })
+  const error = toGroveError(thrown)
+  if (error.code !== 'ERR_INTERNAL' || !(thrown instanceof Error)) return error
+  return new GroveError('ERR_INTERNAL', thrown.stack ?? thrown.message, { cause: thrown })
 }

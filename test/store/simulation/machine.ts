@@ -98,7 +98,7 @@ export function createMachine(scheduler: Scheduler, random: Random): Machine {
         randomBytes: (count) => chance.bytes(count),
         sleep: (ms, signal) => sleep(scheduler, owner, ms, signal),
         turn: () => operateFor(owner)(0.1, () => {}),
-        files: filesOn(disk, operateFor(owner), now),
+        files: filesOn(disk, operateFor(owner), { now, isAlive: () => owner.alive }),
       }
       return {
         number: lives,

@@ -16,6 +16,7 @@ export interface Names {
   get(path: string): Named | undefined
   /** Names directly in a folder, in the order in which they were made. */
   in(folder: string): string[]
+  isEmpty(folder: string): boolean
   /** All paths below a folder. */
   below(folder: string): string[]
   /** Changes that belong together: what each path stands for from now on, `undefined` for nothing. */
@@ -36,54 +37,98 @@ interface Change {
 
 /** Names of a disk that has nothing but its root folder, `/`. */
 export function createNames(): Names {
-  let current = new Map<string, Named>([['/', 'folder']])
-  let durable = new Map(current)
-  let pending: Change[] = []
+  let current = createTable()
+  const durable = createTable()
+  /** Keyed by folder. */
+  const pending = new Map<string, Change[]>()
   let calls = 0
 
-  const below = (folder: string) => {
-    const prefix = folder === '/' ? '/' : `${folder}/`
-    return [...current.keys()].filter((path) => path !== '/' && path.startsWith(prefix))
-  }
   return {
     get: (path) => current.get(path),
-    in: (folder) => below(folder).filter((path) => dirname(path) === folder),
-    below,
+    in: (folder) => [...current.in(folder)],
+    isEmpty: (folder) => current.count(folder) === 0,
+    below: (folder) => belowIn(current, folder),
     change(...changes) {
       calls += 1
       for (const [path, named] of changes) {
-        set(current, path, named)
-        pending.push({ path, named, call: calls })
+        current.set(path, named)
+        const folder = dirname(path)
+        const changes = pending.get(folder)
+        const change = { path, named, call: calls }
+        if (changes) changes.push(change)
+        else pending.set(folder, [change])
       }
     },
     sync(folder) {
-      const isHere = ({ path }: Change) => dirname(path) === folder
-      for (const { path, named } of pending.filter(isHere)) set(durable, path, named)
-      pending = pending.filter((change) => !isHere(change))
+      for (const { path, named } of pending.get(folder) ?? []) durable.set(path, named)
+      pending.delete(folder)
     },
     crash(random) {
       const fate = random.pick(['nothing', 'all', 'beginning', 'some'] as const)
       const cut = random.below(calls + 1)
       const kept = new Map<number, boolean>()
-      for (const { path, named, call } of pending) {
+      const inOrder = [...pending.values()].flat().sort((one, other) => one.call - other.call)
+      for (const { path, named, call } of inOrder) {
         const isKept =
           kept.get(call) ??
           (fate === 'all' || (fate === 'beginning' && call < cut) || (fate === 'some' && random.chance(0.5)))
         kept.set(call, isKept)
-        if (isKept) set(durable, path, named)
+        if (isKept) durable.set(path, named)
       }
       // What lies in a folder that is lost is lost with it. A folder comes before what is in it when sorted.
-      for (const path of [...durable.keys()].sort())
-        if (path !== '/' && durable.get(dirname(path)) !== 'folder') durable.delete(path)
-      current = new Map(durable)
-      durable = new Map(current)
-      pending = []
+      for (const path of [...durable.paths()].sort())
+        if (path !== '/' && durable.get(dirname(path)) !== 'folder') durable.set(path, undefined)
+      current = durable.copy()
+      pending.clear()
     },
-    files: () => new Set([...current.values()].filter((named) => named !== 'folder')),
+    files() {
+      const files = new Set<Inode>()
+      for (const path of current.paths()) {
+        const named = current.get(path)
+        if (named && named !== 'folder') files.add(named)
+      }
+      return files
+    },
   }
 }
 
-function set(names: Map<string, Named>, path: string, named: Named | undefined): void {
-  if (named === undefined) names.delete(path)
-  else names.set(path, named)
+/** All paths below a folder, those of a folder after it. */
+function belowIn(table: Table, folder: string): string[] {
+  return [...table.in(folder)].flatMap((path) => [path, ...belowIn(table, path)])
+}
+
+/** Names, and which of them are in each folder. */
+interface Table {
+  get(path: string): Named | undefined
+  set(path: string, named: Named | undefined): void
+  count(folder: string): number
+  /** Paths directly in a folder. */
+  in(folder: string): Iterable<string>
+  paths(): Iterable<string>
+  copy(): Table
+}
+
+function createTable(
+  names = new Map<string, Named>([['/', 'folder']]),
+  inside = new Map<string, Set<string>>(),
+): Table {
+  return {
+    get: (path) => names.get(path),
+    set(path, named) {
+      const folder = dirname(path)
+      if (named === undefined) {
+        names.delete(path)
+        inside.get(folder)?.delete(path)
+        return
+      }
+      names.set(path, named)
+      const siblings = inside.get(folder)
+      if (siblings) siblings.add(path)
+      else inside.set(folder, new Set([path]))
+    },
+    count: (folder) => inside.get(folder)?.size ?? 0,
+    in: (folder) => inside.get(folder) ?? [],
+    paths: () => names.keys(),
+    copy: () => createTable(new Map(names), new Map([...inside].map(([folder, paths]) => [folder, new Set(paths)]))),
+  }
 }

@@ -1,7 +1,13 @@
 /** One store at a time, errors of ours alone, and bounded memory. */
 
+import type { History } from '../history.ts'
 import type { LogFacts } from '../logs/facts.ts'
 import type { Checker } from './checker.ts'
+
+/** Of any kind of simulation. */
+interface AnyFacts {
+  readonly history: History<unknown, unknown>
+}
 
 /** A store that another one has taken over from acknowledges no more changes (G11). */
 export const fencedAcknowledgesNothing: Checker<LogFacts> = {
@@ -33,7 +39,7 @@ export const sameStore: Checker<LogFacts> = {
 }
 
 /** Whatever fails does so with an error of ours. */
-export const knownErrors: Checker<Pick<LogFacts, 'history'>> = {
+export const knownErrors: Checker<AnyFacts> = {
   name: 'known errors',
   holds: 'a call fails with an error of the table, never by accident',
   check: ({ history }) =>
@@ -43,7 +49,7 @@ export const knownErrors: Checker<Pick<LogFacts, 'history'>> = {
 }
 
 /** What was measured is within its bound (G12). */
-export const boundedMemory: Checker<Pick<LogFacts, 'history'>> = {
+export const boundedMemory: Checker<AnyFacts> = {
   name: 'bounded memory',
   holds: 'a watcher that is slow makes nobody hold more for it than a page and a tail',
   check: ({ history }) =>

@@ -4,10 +4,11 @@ import type { Handle } from '../../../../store/store.ts'
 import { lastReader } from '../checkers/acknowledged.ts'
 import type { LogPieces } from '../fault.ts'
 import { createRecorder, type Recorder } from '../history.ts'
+import { type Simulated, simulated } from '../lives.ts'
 import { createMachine, type Life, type Machine } from '../machine.ts'
 import { createRandom, type Random } from '../random.ts'
 import { createScheduler, type Scheduler } from '../scheduler.ts'
-import { isEnough, type LifePlan, type Troubles, troublesOf } from '../troubles.ts'
+import { type LifePlan, type Troubles, troublesOf } from '../troubles.ts'
 import type { LogAsk, LogTold } from './asks.ts'
 import type { LogHistory } from './facts.ts'
 import { createCharger, createGranter, createReader, createRevoker } from './granters.ts'
@@ -34,25 +35,15 @@ interface World extends writers.Workplace {
   handedOut: number
 }
 
-/** What a simulation came to: its history, and why it did not finish if it did not. */
-export interface Simulated<Happened> {
-  readonly history: Happened
-  readonly stuck: string | undefined
-}
-
 /** Runs the simulation of a seed. */
-export async function simulateLogs(seed: number, pieces: LogPieces = {}): Promise<Simulated<LogHistory>> {
+export function simulateLogs(seed: number, pieces: LogPieces = {}): Promise<Simulated<LogHistory>> {
   const world = createWorld(seed, pieces)
-  try {
-    await world.scheduler.runUntil(live(world))
-    return { history: world.recorder.history, stuck: undefined }
-  } catch (error) {
-    // What stops the simulation itself is a finding, too.
-    return {
-      history: world.recorder.history,
-      stuck: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    }
-  }
+  return simulated(world.recorder.history, {
+    ...world,
+    isLeft: () => world.clients.some(({ left }) => left > 0),
+    work: (life, plan) => workIn(world, life, plan),
+    finish: (life) => finishIn(world, life),
+  })
 }
 
 function createWorld(seed: number, pieces: LogPieces): World {
@@ -104,33 +95,6 @@ function createWorld(seed: number, pieces: LogPieces): World {
     openings: 0,
     handedOut: 0,
   }
-}
-
-/** One life after the other until everybody has done everything; then a last one in which nothing fails. */
-async function live(world: World): Promise<void> {
-  const { machine, recorder, troubles, scheduler } = world
-  troubles.begin(machine, scheduler)
-  for (let lives = 0; world.clients.some(({ left }) => left > 0); lives += 1) {
-    if (isEnough(lives)) troubles.heal(machine)
-    const plan = troubles.plan(lives)
-    const life = boot(world)
-    if (plan.endAfterMs < Number.POSITIVE_INFINITY) scheduler.after(plan.endAfterMs, life, machine.end)
-    machine.disk.faults.stepsToCrash = plan.endAfterSteps
-    for (const { afterMs, byMs } of plan.clockSteps) scheduler.after(afterMs, life, () => machine.stepClock(byMs))
-    await Promise.race([life.ended, workIn(world, life, plan)])
-    machine.end()
-    recorder.note({ kind: 'end', life: life.number, by: plan.by })
-    machine.recover(plan.by)
-  }
-  troubles.heal(machine)
-  recorder.note({ kind: 'healed' })
-  await finishIn(world, boot(world))
-}
-
-function boot({ machine, recorder }: World): Life {
-  const life = machine.boot()
-  recorder.note({ kind: 'boot', life: life.number })
-  return life
 }
 
 /** Opens a store; undefined when the disk does not let it. */
