@@ -84,6 +84,8 @@ export const storeLimits = {
     /** An object without a use is removed when it is found so twice, at least so far apart; and how many are noted. */
     collectGraceMs: 86_400_000,
     collectNoted: 100_000,
+    /** A root counts as older than its site unless it was written so long after the site's last change was begun. */
+    rootMarginMs: 3_600_000,
     /** What was taken into the cache is forced to disk after this, when the system has done that by itself. */
     freshMs: 600_000,
     /** Of what was taken into the cache last, so much is read and checked at the start; the rest is fetched anew. */

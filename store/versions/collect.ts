@@ -7,6 +7,7 @@ import { type BlobHash, isBlobHash, isSiteName, type SiteName } from '../../core
 import { type Collected, collectObjects } from '../contents/collect.ts'
 import { objectKeys } from '../objects/keys.ts'
 import type { ObjectInfo } from '../objects/objects.ts'
+import type { Epoch } from './epoch.ts'
 import { openSiteVersions, type SiteVersionsOptions } from './open-versions.ts'
 import { openSiteLog, versionsPath } from './site-log.ts'
 import type { SiteState } from './site-state.ts'
@@ -33,6 +34,8 @@ export interface CollectedAll extends Collected {
 export async function collect(options: CollectOptions): Promise<CollectedAll> {
   const { env, objects, blobs, owner, epoch, signal, graceMs } = options
   const named = new Set<BlobHash>()
+  // First of all: what is removed below may be what an old root still leads an empty machine to.
+  const roots = epoch && !signal?.aborted ? await tendRoots(options, epoch) : 0
   const collected = await collectObjects({
     env,
     objects,
@@ -49,7 +52,6 @@ export async function collect(options: CollectOptions): Promise<CollectedAll> {
       return ids
     },
   })
-  const roots = epoch && !signal?.aborted ? await tendRoots(options) : 0
   if (objects.isRemote && !signal?.aborted) await removeTails(options, named)
   const { files } = await blobs.removeUploads(limits.store.uploadKeptMs, signal)
   return { ...collected, uploads: files, roots }
@@ -72,9 +74,10 @@ async function stateOf({ store, handle, owner }: CollectOptions, name: SiteName)
   }
 }
 
-/** Removes roots of deleted sites and of old epochs, and writes those anew that are older than their site. */
-async function tendRoots(options: CollectOptions): Promise<number> {
+/** Removes roots of deleted sites and of old epochs, and writes those anew that may be older than their site. */
+async function tendRoots(options: CollectOptions, epoch: Epoch): Promise<number> {
   const { objects, owner, signal } = options
+  await epoch.check()
   let written = 0
   for await (const [site, roots] of rootsBySite(options)) {
     if (signal?.aborted) return written
@@ -83,7 +86,9 @@ async function tendRoots(options: CollectOptions): Promise<number> {
     const newest = roots.at(-1)
     const gone = (state.live ? roots.slice(0, -1) : roots).map(({ key }) => key)
     if (gone.length > 0) await objects.remove(gone)
-    if (!state.live || !newest || newest.modifiedMs >= state.headAtMs) continue
+    // Whoever changed the site may have taken a while, the bucket's clock may be ahead of ours: being newer by a little
+    // proves nothing, and one root too many costs nothing.
+    if (!state.live || !newest || newest.modifiedMs >= state.headAtMs + limits.store.rootMarginMs) continue
     await using versions = await openSiteVersions({ ...options, owner, name: site })
     await versions.checkpoint()
     written += 1

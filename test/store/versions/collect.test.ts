@@ -156,3 +156,37 @@ t.test('in a bucket, roots and tails are tended, under an epoch that is in force
   await collect({ ...with_(here), epoch })
   t.equal(await objects.stat(objectKeys.root(owner, 'blog', 1)), undefined, 'a root of an earlier epoch goes')
 })
+
+t.test('a root that a crash has left behind its site is written anew before anything is removed', async (t) => {
+  const { env, pass } = clock()
+  const objects = await remoteFolder(env, await newFolder(t))
+  const epoch = await claimEpoch({ objects, env, owner, storeId: 'test' })
+  const here = await place(t, { env, objects: () => objects, epoch })
+  const site = await here.open()
+  const begunMs = env.now()
+  await site.publish(whole(await send(here.blobs, { a: noise(1, 50_000) })))
+  await site.checkpoint()
+  const [root] = await Array.fromAsync(objects.list(objectKeys.roots(owner, 'blog')))
+  // As by a process that was killed before its root followed; it had begun before the root above was written.
+  const other = await here.open({ epoch: undefined })
+  await other.publish({ ...whole(await send(here.blobs, { a: 'other' })), atMs: begunMs })
+  await other.prune(one, { ...nextAct(), atMs: begunMs })
+  const steps: string[] = []
+  const watched = {
+    ...objects,
+    async replace(key: string, bytes: Uint8Array) {
+      steps.push(key.includes('/root/') ? 'root' : key)
+      await objects.replace(key, bytes)
+    },
+    async remove(keys: readonly string[]) {
+      steps.push(`remove ${keys.length}`)
+      await objects.remove(keys)
+    },
+  }
+  t.match(await collect({ ...with_(here), objects: watched, epoch }), { roots: 1, waiting: 1 })
+  pass(graceMs)
+  t.match(await collect({ ...with_(here), objects: watched, epoch }), { removed: 1 })
+  t.same([steps[0], steps.at(-1)], ['root', 'remove 1'])
+  const after = await objects.stat(root?.key ?? '')
+  t.not(after?.bytes, root?.bytes, 'the root tells of the other version')
+})
