@@ -63,11 +63,8 @@ t.test('contents that are missing are named, and nothing happened', async (t) =>
   const first = await post('/sites/lacking/versions', { opId, files })
   t.same(first.body.missing.sort(), files.map(({ hash }) => hash).sort())
   t.equal((await ask(socket, 'GET', '/sites/lacking')).status, 404, 'not even the site was made')
-  const hashes = files.map(({ hash }) => hash)
-  t.same((await post('/blobs/missing', { hashes: [...hashes, ...hashes] })).body.missing, hashes)
   for (const text of ['missing one', 'missing two'])
     t.same((await ask(socket, 'PUT', `/blobs/${hashOf(text)}`, Buffer.from(text))).body, {})
-  t.same((await post('/blobs/missing', { hashes })).body.missing, [])
   t.match((await post('/sites/lacking/versions', { opId, files })).body, { version: 1, missing: [] })
 })
 
@@ -136,6 +133,7 @@ t.test('a stop is answered first', async (t) => {
 const hash = hashOf('x')
 const file = (path: string, rest: object = {}) => ({ path, hash, bytes: 1, ...rest })
 const tree = (files: unknown, rest: object = {}) => ({ opId: 'operation-x', files, ...rest })
+const change = (base: number, put: unknown, del: unknown = []) => ({ opId: 'operation-x', base, put, del })
 const sites = '/sites/hostile/versions'
 const nfd = 'e\u0301.html'
 
@@ -305,7 +303,64 @@ const hostile: readonly {
     body: tree([file('a', { bytes: 2 ** 31 })]),
     expected: [422, 'ERR_PUBLISH_REFUSED'],
   },
-  { name: 'hashes that are none', path: '/blobs/missing', body: { hashes: ['x'] }, expected: [400, 'ERR_BAD_REQUEST'] },
+  {
+    name: 'a base that never was',
+    path: '/sites/fixed/versions',
+    body: change(9, []),
+    expected: [404, 'ERR_VERSION_UNKNOWN'],
+  },
+  {
+    name: 'a base and all files',
+    path: sites,
+    body: { ...tree([file('a')]), base: 1, put: [], del: [] },
+    expected: [400, 'ERR_BAD_REQUEST'],
+  },
+  {
+    name: 'a pin without a version',
+    method: 'PUT',
+    path: '/sites/fixed/pins/a',
+    body: {},
+    expected: [400, 'ERR_BAD_REQUEST'],
+  },
+  {
+    name: 'a pin of a version that never was',
+    method: 'PUT',
+    path: '/sites/fixed/pins/a',
+    body: { version: 9_999 },
+    expected: [404, 'ERR_VERSION_UNKNOWN'],
+  },
+  {
+    name: 'a pin whose name is a path',
+    method: 'PUT',
+    path: '/sites/fixed/pins/..%2fa',
+    body: { version: 1 },
+    expected: [400, 'ERR_BAD_REQUEST'],
+  },
+  {
+    name: 'a prune that keeps nothing',
+    path: '/sites/fixed/prune',
+    body: { versions: 0 },
+    expected: [400, 'ERR_BAD_REQUEST'],
+  },
+  { name: 'a difference to nowhere', method: 'GET', path: '/sites/fixed/diff', expected: [400, 'ERR_BAD_REQUEST'] },
+  {
+    name: 'an upload to a bucket where there is none',
+    path: '/sites/fixed/uploads',
+    body: { hash: 'a'.repeat(64), bytes: 1 },
+    expected: [400, 'ERR_BAD_REQUEST'],
+  },
+  {
+    name: 'a backup into the data folder',
+    path: '/backup',
+    body: { folder: '' },
+    expected: [400, 'ERR_BAD_REQUEST'],
+  },
+  {
+    name: 'a collection with a time that is none',
+    path: '/store/collect',
+    body: { graceMs: -1 },
+    expected: [400, 'ERR_BAD_REQUEST'],
+  },
   {
     name: 'a blob by another name',
     method: 'PUT',
@@ -376,5 +431,6 @@ t.test('a client that goes away midway leaves nothing behind', async (t) => {
     })
     half.once('close', () => resolve())
   })
-  t.same((await post('/blobs/missing', { hashes: [hashOf(text)] })).body.missing, [hashOf(text)])
+  const { body } = await post('/sites/halfway/versions', { opId: newOpId(), files: filesOf({ 'a.html': text }) })
+  t.same(body.missing, [hashOf(text)])
 })

@@ -27,7 +27,7 @@ t.test('what waits for a front says so, what failed says why', async (t) => {
     generation,
     startedAtMs: 5,
     processes: [],
-    views: { summaries: () => [] } as unknown as SiteViews,
+    views: { summaries: () => [], count: 0 } as unknown as SiteViews,
   }
   const stats = async () => [2, 1].map((pid) => ({ pid, ...counters }))
   const status = await statusOf({ ...options, fronts: { stats, behind: 'front 9 is not connected' } })
