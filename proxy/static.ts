@@ -202,10 +202,13 @@ function respondEmpty(exchange: Exchange, status: number, headers: string[]): vo
   exchange.respond(status, headers)
 }
 
-/** What passes by itself: no file descriptors or memory left, or a content that could not be had in time. */
+/**
+ * What may pass by itself: no file descriptors or memory left, a content that could not be had in time, or that came with
+ * wrong bytes and is asked for anew the next time.
+ */
 const passingErrors: ReadonlySet<unknown> = new Set([
   ...['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'],
-  ...['ERR_CLOSED', 'ERR_OBJECTS', 'ERR_TIMEOUT', 'ERR_TOO_MANY'],
+  ...['ERR_BLOB_CORRUPT', 'ERR_CLOSED', 'ERR_OBJECTS', 'ERR_TIMEOUT', 'ERR_TOO_MANY'],
 ])
 
 /** The reason goes to the operator; the visitor learns the status and the request's id. */

@@ -302,8 +302,8 @@ t.test('no file descriptors left: 503, and to be asked again', async (t) => {
   t.equal(answer.get('grove-version'), 'blog@7')
 })
 
-t.test('a content that could not be had in time: 503, and to be asked again', async (t) => {
-  for (const code of ['ERR_TIMEOUT', 'ERR_CLOSED', 'ERR_OBJECTS', 'ERR_TOO_MANY'] as const) {
+t.test('a content that could not be had in time, or right: 503, and to be asked again', async (t) => {
+  for (const code of ['ERR_BLOB_CORRUPT', 'ERR_CLOSED', 'ERR_OBJECTS', 'ERR_TIMEOUT', 'ERR_TOO_MANY'] as const) {
     const missing = { get: () => Promise.reject(new GroveError(code, 'not now')), report() {} }
     const answer = await record({ target: '/missing.html' }, (exchange) =>
       serveFrom(table, exchange, blobCacheOf(layout, { missing })),
