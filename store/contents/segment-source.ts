@@ -175,6 +175,7 @@ function isWrong(error: unknown): boolean {
 }
 
 function corrupt(ref: SegmentRef, cause: unknown): GroveError {
+  if (isGroveError(cause, 'ERR_BLOB_CORRUPT') && cause.details?.['segment'] === ref.id) return cause
   const why = cause === undefined ? 'another content than its name says' : toGroveError(cause).message
   return new GroveError('ERR_BLOB_CORRUPT', `segment ${ref.id} is damaged: ${why}`, {
     ...(cause !== undefined && { cause }),
