@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import t from 'tap'
 import { openSqliteStore } from '../../../store/drivers/sqlite.ts'
 import { bytes, codeOf, rootLog, texts } from '../fixtures/drivers.ts'
+import { countsOf } from '../fixtures/worked.ts'
 
 // A memory store keeps nothing over its end, so this guarantee is the file's alone. A kill shows that nothing is
 // acknowledged before it is handed to the kernel; that the kernel was told to bring it to the disk is read back from
@@ -56,3 +57,40 @@ t.test('every acknowledged write is there after kill -9', { timeout: 60_000 }, a
     await store[Symbol.asyncDispose]()
   }
 })
+
+t.test(
+  'nothing that many writers, merges and revocations acknowledged is lost by kill -9',
+  { timeout: 90_000 },
+  async (t) => {
+    const file = join(t.testdir(), 'store.db')
+    let merges = 0
+    for (let round = 0; round < 6; round += 1) {
+      const child = spawn(process.execPath, [join(import.meta.dirname, '../fixtures/work-forever.ts'), file], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const closed = once(child, 'close')
+      const acknowledged = new Map<number, number>()
+      const revoked: string[] = []
+      let lines = 0
+      for await (const line of createInterface({ input: child.stdout })) {
+        const [kind, what = ''] = line.split(' ')
+        const [writer = 0, count = 0] = what.split('.').map(Number)
+        if (kind === 'w') acknowledged.set(writer, count)
+        if (kind === 'r' && what.length === 22) revoked.push(what)
+        lines += 1
+        if (lines === 150 + round * 37) child.kill('SIGKILL')
+      }
+      await closed
+      await using store = await openSqliteStore(file)
+      const log = await store.open(store.root, '/a')
+      const counts = await countsOf(log)
+      for (const [writer, count] of acknowledged)
+        t.ok((counts.get(writer) ?? 0) >= count, `writer ${writer} is at ${counts.get(writer)} of ${count}`)
+      for (const [writer, count] of acknowledged)
+        t.ok(await store.lookup(store.root, '/a', `operation-${writer}.${count}`), 'and its operation is known')
+      for (const id of revoked) t.ok((await store.show(store.root, id)).revoked, 'what was revoked is')
+      if ((await log.stat()).trimmed) merges += 1
+    }
+    t.ok(merges > 0)
+  },
+)

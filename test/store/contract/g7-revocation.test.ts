@@ -1,5 +1,6 @@
 import t from 'tap'
-import type { Handle, Rights, Store, Ts } from '../../../store/store.ts'
+import { narrow } from '../../../store/grants/handle.ts'
+import type { Handle, Log, Rights, Store, Ts } from '../../../store/store.ts'
 import { bytes, codeOf, eachDriver, forever, rootLog, texts } from '../fixtures/drivers.ts'
 
 const all: Rights = { read: true, write: true, grant: true }
@@ -78,4 +79,56 @@ eachDriver(t, 'who may revoke: the grant itself, its ancestors, and who grants o
   const { ts } = await store.revoke(own, own)
   t.same(await store.revoke(own, own), { ts, revoked: 0 }, 'a second time answers the first')
   t.same(await store.revoke(store.root, own), { ts, revoked: 0 })
+})
+
+eachDriver(t, 'a revocation ends what was narrowed, what was opened and what was begun', async (t, open) => {
+  const store = await open()
+  await rootLog(store, '/a')
+  const handle = await child(store, store.root)
+  const made = await store.create(handle, '/a/b', { serialized: false })
+  const handles = [handle, made, narrow(handle, { rights: ['write'] }), narrow(narrow(made, {}), { untilMs: forever })]
+  const logs = await Promise.all(handles.map((one) => store.open(one, '/a/b')))
+  await Promise.all(logs.map((log) => log.write(bytes('before'))))
+  const tx = await store.begin(...logs)
+  tx.write(logs[0] as Log, bytes('x'))
+  const { id } = await store.whoami(handle)
+  const { ts, revoked } = await store.revoke(store.root, id)
+  t.equal(revoked, 1)
+  for (const [index, one] of handles.entries()) {
+    t.equal(await codeOf(logs[index]?.write(bytes('x')) ?? Promise.resolve()), 'ERR_DENIED revoked')
+    t.equal(await codeOf(store.check(one, 'write', '/a/b')), 'ERR_DENIED revoked')
+    t.equal(await codeOf(store.charge(one, '/a/b', { bytes: 1 })), 'ERR_DENIED revoked')
+    t.equal(await codeOf(store.whoami(one)), 'ERR_DENIED revoked')
+  }
+  t.equal(await codeOf(tx.commit()), 'ERR_DENIED revoked')
+  t.match(await store.show(store.root, id), { revoked: ts })
+  t.same(await texts(await store.open(store.root, '/a/b')), ['before', 'before', 'before', 'before'])
+})
+
+eachDriver(t, 'a revocation is told at its own moment, with how many grants were alive until then', async (t, open) => {
+  const store = await open()
+  const top = await child(store, store.root)
+  const middle = await child(store, top)
+  await child(store, middle)
+  await store.revoke(store.root, await child(store, middle))
+  const { ts, revoked } = await store.revoke(store.root, top)
+  t.equal(revoked, 3, 'one was dead before')
+  const told = await Array.fromAsync((await store.open(store.root, '/grants')).read())
+  t.equal(told.at(-1)?.ts, ts)
+  const { id } = await store.show(store.root, top)
+  t.match(JSON.parse(Buffer.from(told.at(-1)?.data ?? '').toString()), { kind: 'revoke', id, revoked: 3 })
+  t.equal(told.length, 6)
+})
+
+eachDriver(t, 'the log of grants is the store’s own: nobody writes to it, trims it or makes it', async (t, open) => {
+  const store = await open()
+  await child(store, store.root)
+  const log = await store.open(store.root, '/grants')
+  const [entry] = await Array.fromAsync(log.read())
+  const ts = entry?.ts as Ts
+  t.equal(await codeOf(log.write(bytes('{}'))), 'ERR_DENIED rights')
+  t.equal(await codeOf(log.write(bytes('{}'), { covers: { lo: ts, hi: ts } })), 'ERR_DENIED rights')
+  t.equal(await codeOf(log.trim(ts, ts, { by: ts })), 'ERR_DENIED rights')
+  t.equal(await codeOf(store.create(store.root, '/grants', { serialized: false })), 'ERR_EXISTS')
+  t.equal((await log.stat()).entries, 1)
 })
