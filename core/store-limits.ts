@@ -72,6 +72,8 @@ export const storeLimits = {
     pinNameChars: 200,
     /** Segments of a site before small ones are merged: with a list, a root and one page, a cold site needs 9 requests. */
     segments: 6,
+    /** A site that nobody has changed for so long is at rest. */
+    restMs: 600_000,
     /** A segment of at least this length is left as it is, as long as half of it is in use. */
     fullSegmentBytes: 8_388_608,
     /** Entries of a site's log since its last checkpoint, before a prune that finds nothing else to do writes one. */

@@ -7,29 +7,21 @@
  */
 
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import { GroveError } from '../../core/errors.ts'
 import { blobFile, type Layout, uploadFile } from '../../core/layout.ts'
 import { limits } from '../../core/limits.ts'
 import { type BlobHash, isBlobHash } from '../../core/names.ts'
 import { forEachParallel } from '../../core/parallel.ts'
-import { isMissingFile, toDiskError } from '../disk-error.ts'
+import { toDiskError } from '../disk-error.ts'
 import type { Environment } from '../environment.ts'
-import {
-  begun,
-  drain,
-  isContent,
-  missingContents,
-  moveIntoCache,
-  once,
-  temporaryFile,
-  writeContent,
-} from './content-file.ts'
+import { begun, drain, isContent, moveIntoCache, once, temporaryFile, writeContent } from './content-file.ts'
+import { markUsed, prepareFolders, readFirst, streamFirst } from './content-places.ts'
 import { type Evicted, evict } from './eviction.ts'
 import { openFreshNames } from './fresh-names.ts'
 import { createHashLocks } from './hash-locks.ts'
 import { createReservations, type Reservations } from './reservations.ts'
 import { createSegmentMemory, type SegmentMemory } from './segment-memory.ts'
+import { type KnownUploads, moveUpload, rememberUpload, removeUploads } from './uploads.ts'
 
 /** The contents of one data folder. */
 export interface Blobs extends AsyncDisposable {
@@ -81,12 +73,6 @@ export interface BlobsOptions {
   readonly onFailure?: (error: unknown) => void
 }
 
-/** A content that is found is marked as used when its last mark is older than this. */
-const markAfterMs = 60_000
-
-/** Names of uploads of this process that are known to be right; beyond it they are checked again when published. */
-const knownUploads = 1_000_000
-
 /**
  * Opens the contents of a data folder: makes the folders, removes what an earlier process had not finished, and checks
  * what it may not have got to the disk. Throws `ERR_DATA_IO`.
@@ -99,8 +85,7 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
   /** Keyed by hash: how many hold it. */
   const held = new Map<BlobHash, number>()
   const isHeld = (hash: BlobHash) => held.has(hash)
-  /** Uploads that this process has written, whose bytes are therefore known. */
-  const written = new Set<BlobHash>()
+  const written: KnownUploads = new Map()
   const ended = new AbortController()
   /** Bytes of the cache, since somebody counted. */
   let cachedBytes: number | undefined
@@ -120,7 +105,7 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
       const name = (file: string) => locks.run(hash, () => moveIntoCache(env, temporary, file))
       if (place === 'cache') await fresh.note([hash], () => name(cached))
       else {
-        remember(written, hash)
+        rememberUpload(written, hash, bytes)
         await name(upload)
       }
     } catch (error) {
@@ -179,12 +164,14 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
     async settle(hashes) {
       const sent: BlobHash[] = []
       await forEachParallel(hashes, limits.store.blobLookups, async (hash) => {
-        if ((await env.files.stat(places(hash)[1])) !== undefined) sent.push(hash)
+        if (written.has(hash) || (await env.files.stat(places(hash)[1])) !== undefined) sent.push(hash)
       })
       let bytes = 0
       const move = async (hash: BlobHash) => {
         const [cached, upload] = places(hash)
-        bytes += await locks.run(hash, () => moveUpload(env, { hash, upload, cached, isKnown: written.delete(hash) }))
+        const knownBytes = written.get(hash)
+        written.delete(hash)
+        bytes += await locks.run(hash, () => moveUpload(env, { hash, upload, cached, knownBytes }))
       }
       await fresh.note(sent, () => forEachParallel(sent, limits.store.blobLookups, move))
       grown(bytes)
@@ -223,118 +210,6 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
       await evicting?.catch(() => {}) // Told to `onFailure`, or to who asked.
     },
   }
-}
-
-async function prepareFolders(env: Environment, layout: Layout): Promise<void> {
-  try {
-    await env.files.removeFolder(layout.temporary)
-    await env.files.makeFolder(layout.temporary)
-    await env.files.makeFolder(layout.tails)
-    const names = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, '0'))
-    for (const root of [layout.blobs, layout.uploads])
-      await forEachParallel(names, limits.store.folderSyncs, (name) => env.files.makeFolder(join(root, name)))
-  } catch (error) {
-    throw toDiskError('prepare the data folder', error)
-  }
-}
-
-/** The length of a file, which counts as used now. */
-async function markUsed(env: Environment, file: string, hash: BlobHash): Promise<number | undefined> {
-  try {
-    const found = await env.files.stat(file)
-    if (found && env.now() - found.modifiedMs > markAfterMs) await env.files.touch(file)
-    return found?.bytes
-  } catch (error) {
-    throw toDiskError(`look for content ${hash}`, error)
-  }
-}
-
-interface Move {
-  readonly hash: BlobHash
-  readonly upload: string
-  readonly cached: string
-  /** Whether this process has written the upload. One of an earlier process may have been torn by a power failure. */
-  readonly isKnown: boolean
-}
-
-/** Moves an upload into the cache and answers by how much that grew. */
-async function moveUpload(env: Environment, { hash, upload, cached, isKnown }: Move): Promise<number> {
-  if (!isKnown && (await isContent(env, upload, hash)) === false) {
-    await env.files.remove(upload)
-    return 0
-  }
-  try {
-    const before = await env.files.stat(cached)
-    const found = await env.files.stat(upload)
-    if (!found) return 0
-    await moveIntoCache(env, upload, cached)
-    return found.bytes - (before?.bytes ?? 0)
-  } catch (error) {
-    throw toDiskError(`take content ${hash} into the cache`, error)
-  }
-}
-
-async function readFirst(env: Environment, hash: BlobHash, files: readonly string[]): Promise<Buffer> {
-  for (const file of files) {
-    try {
-      return await env.files.read(file)
-    } catch (error) {
-      if (!isMissingFile(error)) throw toDiskError(`read content ${hash}`, error)
-    }
-  }
-  throw missingContents([hash])
-}
-
-async function* streamFirst(env: Environment, hash: BlobHash, files: readonly string[]): AsyncGenerator<Buffer> {
-  for (const file of files) {
-    let begun = false
-    try {
-      for await (const chunk of env.files.stream(file)) {
-        begun = true
-        yield chunk
-      }
-      return
-    } catch (error) {
-      if (begun || !isMissingFile(error)) throw toDiskError(`read content ${hash}`, error)
-    }
-  }
-  throw missingContents([hash])
-}
-
-interface UploadSweep {
-  readonly env: Environment
-  readonly layout: Layout
-  readonly locks: ReturnType<typeof createHashLocks>
-  readonly isHeld: (hash: BlobHash) => boolean
-  readonly olderThanMs: number
-}
-
-async function removeUploads(
-  { env, layout, locks, isHeld, olderThanMs }: UploadSweep,
-  signal: AbortSignal | undefined,
-): Promise<{ files: number; bytes: number }> {
-  const done = { files: 0, bytes: 0 }
-  for (const folder of await env.files.list(layout.uploads)) {
-    await env.turn()
-    for (const hash of (await env.files.list(join(layout.uploads, folder))).filter(isBlobHash)) {
-      if (signal?.aborted) return done
-      const file = uploadFile(layout, hash)
-      // Whoever asks for it meanwhile waits at the lock, and then marks it as used or finds that it is gone.
-      await locks.run(hash, async () => {
-        const found = await env.files.stat(file)
-        if (!found || isHeld(hash) || env.now() - found.modifiedMs < olderThanMs) return
-        if (!(await env.files.remove(file))) return
-        done.files += 1
-        done.bytes += found.bytes
-      })
-    }
-  }
-  return done
-}
-
-function remember(names: Set<BlobHash>, hash: BlobHash): void {
-  if (names.size >= knownUploads) names.clear()
-  names.add(hash)
 }
 
 function checked(hash: BlobHash): BlobHash {

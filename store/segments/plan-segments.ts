@@ -21,8 +21,9 @@ export function isBare(bytes: number): boolean {
 
 /**
  * Groups of items, each for one segment. What a cold machine needs first comes first: HTML, then nodes, then the other
- * contents by type and path, so that what is alike lies together. Each group has `limits.segment.targetBytes` or more,
- * where there is that much and no single large content forces less; none has more than `mostBytes`. A hash that is
+ * contents by type and path, so that what is alike lies together. There are as few groups as possible, of about
+ * the same size: each has `limits.segment.targetBytes` or more, where there is that much and no single large content
+ * forces less; none has more than `mostBytes`. A hash that is
  * there twice is packed once, as a node if it is one. No items: no groups. Throws `ERR_TOO_LARGE` for a content that
  * has to be bare.
  */
@@ -65,13 +66,15 @@ function grouped<T extends PlanItem>(line: readonly Placed<T>[]): T[][] {
   let group: T[] = []
   let bytes = 0
   let left = line.reduce((sum, { item }) => sum + item.bytes, 0)
+  let aim = evenShare(left)
   for (const { item } of line) {
-    // What is left and fits goes along, so that the last segment is not a small one.
-    const isEnough = bytes >= targetBytes && bytes + left > mostBytes
+    // Closer to the share without the item than with it; and what is left and fits in one goes along.
+    const isEnough = bytes >= targetBytes && bytes + item.bytes / 2 > aim && bytes + left > mostBytes
     if (group.length > 0 && (isEnough || bytes + item.bytes > mostBytes || group.length >= entries)) {
       groups.push(group)
       group = []
       bytes = 0
+      aim = evenShare(left)
     }
     group.push(item)
     bytes += item.bytes
@@ -79,4 +82,9 @@ function grouped<T extends PlanItem>(line: readonly Placed<T>[]): T[][] {
   }
   if (group.length > 0) groups.push(group)
   return groups
+}
+
+/** What each of as few segments as possible has of so many bytes: between half of the most and the most, if it is more. */
+function evenShare(bytes: number): number {
+  return bytes / Math.max(1, Math.ceil(bytes / limits.segment.mostBytes))
 }

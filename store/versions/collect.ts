@@ -25,6 +25,8 @@ export interface CollectedAll extends Collected {
   readonly uploads: number
   /** Checkpoints in the bucket that were written anew, as a process had ended before it could. */
   readonly roots: number
+  /** Sites at rest whose small segments were merged. */
+  readonly compacted: number
 }
 
 /**
@@ -34,6 +36,7 @@ export interface CollectedAll extends Collected {
 export async function collect(options: CollectOptions): Promise<CollectedAll> {
   const { env, objects, blobs, owner, epoch, signal, graceMs } = options
   const named = new Set<BlobHash>()
+  const crowded = new Set<SiteName>()
   // First of all: what is removed below may be what an old root still leads an empty machine to.
   const roots = epoch && !signal?.aborted ? await tendRoots(options, epoch) : 0
   const collected = await collectObjects({
@@ -49,12 +52,20 @@ export async function collect(options: CollectOptions): Promise<CollectedAll> {
       if (!state) return undefined
       const ids = new Set([...state.segments, ...state.bare].map(({ id }) => id))
       for (const id of ids) named.add(id)
+      const isAtRest = env.now() - state.headAtMs > limits.store.restMs
+      if (isAtRest && state.segments.length > limits.store.segments) crowded.add(site)
       return ids
     },
   })
+  let compacted = 0
+  for (const name of crowded) {
+    if (signal?.aborted) break
+    await using versions = await openSiteVersions({ ...options, name })
+    if (await versions.compact()) compacted += 1
+  }
   if (objects.isRemote && !signal?.aborted) await removeTails(options, named)
   const { files } = await blobs.removeUploads(limits.store.uploadKeptMs, signal)
-  return { ...collected, uploads: files, roots }
+  return { ...collected, uploads: files, roots, compacted }
 }
 
 /** What a site's log says now; undefined where there is no log, or nothing in it. */

@@ -2,8 +2,9 @@
  * Which segments of a site are written anew: those of which less than half is in use, those that are sealed with an old
  * key, and small ones when there are many. So a site that nobody has on its disk is whole after few requests.
  *
- * Small ones are merged in tiers: a run of the smallest, as long as the next one is not larger than all before it
- * twice. So a content is rewritten a few times at most until its segment is full.
+ * Small ones are merged in tiers: a run of the smallest, as long as the next one is not larger than twice all before it.
+ * So a content is rewritten a few times at most until its segment is full. While a site is published to often, it may
+ * have some segments more, else each publish would write anew what the one before has merged; a site at rest may not.
  */
 
 import { limits } from '../../core/limits.ts'
@@ -20,9 +21,9 @@ export interface Compaction {
   readonly rewrite: readonly SegmentRef[]
 }
 
-/** How many segments a site may have before small ones are merged: more where many are full and have to stay. */
+/** How many segments a site that is published to may have before small ones are merged, if `full` of them are full. */
 export function mostSegments(full: number): number {
-  return Math.max(limits.store.segments, full + 2)
+  return Math.max(limits.store.segments, full + 4)
 }
 
 /** Every content and node that some versions need. */
@@ -57,17 +58,23 @@ export async function planCompaction(
     else if (needed * 2 < total || isOldKey(index, keyring)) rewrite.push(ref)
     else kept.push(ref)
   }
-  return { drop, rewrite: [...rewrite, ...(await smallOnes(contents, kept, rewrite.length > 0 ? 1 : 0))] }
+  const small = await smallOnes(contents, kept, { more: rewrite.length > 0 ? 1 : 0 })
+  return { drop, rewrite: [...rewrite, ...small] }
 }
 
-/**
- * Small segments that should become one, when there are too many; none when there is nothing to win. `more`: segments
- * that will be there besides.
- */
+/** Where small segments are looked for. */
+export interface SmallOptions {
+  /** Segments that will be there besides. @default 0 */
+  readonly more?: number
+  /** Whether nobody is about to publish: then all small ones become one. @default false */
+  readonly isAtRest?: boolean
+}
+
+/** Small segments that should become one, when there are too many; none when there is nothing to win. */
 export async function smallOnes(
   contents: Pick<SiteContents, 'index'>,
   segments: readonly SegmentRef[],
-  more = 0,
+  { more = 0, isAtRest = false }: SmallOptions = {},
 ): Promise<SegmentRef[]> {
   if (segments.length + more < limits.store.segments) return []
   const small: { readonly ref: SegmentRef; readonly bytes: number }[] = []
@@ -75,12 +82,12 @@ export async function smallOnes(
     const bytes = contentBytes(await contents.index(ref))
     if (bytes < limits.store.fullSegmentBytes) small.push({ ref, bytes })
   }
-  if (segments.length + more < mostSegments(segments.length - small.length)) return []
+  if (!isAtRest && segments.length + more < mostSegments(segments.length - small.length)) return []
   small.sort((a, b) => a.bytes - b.bytes)
   const run: SegmentRef[] = []
   let bytes = 0
   for (const one of small) {
-    if (run.length >= 2 && one.bytes > 2 * bytes) break
+    if (!isAtRest && run.length >= 2 && one.bytes > 2 * bytes) break
     run.push(one.ref)
     bytes += one.bytes
   }

@@ -12,7 +12,7 @@ import { justAfter } from '../logs/timestamp.ts'
 import { keyIdOf } from '../segments/keyring.ts'
 import type { BareRef, SegmentRef } from '../segments/segment.ts'
 import type { Ts } from '../store.ts'
-import { liveHashes, planCompaction, smallOnes } from './compaction.ts'
+import { liveHashes, planCompaction, type SmallOptions, smallOnes } from './compaction.ts'
 import { alivePins, retained } from './retention.ts'
 import { rewrite } from './rewrite.ts'
 import type { Prepared } from './site-log.ts'
@@ -57,12 +57,12 @@ export async function prune(parts: SiteParts, input: PruneInput): Promise<Merged
 }
 
 /** Merges small segments when there are too many. Answers whether there were. */
-export async function packSmall(parts: SiteParts): Promise<boolean> {
+export async function packSmall(parts: SiteParts, options: SmallOptions = {}): Promise<boolean> {
   const { log, contents } = parts
   const releases: (() => void)[] = []
   try {
     const done = await log.change({}, async () => {
-      const small = await smallOnes(contents, log.state.segments)
+      const small = await smallOnes(contents, log.state.segments, options)
       if (small.length === 0) return undefined
       const { segments, release } = await rewrite(parts, small, () => true)
       releases.push(release)

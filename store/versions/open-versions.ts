@@ -134,6 +134,7 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
         if (isDue) thoroughAtMs = nowMs
         return prune(parts, { keep, act: input, isThorough: isSmall || isDue })
       }),
+    compact: () => act(() => packSmall(parts, { isAtRest: true })),
     prunable: (keep, nowMs) => retained(log.state, keep, nowMs).pruned.map(({ version }) => version),
     async diff(from, to) {
       const after = await findVersion(to)

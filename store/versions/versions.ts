@@ -126,6 +126,11 @@ export interface SiteVersions extends AsyncDisposable {
   unpin(name: string, act: Act): Promise<boolean>
   /** Forgets versions that nothing keeps. `keepAfter`: changes after this moment stay readable in {@link changes}. */
   prune(keep: Keep, act: Act & { readonly keepAfter?: Ts | undefined }): Promise<Merged>
+  /**
+   * Merges the small segments of a site that nobody publishes to just now, so that it comes to a cold machine with few
+   * requests. Answers whether there was something to do.
+   */
+  compact(): Promise<boolean>
   /** What pruning would take, without doing it. */
   prunable(keep: Keep, nowMs: number): VersionNumber[]
 

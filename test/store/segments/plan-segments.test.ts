@@ -36,8 +36,8 @@ t.test('groups have 8 to 16 MiB, and the last one is not a small one', async (t)
     ['one of nothing', [0], [0]],
     ['less than the target', [1, 2], [3]],
     ['exactly the most', [8 * mib, 8 * mib], [16 * mib]],
-    ['just above the most', Array(17).fill(mib), [8 * mib, 9 * mib]],
-    ['three', Array(40).fill(mib), [8 * mib, 8 * mib, 8 * mib, 16 * mib]],
+    ['just above the most', Array(17).fill(mib), [9 * mib, 8 * mib]],
+    ['three', Array(40).fill(mib), [13 * mib, 14 * mib, 13 * mib]],
     ['large ones', [15 * mib, 15 * mib, 15 * mib], [15 * mib, 15 * mib, 15 * mib]],
     ['a large one after little', [mib, 16 * mib], [mib, 16 * mib]],
   ]

@@ -190,3 +190,30 @@ t.test('a root that a crash has left behind its site is written anew before anyt
   const after = await objects.stat(root?.key ?? '')
   t.not(after?.bytes, root?.bytes, 'the root tells of the other version')
 })
+
+t.test('a site at rest is merged into few segments', async (t) => {
+  const { env, pass } = clock()
+  const here = await place(t, { env })
+  const site = await here.open()
+  const full = { a: noise(1, 9_000_000), b: noise(2, 9_000_000), c: noise(3, 9_000_000), d: noise(4, 9_000_000) }
+  for (const [path, content] of Object.entries(full))
+    await site.publish({
+      ...onBase(site.live?.version ?? 0, await send(here.blobs, { [path]: content })),
+      atMs: env.now(),
+    })
+  for (let count = 0; count < 3; count += 1)
+    await site.publish({
+      ...onBase(site.live?.version ?? 0, await send(here.blobs, { [`${count}`]: `${count}` })),
+      atMs: env.now(),
+    })
+  t.equal(site.objects.segments, 7, 'while it is published to, small ones are left')
+  t.match(await collect(with_(here)), { compacted: 0 })
+  pass(limits.store.restMs + 1)
+  t.match(await collect(with_(here)), { compacted: 1 })
+  await site.publish({ ...onBase(7, await send(here.blobs, { last: 'last' })), atMs: env.now() })
+  t.equal(site.objects.segments, 6)
+  t.equal(await site.compact(), true)
+  t.equal(site.objects.segments, 5)
+  t.equal(await site.compact(), false)
+  t.equal(Object.keys(await contentsOf(here, site, 8)).length, 8)
+})
