@@ -16,6 +16,7 @@ import { forEachParallel } from '../core/parallel.ts'
 import type { Blobs } from '../store/contents/blobs.ts'
 import type { Handle } from '../store/store.ts'
 import { checkFiles } from '../store/trees/check.ts'
+import { refuseFiles } from '../store/trees/refusal.ts'
 import type { Act, Keep, Merged, Pin, PublishInput } from '../store/versions/versions.ts'
 import type { Activator } from './activate.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
@@ -67,7 +68,8 @@ export class Publisher {
   async publish(name: SiteName, request: PublishRequest, handle?: Handle): Promise<PublishResult> {
     const { registry, log } = this.#options
     const put = 'files' in request ? request.files : request.put
-    if (!registry.serves(name)) checkNewSite(name, request, put)
+    checkFiles(put)
+    if (!registry.serves(name)) checkNewSite(name, request)
     const missing = await this.#missing(name, put)
     if (missing.length > 0) return emptyResult(missing)
     const { record, unchanged, rebased } = await this.#turns.run(name, async () => {
@@ -162,11 +164,17 @@ export class Publisher {
   async #missing(name: SiteName, files: readonly PublishFile[]): Promise<BlobHash[]> {
     using site = await this.#options.registry.get(name)
     if (site) return await site.versions.missing(files)
-    const missing = new Set(files.map(({ hash }) => hash))
-    await forEachParallel([...missing], limits.store.blobLookups, async (hash) => {
-      if ((await this.#options.blobs.bytesOf(hash)) !== undefined) missing.delete(hash)
+    /** Keyed by hash; the length, or undefined for what is not there. */
+    const lengths = new Map<BlobHash, number | undefined>(files.map(({ hash }) => [hash, undefined]))
+    await forEachParallel([...lengths.keys()], limits.store.blobLookups, async (hash) => {
+      lengths.set(hash, await this.#options.blobs.bytesOf(hash))
     })
-    return [...missing]
+    const wrong = files.filter(({ hash, bytes }) => (lengths.get(hash) ?? bytes) !== bytes)
+    if (wrong.length > 0)
+      refuseFiles(
+        wrong.map(({ path, hash, bytes }) => ({ path, reason: `has ${lengths.get(hash)} bytes, not ${bytes}` })),
+      )
+    return [...lengths].flatMap(([hash, bytes]) => (bytes === undefined ? hash : []))
   }
 
   #act(handle: Handle | undefined): Act {
@@ -207,9 +215,8 @@ export class Publisher {
 }
 
 /** What is refused is refused before a site is made for it. */
-function checkNewSite(name: SiteName, request: PublishRequest, put: readonly PublishFile[]): void {
+function checkNewSite(name: SiteName, request: PublishRequest): void {
   checkNewSiteName(name)
-  checkFiles(put)
   if ('files' in request || request.base === noVersion) return
   throw new GroveError('ERR_SITE_UNKNOWN', `there is no site "${name}", so it has no version ${request.base}`, {
     hint: 'grove site list shows all sites',
