@@ -13,27 +13,27 @@ export type Statements = ReturnType<typeof prepareStatements>
 /** Prepares all of them. Throws SQLite's error when the database lacks a part. */
 export function prepareStatements(database: DatabaseSync) {
   const statement = (text: string) => database.prepare(text)
-  // Its answer would tell the row's id, which is too large for a number.
-  const addEntry = statement(
-    `INSERT INTO entries (id, sum, at_ms, lo, hi, writer, op_id, after, data)
-     VALUES (${idOf('?', '?')}, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  )
-  addEntry.setReadBigInts(true)
+  /** One that is run for what it does. Its answer tells the id of the row that was added last, in whatever table: too large for a number. */
+  const action = (text: string) => {
+    const prepared = statement(text)
+    prepared.setReadBigInts(true)
+    return prepared
+  }
   return {
-    begin: statement('BEGIN IMMEDIATE'),
-    commit: statement('COMMIT'),
-    rollback: statement('ROLLBACK'),
+    begin: action('BEGIN IMMEDIATE'),
+    commit: action('COMMIT'),
+    rollback: action('ROLLBACK'),
     checkpoint: statement('PRAGMA wal_checkpoint(PASSIVE)'),
-    copyTo: statement('VACUUM INTO ?'),
+    copyTo: action('VACUUM INTO ?'),
     store: statement('SELECT id, last_seq, epoch, sum FROM store'),
-    setStore: statement('UPDATE store SET last_seq = ?, epoch = ?, sum = ?'),
+    setStore: action('UPDATE store SET last_seq = ?, epoch = ?, sum = ?'),
     keys: statement('SELECT kid, key, made_at_ms FROM keys ORDER BY rowid'),
-    addKey: statement('INSERT INTO keys (kid, key, made_at_ms) VALUES (?, ?, ?)'),
-    removeKey: statement('DELETE FROM keys WHERE kid = ?'),
+    addKey: action('INSERT INTO keys (kid, key, made_at_ms) VALUES (?, ?, ?)'),
+    removeKey: action('DELETE FROM keys WHERE kid = ?'),
     log: statement('SELECT id, serialized, trimmed_seq, cover_seq, sum FROM logs WHERE path = ?'),
     logById: statement('SELECT path, serialized FROM logs WHERE id = ?'),
-    addLog: statement('INSERT INTO logs (path, serialized, trimmed_seq, cover_seq, sum) VALUES (?, ?, 0, 0, ?)'),
-    trimLog: statement('UPDATE logs SET trimmed_seq = ?, cover_seq = ?, sum = ? WHERE id = ?'),
+    addLog: action('INSERT INTO logs (path, serialized, trimmed_seq, cover_seq, sum) VALUES (?, ?, 0, 0, ?)'),
+    trimLog: action('UPDATE logs SET trimmed_seq = ?, cover_seq = ?, sum = ? WHERE id = ?'),
     // '0' is the character after '/': the range holds exactly the paths that begin with the prefix and a slash.
     logPaths: statement(
       `SELECT path FROM logs WHERE path = :prefix OR (path > :prefix || '/' AND path < :prefix || '0') ORDER BY path`,
@@ -55,23 +55,26 @@ export function prepareStatements(database: DatabaseSync) {
       `SELECT ${entryColumns} FROM entries
        WHERE id > ${idOf('?1', '?2')} AND id <= ${idOf('?1', '?3')} ORDER BY id LIMIT ?4`,
     ),
-    addEntry,
-    trimEntries: statement(`DELETE FROM entries WHERE id >= ${idOf('?1', '?2')} AND id < ${idOf('?1', '?3')}`),
+    addEntry: action(
+      `INSERT INTO entries (id, sum, at_ms, lo, hi, writer, op_id, after, data)
+       VALUES (${idOf('?', '?')}, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    trimEntries: action(`DELETE FROM entries WHERE id >= ${idOf('?1', '?2')} AND id < ${idOf('?1', '?3')}`),
     seqOfOp: statement('SELECT seq FROM ops WHERE log = ? AND op_id = ?'),
-    addOp: statement('INSERT INTO ops (log, op_id, seq, at_ms) VALUES (?, ?, ?, ?)'),
-    trimOps: statement('DELETE FROM ops WHERE log = ? AND seq < ? AND at_ms < ?'),
+    addOp: action('INSERT INTO ops (log, op_id, seq, at_ms) VALUES (?, ?, ?, ?)'),
+    trimOps: action('DELETE FROM ops WHERE log = ? AND seq < ? AND at_ms < ?'),
     grant: statement('SELECT * FROM grants WHERE id = ?'),
     grants: statement(
       `SELECT * FROM grants WHERE path = :prefix OR (path > :prefix || '/' AND path < :prefix || '0') OR :prefix = ''
        ORDER BY number DESC LIMIT :most`,
     ),
     children: statement('SELECT id FROM grants WHERE parent = ? ORDER BY number'),
-    addGrant: statement(
+    addGrant: action(
       `INSERT INTO grants (id, parent, path, until_ms, may_read, may_write, may_grant, label, made_at_ms,
          max_bytes, max_writes, used_bytes, used_writes, revoked_seq, sum)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
-    setUsed: statement('UPDATE grants SET used_bytes = ?, used_writes = ? WHERE id = ?'),
-    revokeGrant: statement('UPDATE grants SET revoked_seq = ?, sum = ? WHERE id = ?'),
+    setUsed: action('UPDATE grants SET used_bytes = ?, used_writes = ? WHERE id = ?'),
+    revokeGrant: action('UPDATE grants SET revoked_seq = ?, sum = ? WHERE id = ?'),
   }
 }

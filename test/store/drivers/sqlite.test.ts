@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import type { GroveError } from '../../../core/errors.ts'
 import { openSqliteStore } from '../../../store/drivers/sqlite.ts'
+import { justAfter } from '../../../store/logs/timestamp.ts'
 import type { Store } from '../../../store/store.ts'
 import { bytes, codeOf, dump, rootLog, texts } from '../fixtures/drivers.ts'
 
@@ -44,6 +45,31 @@ t.test('the file is nobody else’s to read, and so are the folders that are mad
   t.equal(statSync(file).mode & 0o777, 0o600)
   t.equal(statSync(`${file}-wal`).mode & 0o777, 0o600)
   t.equal(statSync(join(file, '..')).mode & 0o777, 0o700)
+})
+
+t.test('a store may have millions of logs: ids of their entries that are no numbers hinder nothing', async (t) => {
+  const file = join(t.testdir(), 'store.db')
+  {
+    await using store = await openSqliteStore(file)
+    await rootLog(store, '/a')
+  }
+  // As if so many had been made before it.
+  const database = new DatabaseSync(file)
+  database.exec(`UPDATE logs SET id = ${2 ** 22} WHERE path = '/a'`)
+  database.close()
+  await using store = await openSqliteStore(file)
+  await using log = await store.open(store.root, '/a')
+  const first = await log.write(bytes('one'), { opId: 'operation-1' })
+  t.equal(await log.write(bytes('one'), { opId: 'operation-1' }), first)
+  await store.create(store.root, '/b', { serialized: false })
+  await store.grant(store.root, { path: '/a', untilMs: Date.now() + 1_000_000, write: true })
+  const second = await log.write(bytes('two'))
+  const transaction = await store.begin(log)
+  transaction.write(log, bytes('both'), { covers: { lo: first, hi: second } })
+  transaction.trim(log, first, justAfter(second))
+  await transaction.commit()
+  t.same(await texts(log), ['both'])
+  t.match(await log.stat(), { entries: 1 })
 })
 
 const strangers: readonly {
