@@ -13,7 +13,8 @@ export type Statements = ReturnType<typeof prepareStatements>
 /** Prepares all of them. Throws SQLite's error when the database lacks a part. */
 export function prepareStatements(database: DatabaseSync) {
   const statement = (text: string) => database.prepare(text)
-  /** One that is run for what it does. Its answer tells the id of the row that was added last, in whatever table: too large for a number. */
+  // One that is run for what it does. Its answer tells the id of the row that was added last, in whatever table: too
+  // large for a number.
   const action = (text: string) => {
     const prepared = statement(text)
     prepared.setReadBigInts(true)
