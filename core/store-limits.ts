@@ -106,6 +106,7 @@ export const storeLimits = {
     rootTextBytes: 16_777_216,
     /** Epochs of an owner that are left in a bucket, beside the newest. */
     epochsKept: 16,
+    epochsEveryMs: 3_600_000,
   },
   /** Segments: objects that pack many contents and tree nodes; and the large contents that lie beside them. */
   segment: {

@@ -18,7 +18,7 @@ import { begun, drain, isContent, moveIntoCache, once, temporaryFile, writeConte
 import { markUsed, prepareFolders, readFirst, streamFirst } from './content-places.ts'
 import { type Evicted, evict } from './eviction.ts'
 import { openFreshNames } from './fresh-names.ts'
-import { createHashLocks } from './hash-locks.ts'
+import { createHashLocks, type HashLocks } from './hash-locks.ts'
 import { createReservations, type Reservations } from './reservations.ts'
 import { createSegmentMemory, type SegmentMemory } from './segment-memory.ts'
 import { type KnownUploads, moveUpload, rememberUpload, removeUploads } from './uploads.ts'
@@ -30,6 +30,8 @@ export interface Blobs extends AsyncDisposable {
   readonly memory: SegmentMemory
   /** Objects that running publishes rely on. */
   readonly reservations: Reservations
+  /** One piece of work at a time on each object that is replaced, for all openings of a site in this process. */
+  readonly turns: HashLocks
   /** The length of a content that is here, sent or cached; or undefined. It counts as used now. */
   bytesOf(hash: BlobHash): Promise<number | undefined>
   /** The file of a content that is here. It may be moved into the cache at any time. */
@@ -142,6 +144,7 @@ export async function openBlobs(env: Environment, layout: Layout, options: Blobs
     layout,
     memory: createSegmentMemory(),
     reservations: createReservations(),
+    turns: createHashLocks(),
     bytesOf,
     async fileOf(hash) {
       for (const file of places(hash)) if ((await env.files.stat(file)) !== undefined) return file

@@ -49,17 +49,29 @@ export async function claimEpoch({ objects, env, owner, storeId, known, intend }
     if (!(await created(objects, objectKeys.epoch(owner, number), JSON.stringify(claim)))) continue
     const old = epochs.slice(0, -limits.store.epochsKept)
     if (old.length > 0) await objects.remove(old.map((epoch) => objectKeys.epoch(owner, epoch)))
-    return openEpoch(objects, owner, number)
+    return openEpoch(objects, env, owner, number)
   }
   throw new GroveError('ERR_FENCED', `others always claim ${objects.name} first`, { hint: 'stop all but one store' })
 }
 
-function openEpoch(objects: Objects, owner: string, number: number): Epoch {
+function openEpoch(objects: Objects, env: Environment, owner: string, number: number): Epoch {
   let fencedBy: number | undefined
+  let listedAtMs = env.monotonic()
+
+  /** The next epoch is looked for by its name, which is cheap; all of them now and then, as old ones go. */
+  async function newer(): Promise<number | undefined> {
+    const nowMs = env.monotonic()
+    if (nowMs - listedAtMs < limits.store.epochsEveryMs)
+      return (await objects.stat(objectKeys.epoch(owner, number + 1))) && number + 1
+    const epochs = await epochsOf(objects, owner)
+    listedAtMs = nowMs
+    return epochs.findLast((epoch) => epoch > number)
+  }
+
   return {
     number,
     async check() {
-      fencedBy ??= (await epochsOf(objects, owner)).findLast((epoch) => epoch > number)
+      fencedBy ??= await newer()
       if (fencedBy !== undefined) throw await fenced(objects, owner, number, fencedBy)
     },
   }

@@ -119,11 +119,7 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
       return done
     },
     activate: (version, input) => act(() => changeLive(parts, input, () => versionOf(version))),
-    async delete(input) {
-      const change = await act(() => deleteSite(parts, input))
-      await roots.flush()
-      return change
-    },
+    delete: (input) => act(() => deleteSite(parts, input)),
     pin: (pin, input) => act(() => pinVersion(parts, input, pin, versionOf)),
     unpin: (pin, input) => act(() => unpinVersion(parts, input, pin)),
     prune: (keep, input) =>
@@ -160,9 +156,7 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
     async [Symbol.asyncDispose]() {
       isClosed = true
       await background
-      await roots.flush().catch((error: unknown) => {
-        options.onFailure?.(error, `the checkpoint of site "${name}" cannot be written`)
-      })
+      await roots.close()
       await log.close()
     },
   }

@@ -6,10 +6,11 @@
 import { isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { objectKeys } from '../objects/keys.ts'
-import type { Ts } from '../store.ts'
+import type { Handle, Store, Ts } from '../store.ts'
 import { catalogOf } from './catalog.ts'
 import type { Epoch } from './epoch.ts'
 import { encodeRoot, type Root } from './root.ts'
+import { openSiteLog, type SiteLog } from './site-log.ts'
 import type { SiteParts } from './site-parts.ts'
 import { plainState, type SiteState } from './site-state.ts'
 
@@ -19,34 +20,52 @@ export interface RootWriter {
   request(): void
   /** Resolves when the root tells the present state. Throws `ERR_OBJECTS`, `ERR_FENCED`. */
   flush(): Promise<void>
+  /** Writes what is due, and tells what cannot be written. Nobody may call after this. */
+  close(): Promise<void>
 }
 
 /** What a writer is made with. */
 export interface RootWriterOptions {
   readonly epoch?: Epoch | undefined
-  readonly store: { readonly id: string }
+  readonly store: Store
+  readonly handle: Handle
   readonly onFailure?: (error: unknown, what: string) => void
 }
 
 /** A writer of one site's root. It writes nothing where there is no epoch, as for a folder on this machine. */
 export function createRootWriter(parts: SiteParts, options: RootWriterOptions): RootWriter {
-  const { env, log, name } = parts
-  const { epoch } = options
-  /** The state that the bucket has; false before the first write, as nobody knows what is there. */
-  let written: Ts | undefined | false = false
+  const { env, log, name, owner, blobs } = parts
+  const { epoch, store, handle } = options
+  /** Follows the log by itself: what is written has to be the newest, also when another opening has changed the site. */
+  let reader: SiteLog | undefined
+  /** The last state that was written. */
+  let written: Ts | undefined
+  let isWanted = false
   let lastAtMs = Number.NEGATIVE_INFINITY
   let running: Promise<void> | undefined
 
+  const isDue = () => {
+    const { head } = log.state
+    return isWanted && epoch !== undefined && head !== undefined && (written === undefined || written < head)
+  }
+
+  async function writeOne(epoch: Epoch): Promise<void> {
+    const waitMs = lastAtMs + limits.store.rootEveryMs - env.monotonic()
+    if (waitMs > 0) await env.sleep(waitMs)
+    lastAtMs = env.monotonic()
+    await epoch.check()
+    reader ??= await openSiteLog(store, handle, { owner, name })
+    const newest = reader
+    // Of two openings of the site the later one must not put an older state in place of a newer.
+    await blobs.turns.run(objectKeys.root(owner, name, epoch.number), async () => {
+      await newest.refresh()
+      await putRoot(parts, { epoch, storeId: store.id }, newest.state)
+      written = newest.state.head
+    })
+  }
+
   async function write(epoch: Epoch): Promise<void> {
-    while (written !== log.state.head) {
-      const waitMs = lastAtMs + limits.store.rootEveryMs - env.monotonic()
-      if (waitMs > 0) await env.sleep(waitMs)
-      const { state } = log
-      lastAtMs = env.monotonic()
-      await epoch.check()
-      await putRoot(parts, { epoch, storeId: options.store.id }, state)
-      written = state.head
-    }
+    while (isDue()) await writeOne(epoch)
   }
 
   function start(): Promise<void> {
@@ -57,15 +76,24 @@ export function createRootWriter(parts: SiteParts, options: RootWriterOptions): 
     return running
   }
 
+  const tell = (error: unknown) => options.onFailure?.(error, `the checkpoint of site "${name}" cannot be written`)
   return {
     request() {
-      start().catch((error: unknown) => {
-        options.onFailure?.(error, `the checkpoint of site "${name}" cannot be written`)
-      })
+      isWanted = true
+      start().catch(tell)
     },
     async flush() {
+      isWanted = true
       // A run that was under way may have passed its last look already.
-      while (epoch && written !== log.state.head) await start()
+      while (isDue()) await start()
+    },
+    async close() {
+      try {
+        while (isDue()) await start()
+      } catch (error) {
+        tell(error)
+      }
+      await reader?.close()
     },
   }
 }

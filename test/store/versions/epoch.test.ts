@@ -29,6 +29,17 @@ t.test('the newest store is in charge; older ones find out, for good', async (t)
   await t.rejects(first.check(), { code: 'ERR_FENCED' }, 'whatever happens to the bucket')
 })
 
+t.test('also a store that was passed over by many finds out', async (t) => {
+  let nowMs = 0
+  const objects = await folderObjects(env, t.testdir())
+  const claim = () => claimEpoch({ objects, env: { ...env, monotonic: () => nowMs }, owner: 'ada', storeId: 'a' })
+  const first = await claim()
+  for (let count = 0; count < limits.store.epochsKept + 3; count += 1) await claim()
+  t.equal(await objects.stat(objectKeys.epoch('ada', 2)), undefined)
+  nowMs = limits.store.epochsEveryMs
+  await t.rejects(first.check(), { code: 'ERR_FENCED', details: { epoch: limits.store.epochsKept + 4 } })
+})
+
 t.test('of many who claim at one time each gets another number', async (t) => {
   const objects = await folderObjects(env, t.testdir())
   const claims = await Promise.all(

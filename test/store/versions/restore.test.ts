@@ -91,6 +91,22 @@ t.test('a root follows every change, one at a time, and goes with the site', asy
   t.same([...(await readBucket(objects, owner)).sites], [], 'also that of an earlier epoch')
 })
 
+t.test('who only looks writes no root, and of two openings none puts an older state in place of a newer', async (t) => {
+  const objects = await remoteFolder(env, await newFolder(t))
+  const here = await machine(t, objects)
+  const site = await here.open()
+  await site.publish(whole(await send(here.blobs, { a: '1' })))
+  await site.checkpoint()
+  const behind = await here.open()
+  objects.reset()
+  await (await here.open())[Symbol.asyncDispose]()
+  t.same(objects.requests, {})
+  await site.publish(whole(await send(here.blobs, { a: '2' })))
+  await site.checkpoint()
+  await behind.checkpoint()
+  t.match(decoded(await objects.read(rootKey)), { live: 2 })
+})
+
 t.test('a root of a large site has no catalog, and one with many versions fewer of them', async (t) => {
   const objects = await remoteFolder(env, await newFolder(t))
   const here = await machine(t, objects)
