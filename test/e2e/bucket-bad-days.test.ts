@@ -39,7 +39,7 @@ t.test('a publish comes through a bucket that is busy, torn and forgetful', asyn
   await grove.until(() => happened.every((times) => times() === 1))
   t.equal(keysOf(await bucket.objects(), 'operator/seg/').length, 1, 'written once')
 
-  t.test('a large content, too', async (t) => {
+  await t.test('a large content, too', async (t) => {
     const large = noise(17_500_000)
     const key = '/big/'
     const lost = bucket.proxy.rule({ kind: 'PUT', key, fault: { do: 'cut', when: 'after' } })
@@ -109,7 +109,7 @@ t.test('wrong bytes are never served: 503 as long as they come, and the page aft
   t.equal(sha256((await second.visitor.http1(second.url('large', '/film.mp4'))).body), sha256(film))
   await second.kill()
 
-  t.test('nor is a root that was changed', async (t) => {
+  await t.test('nor is a root that was changed', async (t) => {
     bucket.proxy.rule({ kind: 'GET', key: '/root/small/', times: always, fault: { do: 'flip' } })
     const third = await startMachine(t, bucket)
     t.equal(await page(third, '/', 'small'), '503')

@@ -71,26 +71,26 @@ t.test('a cache that is gone, or damaged, comes back under a running Grove', asy
     t.equal(sha256((await grove.visitor.http1(grove.url('blog', '/photo.jpg'))).body), sha256(photo))
   }
 
-  t.test('the files', async (t) => {
+  await t.test('the files', async (t) => {
     for (const { file } of (await cached(grove)).values()) rmSync(file)
     await forgetful(grove)
     await allRight(t)
   })
 
-  t.test('the folders, too', async (t) => {
+  await t.test('the folders, too', async (t) => {
     rmSync(join(grove.data, 'blobs'), { recursive: true })
     await forgetful(grove)
     await allRight(t)
     t.ok(existsSync(join(grove.data, 'blobs')))
   })
 
-  t.test('files that were cut short', async (t) => {
+  await t.test('files that were cut short', async (t) => {
     for (const { file, bytes } of (await cached(grove)).values()) truncateSync(file, bytes - 1)
     await forgetful(grove)
     await allRight(t)
   })
 
-  t.test('and what is published then goes on', async (t) => {
+  await t.test('and what is published then goes on', async (t) => {
     rmSync(join(grove.data, 'blobs'), { recursive: true })
     rmSync(join(grove.data, 'tails'), { recursive: true })
     t.match(await publish(grove, folderOf(grove, 'site', { 'index.html': 'home again' })), { version: 2 })

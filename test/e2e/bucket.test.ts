@@ -120,7 +120,7 @@ t.test('an empty machine starts from the bucket: the first page with 3 reads, al
     t.equal((await third.visitor.http1(third.url('blog', `/${name}`))).status, 200, name)
   t.ok(reads(bucket.proxy).length <= 9, `${reads(bucket.proxy).length} reads`)
 
-  t.test('with its versions and pins', async (t) => {
+  await t.test('with its versions and pins', async (t) => {
     t.match(await third.json(['site', 'show', 'blog']), { live: last, versions: last })
     t.match(await third.json(['site', 'tag', 'blog']), { pins: [{ name: 'tag:good', version: 1 }] })
     await third.json(['site', 'rollback', 'blog'])
@@ -133,7 +133,7 @@ t.test('an empty machine starts from the bucket: the first page with 3 reads, al
     t.match(await third.json(['store', 'verify']), { faultCount: 0, faults: [] })
   })
 
-  t.test('and the old machine does not come back by accident', async (t) => {
+  await t.test('and the old machine does not come back by accident', async (t) => {
     const { exitCode, said } = await failedStart(t, { store: bucket.store() }, first.data)
     t.equal(exitCode, 1)
     t.match(said, /has epoch 3, newer than the last one of this data folder, 1: another grove has taken it over/)

@@ -93,8 +93,12 @@ export function writes({ seen }: FaultyProxy): string[] {
     .map(({ kind, key }) => `${kind} ${key}`)
 }
 
-/** A folder with these files beside a Grove's data. */
-export function folderOf(grove: Harness, name: string, files: Readonly<Record<string, string | Buffer>>): string {
+/** A folder with these files beside a Grove's data; files that are there already stay. */
+export function folderOf(
+  grove: Pick<Harness, 'folder'>,
+  name: string,
+  files: Readonly<Record<string, string | Buffer>>,
+): string {
   const folder = join(grove.folder, name)
   for (const [path, content] of Object.entries(files)) {
     const file = join(folder, path)
