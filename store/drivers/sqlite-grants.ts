@@ -3,7 +3,7 @@
  * used of their quotas is written once for each transaction, however many writes it holds.
  */
 
-import type { GrantRecord } from '../logs/records.ts'
+import type { GrantRecord, Records } from '../logs/records.ts'
 import type { GrantId } from '../store.ts'
 import { grantOf, sumOfGrant } from './sqlite-rows.ts'
 import type { Statements } from './sqlite-statements.ts'
@@ -13,12 +13,7 @@ const mostKept = 4_096
 
 /** The grants of one database. */
 export interface GrantTable {
-  grant(id: GrantId): GrantRecord | undefined
-  grants(prefix: string, most: number): readonly GrantRecord[]
-  children(id: GrantId): readonly GrantId[]
-  add(record: GrantRecord): void
-  use(id: GrantId, bytes: number, writes: number): void
-  revoke(id: GrantId, seq: number): void
+  readonly records: Pick<Records, 'grant' | 'grants' | 'children' | 'addGrant' | 'useGrant' | 'revokeGrant'>
   /** Writes what was used. To be called before each commit. */
   flush(): void
   /** Forgets what a transaction changed that is undone. */
@@ -49,34 +44,36 @@ export function grantTable(sql: Statements): GrantTable {
   }
 
   return {
-    grant: find,
-    grants(prefix, most) {
-      flush()
-      const rows = sql.grants.all({ prefix: prefix === '/' ? '' : prefix, most })
-      return rows.flatMap((row) => grantOf(row) ?? [])
-    },
-    children: (id) => sql.children.all(id).map((row) => String(row['id'])),
-    add(record) {
-      const { id, parent = '', path, untilMs, read, write, grant, label, madeAtMs } = record
-      const { maxBytes = null, maxWrites = null, usedBytes, usedWrites, revokedSeq = null } = record
-      const rights = [Number(read), Number(write), Number(grant)] as const
-      const quotas = [maxBytes, maxWrites, usedBytes, usedWrites] as const
-      const sum = sumOfGrant(record)
-      sql.addGrant.run(id, parent, path, untilMs, ...rights, label, madeAtMs, ...quotas, revokedSeq, sum)
-    },
-    use(id, bytes, writes) {
-      const record = find(id)
-      if (!record) return
-      const { usedBytes, usedWrites } = record
-      kept.set(id, { ...record, usedBytes: usedBytes + bytes, usedWrites: usedWrites + writes })
-      used.add(id)
-    },
-    revoke(id, seq) {
-      const record = find(id)
-      if (!record || record.revokedSeq !== undefined) return
-      const revoked = { ...record, revokedSeq: seq }
-      sql.revokeGrant.run(seq, sumOfGrant(revoked), id)
-      kept.set(id, revoked)
+    records: {
+      grant: find,
+      grants(prefix, most) {
+        flush()
+        const rows = sql.grants.all({ prefix: prefix === '/' ? '' : prefix, most })
+        return rows.flatMap((row) => grantOf(row) ?? [])
+      },
+      children: (id) => sql.children.all(id).map((row) => String(row['id'])),
+      addGrant(record) {
+        const { id, parent = '', path, untilMs, read, write, grant, label, madeAtMs } = record
+        const { maxBytes = null, maxWrites = null, usedBytes, usedWrites, revokedSeq = null } = record
+        const rights = [Number(read), Number(write), Number(grant)] as const
+        const quotas = [maxBytes, maxWrites, usedBytes, usedWrites] as const
+        const sum = sumOfGrant(record)
+        sql.addGrant.run(id, parent, path, untilMs, ...rights, label, madeAtMs, ...quotas, revokedSeq, sum)
+      },
+      useGrant(id, bytes, writes) {
+        const record = find(id)
+        if (!record) return
+        const { usedBytes, usedWrites } = record
+        kept.set(id, { ...record, usedBytes: usedBytes + bytes, usedWrites: usedWrites + writes })
+        used.add(id)
+      },
+      revokeGrant(id, seq) {
+        const record = find(id)
+        if (!record || record.revokedSeq !== undefined) return
+        const revoked = { ...record, revokedSeq: seq }
+        sql.revokeGrant.run(seq, sumOfGrant(revoked), id)
+        kept.set(id, revoked)
+      },
     },
     flush,
     undo() {

@@ -5,23 +5,21 @@
 
 import type { DatabaseSync } from 'node:sqlite'
 import { GroveError } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import { toDiskError } from '../disk-error.ts'
-import type { EntryRecord, LogRecord, Records } from '../logs/records.ts'
+import type { Records } from '../logs/records.ts'
 import { sumOf } from './row-sum.ts'
 import { copyDatabase, identityOf } from './sqlite-file.ts'
 import { grantTable } from './sqlite-grants.ts'
-import { seqBits, sqliteCode, sqliteCodeOf } from './sqlite-open.ts'
-import { entryOfRow, keyOf, logOf, numberIn, storeOf, sumOfEntry, sumOfLog } from './sqlite-rows.ts'
-import { prepareStatements, type Statements } from './sqlite-statements.ts'
+import { logTable } from './sqlite-logs.ts'
+import { sqliteCode, sqliteCodeOf } from './sqlite-open.ts'
+import { keyOf, storeOf } from './sqlite-rows.ts'
+import { prepareStatements } from './sqlite-statements.ts'
 
 /** Pages of 4 KiB that are written to the WAL, roughly, before they are brought into the database. */
 const checkpointPages = 1_000
 const pageBytes = 4_096
 /** What a transaction changes beside the data that it brings, in pages. */
 const pagesPerTransaction = 3
-/** Records of logs that are kept in memory. */
-const logsKept = 10_000
 
 /** Records in a database that is open and checked; they own the database. Throws `ERR_DATA_FORMAT`. */
 export function sqliteRecords(database: DatabaseSync, file: string): Records {
@@ -31,13 +29,14 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
   /** Set when it is not known whether something is on the disk: after a restart the file itself will tell. */
   let broken: GroveError | undefined
   const grants = grantTable(sql)
-  /** Keyed by path. */
-  const logs = new Map<string, LogRecord>()
+  const logs = logTable(sql, (bytes) => {
+    pages += 1 + bytes / pageBytes
+  })
   /** Pages that were written since the last checkpoint, roughly. */
   let pages = 0
 
   function guarded<T>(what: string, run: () => T): T {
-    if (broken) throw new GroveError('ERR_DATA_IO', 'store has stopped after a failed write', { cause: broken })
+    if (broken) throw stopped(broken)
     try {
       return run()
     } catch (error) {
@@ -85,7 +84,7 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
     } catch (error) {
       ;({ lastSeq, epoch } = before)
       grants.undo()
-      logs.clear()
+      logs.undo()
       if (database.isTransaction) sql.rollback.run()
       throw error
     }
@@ -110,50 +109,8 @@ export function sqliteRecords(database: DatabaseSync, file: string): Records {
     keys: () => guarded('read', () => sql.keys.all().map(keyOf)),
     addKey: ({ kid, key, madeAtMs }) => void sql.addKey.run(kid, key, madeAtMs),
     removeKey: (kid) => void sql.removeKey.run(kid),
-    log(path) {
-      const known = logs.get(path)
-      if (known) return known
-      const row = sql.log.get(path)
-      const log = row && logOf(row, path)
-      if (logs.size >= logsKept) logs.clear()
-      if (log) logs.set(path, log)
-      return log
-    },
-    addLog(path, serialized) {
-      sql.addLog.run(path, Number(serialized), sumOfLog({ path, serialized, trimmedSeq: 0, coverSeq: 0 }))
-    },
-    logPaths: (prefix) => sql.logPaths.all({ prefix: prefix === '/' ? '' : prefix }).map((row) => String(row['path'])),
-    head: (logId) => seqIn(sql.head.get(logId)),
-    extent(logId) {
-      const row = sql.extent.get(logId)
-      return { oldest: numberIn(row, 'oldest'), entries: numberIn(row, 'entries'), bytes: numberIn(row, 'bytes') }
-    },
-    entry(logId, seq) {
-      const row = sql.entry.get(logId, seq)
-      return row && entryOfRow(row, logId)
-    },
-    page: (logId, afterSeq, uptoSeq) => pageOf(sql, logId, afterSeq, uptoSeq),
-    seqOfOp(logId, opId) {
-      const row = sql.seqOfOp.get(logId, opId)
-      return row && numberIn(row, 'seq')
-    },
-    addEntry(logId, entry) {
-      const { seq, lo, hi, atMs, data, after, writer, opId = null } = entry
-      const moments = after.length === 0 ? null : after.join(' ')
-      sql.addEntry.run(logId, seq, sumOfEntry(logId, entry), atMs, lo, hi, writer, opId, moments, data)
-      if (opId !== null) sql.addOp.run(logId, opId, seq, atMs)
-      pages += 1 + data.length / pageBytes
-    },
-    trim(logId, from, to, coverSeq) {
-      trim(sql, logId, from, to, coverSeq)
-      logs.clear()
-    },
-    grant: grants.grant,
-    grants: grants.grants,
-    children: grants.children,
-    addGrant: grants.add,
-    useGrant: grants.use,
-    revokeGrant: grants.revoke,
+    ...logs.records,
+    ...grants.records,
   }
 }
 
@@ -166,6 +123,13 @@ function readStore(database: DatabaseSync, file: string) {
   } catch (error) {
     throw new GroveError('ERR_DATA_FORMAT', `${file} lacks parts of a store, or it is damaged`, { cause: error })
   }
+}
+
+function stopped(cause: GroveError): GroveError {
+  return new GroveError('ERR_DATA_IO', `store has stopped after a failed write: ${cause.message}`, {
+    cause,
+    hint: 'look to the disk, then start grove again: the file itself will tell what is on the disk',
+  })
 }
 
 /** An error of SQLite or of a damaged row, naming the file; a refusal stays as it is. */
@@ -187,43 +151,3 @@ function requireOurFile(file: string, opened: ReturnType<typeof identityOf>): vo
     hint: 'start grove again: it goes on with the file that is there now',
   })
 }
-
-function trim(sql: Statements, logId: number, from: number, to: number, coverSeq: number): void {
-  const newest = sql.newestBefore.get(logId, from, to)
-  const row = sql.logById.get(logId)
-  if (!newest || !row) return
-  const path = String(row['path'])
-  const { serialized, trimmedSeq } = logOf(sql.log.get(path), path)
-  const log = { path, serialized, trimmedSeq: Math.max(trimmedSeq, seqIn(newest)), coverSeq }
-  sql.trimEntries.run(logId, from, to)
-  sql.trimLog.run(log.trimmedSeq, coverSeq, sumOfLog(log), logId)
-  const cover = sql.entry.get(logId, coverSeq)
-  const oldest = pageOf(sql, logId, 0, Number.MAX_SAFE_INTEGER, 1)[0]?.seq
-  const keptFromMs = (cover ? numberIn(cover, 'at_ms') : 0) - limits.store.opKeptMs
-  sql.trimOps.run(logId, oldest ?? Number.MAX_SAFE_INTEGER, keptFromMs)
-}
-
-function seqIn(row: ReturnType<Statements['head']['get']>): number {
-  return row ? numberIn(row, 'seq') : 0
-}
-
-function pageOf(
-  sql: Statements,
-  logId: number,
-  afterSeq: number,
-  uptoSeq: number,
-  most: number = limits.store.pageEntries,
-): EntryRecord[] {
-  const page: EntryRecord[] = []
-  let bytes = 0
-  for (const row of sql.page.iterate(logId, afterSeq, Math.min(uptoSeq, lastOfAll), most)) {
-    const entry = entryOfRow(row, logId)
-    page.push(entry)
-    bytes += entry.data.length
-    if (bytes >= limits.store.pageBytes) break
-  }
-  return page
-}
-
-/** The last moment that there can be. */
-const lastOfAll = 2 ** seqBits - 1

@@ -5,13 +5,14 @@ import type { Environment } from '../environment.ts'
 import { nodeEnvironment } from '../environment-node.ts'
 import { denied } from '../grants/denial.ts'
 import { narrow } from '../grants/handle.ts'
-import type { GrantId, Handle, Store } from '../store.ts'
+import type { Handle, Store } from '../store.ts'
 import { createCaller } from './caller.ts'
 import { openEngine } from './engine.ts'
-import { createFeeds } from './feed.ts'
+import { createFeeds } from './feeds.ts'
+import { grantCalls } from './grant-calls.ts'
 import { openLog } from './open-log.ts'
 import type { OpenStore } from './open-store.ts'
-import { toClaim, toGrantOptions, toText } from './plain.ts'
+import { toText } from './plain.ts'
 import type { Records } from './records.ts'
 import type { EngineLink } from './request.ts'
 import { toLogPath } from './store-path.ts'
@@ -46,6 +47,7 @@ export function createStore(link: EngineLink, env: Environment): Store {
   return {
     id,
     root,
+    ...grantCalls(inside),
     async create(handle, path, { serialized }) {
       requireOpen()
       const narrowed = narrowedTo(toText(handle), toLogPath(path))
@@ -60,46 +62,6 @@ export function createStore(link: EngineLink, env: Environment): Store {
       requireOpen()
       return caller.call({ kind: 'list', handle: toText(handle), prefix: toText(prefix) })
     },
-    async grant(handle, grantOptions) {
-      requireOpen()
-      const newId = env.randomBytes(16).toString('base64url') as GrantId
-      return caller.call({ kind: 'grant', handle: toText(handle), options: toGrantOptions(grantOptions), id: newId })
-    },
-    async grants(handle, prefix) {
-      requireOpen()
-      return caller.call({ kind: 'grants', handle: toText(handle), prefix: toText(prefix) })
-    },
-    async show(handle, target) {
-      requireOpen()
-      return caller.call({ kind: 'show', handle: toText(handle), target: toText<Handle | GrantId>(target) })
-    },
-    async whoami(handle) {
-      requireOpen()
-      return caller.call({ kind: 'whoami', handle: toText(handle) })
-    },
-    async revoke(handle, target) {
-      requireOpen()
-      const { seq, revoked } = await caller.call({
-        kind: 'revoke',
-        handle: toText(handle),
-        target: toText<Handle | GrantId>(target),
-      })
-      return { ts: formatTs(id, seq), revoked }
-    },
-    async check(handle, right, path, claim) {
-      requireOpen()
-      return caller.call({
-        kind: 'check',
-        handle: toText(handle),
-        right: toText(right),
-        path: toText(path),
-        claim: toClaim(claim),
-      })
-    },
-    async charge(handle, path, claim) {
-      requireOpen()
-      return caller.call({ kind: 'charge', handle: toText(handle), path: toText(path), claim: toClaim(claim) })
-    },
     async open(handle, path) {
       requireOpen()
       return openLog(inside, toText(handle), toLogPath(path))
@@ -113,14 +75,6 @@ export function createStore(link: EngineLink, env: Environment): Store {
       requireOpId(opId)
       const seq = await caller.call({ kind: 'lookup', handle: toText(handle), path: toText(path), opId })
       return seq === undefined ? undefined : formatTs(id, seq)
-    },
-    async rotateKeys(handle) {
-      requireOpen()
-      return caller.call({ kind: 'rotateKeys', handle: toText(handle), key: new Uint8Array(env.randomBytes(32)) })
-    },
-    async dropKeys(handle) {
-      requireOpen()
-      return caller.call({ kind: 'dropKeys', handle: toText(handle) })
     },
     async copyTo(handle, file) {
       requireOpen()

@@ -7,20 +7,15 @@
  */
 
 import { GroveError, isGroveError, toPlainError } from '../../core/errors.ts'
-import { addGrant, dropKeys, grantsLogPath, revokeGrant, rotateKeys } from '../grants/grant-changes.ts'
-import { listGrants, narrowedInfo, showGrant } from '../grants/grant-info.ts'
-import { requireRight, requireRoot } from '../grants/grants.ts'
+import { grantsLogPath } from '../grants/grant-changes.ts'
+import { requireRoot } from '../grants/grants.ts'
 import { type HandleKeys, handleOf, rootGrantId } from '../grants/handle.ts'
-import { useQuota } from '../grants/quotas.ts'
 import { appendSystem } from './append.ts'
 import { knownHandles } from './known-handles.ts'
-import * as read from './read-rules.ts'
 import type { Records } from './records.ts'
-import type { Answer, Answers, Batch, BatchAnswer, Hello, Request, RequestKind, RequestOf } from './request.ts'
+import type { Answer, Batch, BatchAnswer, Hello, RequestOf } from './request.ts'
+import { isWrite, type RuledRequest, ruled } from './rules.ts'
 import type { Step } from './step.ts'
-import { toLogPath, toPrefix } from './store-path.ts'
-import { trim } from './trim-rules.ts'
-import { append } from './write-rules.ts'
 
 /** What an engine is started with. */
 export interface EngineSeed {
@@ -37,106 +32,22 @@ export interface Engine {
   close(): void
 }
 
-type Rule<Kind extends RequestKind> = (step: Step, request: RequestOf<Kind>) => Answers[Kind]
-type Rules<Kind extends RequestKind> = { readonly [Each in Kind]: Rule<Each> }
-type Ruled = Exclude<Request, { kind: 'copyTo' }>
-type ReadKind = 'check' | 'grants' | 'head' | 'list' | 'lookup' | 'open' | 'page' | 'show' | 'stat' | 'whoami'
-
-const readRules: Rules<ReadKind> = {
-  check: read.check,
-  grants: (step, { handle, prefix }) => listGrants(step, handle, toPrefix(prefix)),
-  head: read.head,
-  list: read.list,
-  lookup: read.lookup,
-  open: read.open,
-  page: read.page,
-  show: (step, { handle, target }) => showGrant(step, handle, target),
-  stat: read.stat,
-  whoami: read.whoami,
-}
-
-const writeRules: Rules<Exclude<RequestKind, ReadKind | 'copyTo'>> = {
-  append,
-  charge(step, { handle, path, claim }) {
-    const chain = requireRight(step, handle, 'write', toPrefix(path), claim)
-    useQuota(step, chain, claim.bytes ?? 0)
-    return narrowedInfo(step, chain)
-  },
-  create(step, { handle, path, serialized }) {
-    requireRight(step, handle, 'grant', toLogPath(path))
-    requireRight(step, handle, 'write', path)
-    if (step.records.log(path)) throw new GroveError('ERR_EXISTS', `log ${path} exists`)
-    step.records.addLog(path, serialized)
-    return undefined
-  },
-  dropKeys(step, { handle }) {
-    const count = dropKeys(step, handle)
-    if (count > 0) step.keysChanged()
-    return count
-  },
-  grant: (step, { handle, options, id }) => addGrant(step, handle, options, id),
-  revoke(step, { handle, target }) {
-    const answer = revokeGrant(step, handle, target)
-    step.rightsChanged()
-    return answer
-  },
-  rotateKeys(step, { handle, key }) {
-    const { kid } = rotateKeys(step, handle, key)
-    step.keysChanged()
-    return { kid }
-  },
-  trim,
-}
-
-const rules: Rules<Exclude<RequestKind, 'copyTo'>> = { ...readRules, ...writeRules }
-
 /** Starts the engine of some records, which then is in charge of them: one that was before is fenced off. */
 export function openEngine(records: Records, { processKey }: EngineSeed): Engine {
   const epoch = records.transact(() => {
     if (!records.log(grantsLogPath)) records.addLog(grantsLogPath, false)
     return records.takeEpoch()
   })
-  let { keys, open } = handlesWith(records.keys())
+  const ring = keyRing(records, processKey)
   let lastSeq = records.lastSeq()
 
-  function handlesWith(stored: HandleKeys['stored']) {
-    const all: HandleKeys = { stored, process: processKey }
-    return { keys: all, open: knownHandles(all) }
-  }
-
-  function stepOf(nowMs: number, changes: ChangeList): Step {
-    return {
-      records,
-      get keys() {
-        return keys
-      },
-      open: (handle) => open(handle),
-      now: () => nowMs,
-      tell(data, writer) {
-        const seq = records.takeSeq()
-        appendSystem(records, grantsLogPath, seq, { data, writer, atMs: nowMs })
-        changes.grew.set(grantsLogPath, seq)
-        return seq
-      },
-      grew: (path, head) => void changes.grew.set(path, head),
-      trimmed: (path, seq) => void changes.trimmed.set(path, seq),
-      rightsChanged: () => {
-        changes.rights = true
-      },
-      keysChanged() {
-        changes.rights = true
-        ;({ keys, open } = handlesWith(records.keys()))
-      },
-    }
-  }
-
   /** Runs rules in one transaction, or none if they only read. What they changed counts when it is on the disk. */
-  function attempt<T>(requests: readonly Ruled[], nowMs: number, total: ChangeList, run: (step: Step) => T): T {
+  function attempt<T>(requests: readonly RuledRequest[], nowMs: number, total: ChangeList, run: (step: Step) => T): T {
     const changes = noChanges()
-    const step = stepOf(nowMs, changes)
+    const step = stepOf(records, ring, nowMs, changes)
     if (!requests.some(isWrite)) return records.read(() => run(step))
     let reached = lastSeq
-    const before = { keys, open }
+    const before = ring.now
     try {
       const result = records.transact(() => {
         if (records.epoch() !== epoch) throw fenced()
@@ -150,12 +61,12 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
       total.rights ||= changes.rights
       return result
     } catch (error) {
-      ;({ keys, open } = before)
+      ring.now = before
       throw error
     }
   }
 
-  function runAll(requests: readonly Ruled[], nowMs: number, total: ChangeList): Answer[] {
+  function runAll(requests: readonly RuledRequest[], nowMs: number, total: ChangeList): Answer[] {
     try {
       return attempt(requests, nowMs, total, (step) => requests.map((request) => answerOf(() => ruled(step, request))))
     } catch (error) {
@@ -173,7 +84,7 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
 
   function copy({ handle, file }: RequestOf<'copyTo'>, nowMs: number): Answer {
     try {
-      requireRoot(stepOf(nowMs, noChanges()), handle)
+      requireRoot(stepOf(records, ring, nowMs, noChanges()), handle)
       records.copyTo(file)
       return { value: undefined }
     } catch (error) {
@@ -182,7 +93,7 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
   }
 
   return {
-    hello: { storeId: records.storeId, root: handleOf(rootGrantId, keys), lastSeq },
+    hello: { storeId: records.storeId, root: handleOf(rootGrantId, ring.now.keys), lastSeq },
     run({ requests, nowMs }) {
       const total = noChanges()
       const together = requests.filter((request) => request.kind !== 'copyTo')
@@ -198,6 +109,53 @@ export function openEngine(records: Records, { processKey }: EngineSeed): Engine
   }
 }
 
+/** The keys of the moment, and the memory of handles that goes with them. */
+interface KeyRing {
+  now: { readonly keys: HandleKeys; readonly open: ReturnType<typeof knownHandles> }
+  /** Takes the keys that the records have by now. */
+  reload(): void
+}
+
+function keyRing(records: Records, processKey: Uint8Array): KeyRing {
+  const current = (): KeyRing['now'] => {
+    const keys: HandleKeys = { stored: records.keys(), process: processKey }
+    return { keys, open: knownHandles(keys) }
+  }
+  const ring: KeyRing = {
+    now: current(),
+    reload() {
+      ring.now = current()
+    },
+  }
+  return ring
+}
+
+function stepOf(records: Records, ring: KeyRing, nowMs: number, changes: ChangeList): Step {
+  return {
+    records,
+    get keys() {
+      return ring.now.keys
+    },
+    open: (handle) => ring.now.open(handle),
+    now: () => nowMs,
+    tell(data, writer) {
+      const seq = records.takeSeq()
+      appendSystem(records, grantsLogPath, seq, { data, writer, atMs: nowMs })
+      changes.grew.set(grantsLogPath, seq)
+      return seq
+    },
+    grew: (path, head) => void changes.grew.set(path, head),
+    trimmed: (path, seq) => void changes.trimmed.set(path, seq),
+    rightsChanged: () => {
+      changes.rights = true
+    },
+    keysChanged() {
+      changes.rights = true
+      ring.reload()
+    },
+  }
+}
+
 interface ChangeList {
   readonly grew: Map<string, number>
   readonly trimmed: Map<string, number>
@@ -206,15 +164,6 @@ interface ChangeList {
 
 function noChanges(): ChangeList {
   return { grew: new Map(), trimmed: new Map(), rights: false }
-}
-
-function isWrite({ kind }: Request): boolean {
-  return Object.hasOwn(writeRules, kind)
-}
-
-function ruled(step: Step, request: Ruled): unknown {
-  const rule = rules[request.kind] as (step: Step, request: Request) => unknown
-  return rule(step, request)
 }
 
 /** A refusal is an answer. Anything else (the disk, a damaged file, a fault of ours) ends the whole attempt. */

@@ -1,11 +1,7 @@
-/**
- * What is known of the open logs on this side of the engine: their heads, and of those that are watched the newest
- * entries, so that many watchers of one log cost the engine nothing.
- */
+/** One open log on this side of the engine: its head, and for those who watch it its newest entries. */
 
 import { limits } from '../../core/limits.ts'
 import type { EntryRecord } from './records.ts'
-import type { Appended, Batch, BatchAnswer, Request } from './request.ts'
 
 /** One open log, shared by all who have it open. */
 export interface Feed {
@@ -24,183 +20,110 @@ export interface Feed {
   leave(): void
 }
 
-/** The feeds of one store. */
-export interface Feeds {
-  /** The newest moment of the store. */
-  readonly lastSeq: number
-  /** Counts how often somebody may have lost a right. */
-  readonly rights: number
-  enter(path: string): Feed
-  /** Takes in what a batch did, and wakes those who watch. */
-  done(batch: Batch, answer: BatchAnswer): void
-  wakeAll(): void
-  /** The engine is gone: whoever watches has to ask, and will be told. */
-  lost(): void
-}
-
-interface Inner extends Feed {
-  head: number
-  /** All entries after `from`, up to the head; `from` is the head when none are kept. */
-  from: number
-  tail: EntryRecord[]
-  tailBytes: number
+/** A feed as its keeper sees it. */
+export interface KeptFeed extends Feed {
+  /** How many have the log open. */
   users: number
-  readonly wakers: Set<() => void>
+  /** Takes in an entry that was committed. */
+  keep(entry: EntryRecord): void
+  /** Takes in that the log has a new head, whose entry is not known here. */
+  grown(head: number): void
+  /** Keeps no entries up to a moment. */
+  forget(uptoSeq: number): void
+  wake(): void
 }
 
-/** The feeds of a store that has come to a moment. */
-export function createFeeds(lastSeq: number): Feeds {
-  const feeds = new Map<string, Inner>()
-  let allBytes = 0
-  let rights = 0
+/** Bytes of entries that are kept for all logs together. */
+export interface Budget {
+  usedBytes: number
+}
 
-  function enter(path: string): Feed {
-    const feed = feeds.get(path) ?? createFeed(path)
-    feeds.set(path, feed)
-    feed.users += 1
-    return feed
-  }
-
-  function createFeed(path: string): Inner {
-    const feed: Inner = {
-      path,
-      head: 0,
-      // Nothing is known before the log was opened.
-      from: Number.POSITIVE_INFINITY,
-      tail: [],
-      tailBytes: 0,
-      users: 0,
-      wakers: new Set(),
-      knows: (afterSeq) => afterSeq >= feed.from,
-      next(afterSeq) {
-        // Most who ask have seen all but the last few.
-        let index = feed.tail.length
-        while (index > 0 && (feed.tail[index - 1] as EntryRecord).seq > afterSeq) index -= 1
-        return feed.tail[index]
-      },
-      opened(head) {
-        if (Number.isFinite(feed.from)) return
-        feed.head = Math.max(feed.head, head)
-        feed.from = feed.head
-      },
-      watch(wake) {
-        feed.wakers.add(wake)
-        return () => {
-          if (feed.wakers.delete(wake) && feed.wakers.size === 0) forget(feed, feed.head)
-        }
-      },
-      leave() {
-        feed.users -= 1
-        if (feed.users > 0) return
-        forget(feed, feed.head)
-        feeds.delete(path)
-      },
-    }
-    return feed
-  }
-
-  /** Keeps no entries up to a moment. */
-  function forget(feed: Inner, uptoSeq: number): void {
-    const kept = feed.tail.findIndex(({ seq }) => seq > uptoSeq)
-    drop(feed, kept === -1 ? feed.tail.length : kept)
-    if (Number.isFinite(feed.from)) feed.from = Math.max(feed.from, uptoSeq)
-  }
+/** The feed of a log of which nothing is known yet. `left` is called at each {@link Feed.leave}. */
+export function createFeed(path: string, budget: Budget, left: (feed: KeptFeed) => void): KeptFeed {
+  let head = 0
+  /** All entries after `from`, up to the head; `from` is the head when none are kept. Nothing is known before opening. */
+  let from = Number.POSITIVE_INFINITY
+  const tail: EntryRecord[] = []
+  let tailBytes = 0
+  const wakers = new Set<() => void>()
 
   /** Drops the oldest entries that are kept. */
-  function drop(feed: Inner, count: number): void {
-    const dropped = feed.tail.splice(0, count)
+  function drop(count: number): void {
+    const dropped = tail.splice(0, count)
     const bytes = dropped.reduce((sum, { data }) => sum + data.length, 0)
-    feed.tailBytes -= bytes
-    allBytes -= bytes
-    feed.from = dropped.at(-1)?.seq ?? feed.from
+    tailBytes -= bytes
+    budget.usedBytes -= bytes
+    from = dropped.at(-1)?.seq ?? from
   }
 
-  function keep(feed: Inner, entry: EntryRecord): void {
-    feed.head = entry.seq
-    if (!Number.isFinite(feed.from)) return
+  function forget(uptoSeq: number): void {
+    const kept = tail.findIndex(({ seq }) => seq > uptoSeq)
+    drop(kept === -1 ? tail.length : kept)
+    if (Number.isFinite(from)) from = Math.max(from, uptoSeq)
+  }
+
+  function keep(entry: EntryRecord): void {
+    head = entry.seq
+    if (!Number.isFinite(from)) return
     const { length } = entry.data
-    const fits = length <= limits.store.tailBytes && allBytes + length <= limits.store.tailsBytes
-    if (feed.wakers.size === 0 || !fits) {
-      forget(feed, entry.seq)
+    const fits = length <= limits.store.tailBytes && budget.usedBytes + length <= limits.store.tailsBytes
+    if (wakers.size === 0 || !fits) {
+      forget(entry.seq)
       return
     }
-    feed.tail.push(entry)
-    feed.tailBytes += length
-    allBytes += length
-    let count = 0
-    for (let bytes = feed.tailBytes; isTooMuch(feed.tail.length - count, bytes); count += 1)
-      bytes -= feed.tail[count]?.data.length ?? bytes
-    if (count > 0) drop(feed, count)
+    tail.push(entry)
+    tailBytes += length
+    budget.usedBytes += length
+    drop(surplusOf(tail, tailBytes))
   }
 
-  function wake(feed: Inner): void {
-    for (const waker of [...feed.wakers]) waker()
-  }
-
-  function wakeAll(): void {
-    for (const feed of feeds.values()) wake(feed)
-  }
-
-  return {
-    get lastSeq() {
-      return lastSeq
+  const feed: KeptFeed = {
+    path,
+    get head() {
+      return head
     },
-    get rights() {
-      return rights
+    users: 0,
+    knows: (afterSeq) => afterSeq >= from,
+    next(afterSeq) {
+      // Most who ask have seen all but the last few.
+      let index = tail.length
+      while (index > 0 && (tail[index - 1] as EntryRecord).seq > afterSeq) index -= 1
+      return tail[index]
     },
-    enter,
-    done({ requests, nowMs }, { answers, changes, lastSeq: reached }) {
-      lastSeq = reached
-      if (changes.rights) rights += 1
-      if (changes.grew.length > 0)
-        for (const [index, request] of requests.entries()) {
-          const answer = answers[index]
-          if (request.kind !== 'append' || !answer || !('value' in answer)) continue
-          for (const [path, entry] of entriesOf(request, answer.value as Appended, nowMs)) {
-            const feed = feeds.get(path)
-            if (feed) keep(feed, entry)
-          }
-        }
-      for (const [path, head] of changes.grew) {
-        const feed = feeds.get(path)
-        // Entries that the store wrote itself were not among the requests.
-        if (feed && feed.head < head) {
-          feed.head = head
-          forget(feed, head)
-        }
-      }
-      for (const [path, seq] of changes.trimmed) {
-        const feed = feeds.get(path)
-        if (feed) forget(feed, seq)
-      }
-      if (changes.rights) return wakeAll()
-      for (const [path] of changes.grew) {
-        const feed = feeds.get(path)
-        if (feed) wake(feed)
+    opened(found) {
+      if (Number.isFinite(from)) return
+      head = Math.max(head, found)
+      from = head
+    },
+    watch(wake) {
+      wakers.add(wake)
+      return () => {
+        if (wakers.delete(wake) && wakers.size === 0) forget(head)
       }
     },
-    wakeAll,
-    lost() {
-      rights += 1
-      wakeAll()
+    leave: () => left(feed),
+    keep,
+    grown(reached) {
+      if (reached <= head) return
+      head = reached
+      forget(reached)
+    },
+    forget,
+    wake() {
+      for (const wake of [...wakers]) wake()
     },
   }
+  return feed
 }
 
-function isTooMuch(entries: number, bytes: number): boolean {
-  return entries > limits.store.tailEntries || bytes > limits.store.tailBytes
-}
-
-/** What a request appended, with the paths of the logs. */
-function* entriesOf(
-  { parts, opId }: Extract<Request, { kind: 'append' }>,
-  { seq, isNew, writers, after, covers }: Appended,
-  atMs: number,
-): Generator<readonly [string, EntryRecord]> {
-  if (!isNew) return
-  for (const [index, { path, data }] of parts.entries()) {
-    const interval = covers[index]
-    const writer = writers[index]
-    if (interval && writer !== undefined) yield [path, { seq, ...interval, atMs, data, after, writer, opId }]
-  }
+/** How many of the oldest entries are more than may be kept. */
+function surplusOf(tail: readonly EntryRecord[], tailBytes: number): number {
+  let count = 0
+  for (
+    let bytes = tailBytes;
+    bytes > limits.store.tailBytes || tail.length - count > limits.store.tailEntries;
+    count += 1
+  )
+    bytes -= tail[count]?.data.length ?? bytes
+  return count
 }

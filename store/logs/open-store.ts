@@ -2,7 +2,7 @@
 
 import type { Environment } from '../environment.ts'
 import type { Caller } from './caller.ts'
-import type { Feeds } from './feed.ts'
+import type { Feeds } from './feeds.ts'
 import type { Watchers } from './watchers.ts'
 
 /** An open store, seen from inside. */

@@ -112,22 +112,21 @@ function steadyClock(): { env: Environment; pass(ms: number): void; readonly sle
   }
 }
 
-/** Takes the next event, or says that there is none after some turns of the event loop. */
+/** Takes the next event; with a number of turns of the event loop, says `nothing` when it does not come by then. */
 function taker(watch: AsyncIterable<WatchEvent>): (turns?: number) => Promise<WatchEvent | 'nothing'> {
   const iterator = watch[Symbol.asyncIterator]()
   let asked: Promise<WatchEvent> | undefined
-  return async (turns = 2_000) => {
+  return async (turns) => {
     asked ??= iterator.next().then(({ value }) => value)
-    const event = await Promise.race([
-      asked,
-      (async () => {
-        for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
-        return 'nothing' as const
-      })(),
-    ])
+    const event = await (turns === undefined ? asked : Promise.race([asked, nothingAfter(turns)]))
     if (event !== 'nothing') asked = undefined
     return event
   }
+}
+
+async function nothingAfter(turns: number): Promise<'nothing'> {
+  for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
+  return 'nothing'
 }
 
 eachDriver(t, 'a watcher that has seen all is told how far, and again when the store has moved on', async (t, open) => {

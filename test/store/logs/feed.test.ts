@@ -1,6 +1,7 @@
 import t from 'tap'
 import { limits } from '../../../core/limits.ts'
-import { createFeeds, type Feed, type Feeds } from '../../../store/logs/feed.ts'
+import type { Feed } from '../../../store/logs/feed.ts'
+import { createFeeds, type Feeds } from '../../../store/logs/feeds.ts'
 import type { Handle } from '../../../store/store.ts'
 
 /** Has a batch append one entry to a log. */
