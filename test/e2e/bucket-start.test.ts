@@ -87,7 +87,7 @@ t.test('a data folder whose sites were never in the bucket is not taken to one',
 
 t.test('a restart on the same bucket goes on, also after a kill', async (t) => {
   const bucket = await startBucket(t, server)
-  const grove = await startMachine(t, bucket)
+  const grove = await startMachine(t, bucket, { store: bucket.store({ endpoint: server.endpoint }) })
   await publish(grove, folderOf(grove, 'site', { 'index.html': 'one' }))
   await grove.kill()
   await grove.start()
@@ -97,4 +97,5 @@ t.test('a restart on the same bucket goes on, also after a kill', async (t) => {
   await grove.stop()
   await grove.start()
   t.equal(await page(grove), 'two')
+  t.equal(bucket.proxy.count(), 0, 'with nothing between Grove and the server')
 })
