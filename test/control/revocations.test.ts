@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openRevocations } from '../../control/revocations.ts'
 import { limits } from '../../core/limits.ts'
+import { forEachParallel } from '../../core/parallel.ts'
 import type { Revocation } from '../../core/session.ts'
 import { openMemoryStore } from '../../store/drivers/memory.ts'
 import { openSqliteStore } from '../../store/drivers/sqlite.ts'
@@ -66,9 +67,8 @@ t.test('their number is bounded; room comes back when some expire', async (t) =>
   await using store = await openMemoryStore()
   const clock = { nowMs: 0 }
   const revocations = await openRevocations(store, store.root, { now: () => clock.nowMs })
-  const adding: Promise<void>[] = []
-  for (let i = 0; i < limits.session.revocations; i++) adding.push(revocations.add(session(`s${i}`, 100)))
-  await Promise.all(adding)
+  const ids = Array.from({ length: limits.session.revocations }, (_, index) => `s${index}`)
+  await forEachParallel(ids, 1_000, (id) => revocations.add(session(id, 100)))
   await t.rejects(revocations.add(session('one-more', 200)), { code: 'ERR_TOO_MANY' })
   await t.resolves(revocations.add(session('s0', 150)), 'a known one needs no room')
   clock.nowMs = 100
