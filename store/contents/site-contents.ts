@@ -9,6 +9,7 @@ import { openFrame } from '../segments/read-segment.ts'
 import type { BareRef, Frame, SegmentHead, SegmentIndex, SegmentRef } from '../segments/segment.ts'
 import type { ReadNode, TreeFile } from '../trees/tree-file.ts'
 import { missingContents, once } from './content-file.ts'
+import { createDamages, isDamage } from './damages.ts'
 import { fetchLarge, fetchWhole } from './fetch.ts'
 import { type PackedObjects, type PackInput, packObjects } from './pack.ts'
 import { createSegmentSource, type SourceOptions } from './segment-source.ts'
@@ -27,8 +28,10 @@ export type Place = FramePlace | { readonly kind: 'large'; readonly ref: BareRef
 export interface SiteContents {
   /** Says which objects hold the site from now on. Costs nothing. */
   use(segments: readonly SegmentRef[], bare: readonly BareRef[]): void
-  /** Where something lies for good, or undefined. Reads indexes. */
+  /** Where something lies for good, or undefined. Reads indexes. What was found damaged just now counts as not there. */
   find(hash: BlobHash): Promise<Place | undefined>
+  /** Whether something of an object could not be read lately, and has not been read since. */
+  isDamaged(object: BlobHash): boolean
   /** A node of a tree. */
   readonly node: ReadNode
   /** A content or a node of a segment, whole. */
@@ -56,6 +59,7 @@ export interface SiteContents {
 export function createSiteContents(options: SourceOptions): SiteContents {
   const { env, objects, blobs } = options
   const source = createSegmentSource(options)
+  const damages = createDamages(env)
   const { run: fetching } = createTurnstile({
     parallel: limits.store.fetches,
     most: limits.store.waitingFetches,
@@ -76,30 +80,67 @@ export function createSiteContents(options: SourceOptions): SiteContents {
     return begun
   }
 
-  async function find(hash: BlobHash): Promise<Place | undefined> {
+  async function find(hash: BlobHash, isLastTry = false): Promise<Place | undefined> {
+    const isShunned = (object: BlobHash, content?: BlobHash) => !isLastTry && damages.isFresh(object, content)
     const ref = large.get(hash)
-    if (ref) return { kind: 'large', ref }
+    if (ref && !isShunned(ref.id)) return { kind: 'large', ref }
     const present = segments
     for (const { id } of present) {
       const index = blobs.memory.indexes.get(id)?.index
       const frame = index?.frames.get(hash)
-      if (index && frame) return { kind: 'frame', head: index, frame }
+      if (index && frame && !isShunned(id, hash)) return { kind: 'frame', head: index, frame }
     }
+    let damage: unknown
     // The newest first: there lies what is asked for most.
     for (const segment of present.toReversed()) {
-      if (blobs.memory.indexes.get(segment.id)?.isWhole) continue
-      const index = await source.index(segment)
-      const frame = index.frames.get(hash)
-      if (frame) return { kind: 'frame', head: index, frame }
+      const { id } = segment
+      if (blobs.memory.indexes.get(id)?.isWhole || isShunned(id)) continue
+      try {
+        const index = await source.index(segment)
+        damages.clear(id)
+        const frame = index.frames.get(hash)
+        if (frame && !isShunned(id, hash)) return { kind: 'frame', head: index, frame }
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        damages.note(id)
+        damage = error
+      }
     }
+    if (isLastTry && damage !== undefined) throw damage
     return undefined
   }
 
-  async function fetch(hash: BlobHash): Promise<void> {
-    const place = await find(hash)
+  /** Reads something from the first place that is not damaged; when there is none, from a damaged one, which may be well again. */
+  async function readFrom<T>(hash: BlobHash, read: (place: Place) => Promise<T>): Promise<T> {
+    let damage: unknown
+    for (let place = await find(hash); place; place = await find(hash)) {
+      try {
+        return await read(place)
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        damage = error
+        noteDamage(place, hash)
+      }
+    }
+    if (damage !== undefined) throw damage
+    const place = await find(hash, true)
     if (!place) throw missingContents([hash])
-    if (place.kind === 'large') return fetchLarge(options, place.ref)
-    await blobs.accept(hash, once(await source.frame(place.head, place.frame)), place.frame.bytes)
+    const value = await read(place)
+    if (place.kind === 'large') damages.clear(place.ref.id)
+    else damages.clear(place.head.ref.id, hash)
+    return value
+  }
+
+  function noteDamage(place: Place, hash: BlobHash): void {
+    if (place.kind === 'large') damages.note(place.ref.id)
+    else damages.note(place.head.ref.id, hash)
+  }
+
+  function fetch(hash: BlobHash): Promise<void> {
+    return readFrom(hash, async (place) => {
+      if (place.kind === 'large') await fetchLarge(options, place.ref)
+      else await blobs.accept(hash, once(await source.frame(place.head, place.frame)), place.frame.bytes)
+    })
   }
 
   async function ensure(hash: BlobHash): Promise<void> {
@@ -113,8 +154,8 @@ export function createSiteContents(options: SourceOptions): SiteContents {
     if (place?.kind !== 'frame' || place.head.ref.bytes > limits.store.wholeFetchBytes)
       return shared(hash, () => fetch(hash))
     const { ref } = place.head
-    await shared(ref.id, () => fetchWhole(options, source, ref, undefined))
-    // A content that was not cached as it equals a node.
+    await shared(ref.id, () => fetchWhole(options, source, ref, undefined)).catch(butDamage)
+    // One that equals a node was left out; and of a damaged segment the rest may be had.
     if (!(await blobs.isCached(hash))) await shared(hash, () => fetch(hash))
   }
 
@@ -135,7 +176,7 @@ export function createSiteContents(options: SourceOptions): SiteContents {
       // One request costs as much as some tens of kilobytes (facts/publishing.md), and waits as long as some megabytes.
       if (frames.length < 2 || bytes * 4 + frames.length * 65_536 < ref.bytes) continue
       const wanted = new Set(frames.map(({ hash }) => hash))
-      await shared(ref.id, () => fetchWhole(options, source, ref, wanted))
+      await shared(ref.id, () => fetchWhole(options, source, ref, wanted)).catch(butDamage)
       for (const hash of wanted) if (await blobs.isCached(hash)) left.delete(hash)
     }
     return left
@@ -146,13 +187,15 @@ export function createSiteContents(options: SourceOptions): SiteContents {
       segments = nextSegments
       large = new Map(nextBare.map((ref) => [ref.hash, ref]))
     },
-    find,
+    find: (hash) => find(hash),
+    isDamaged: damages.isDamaged,
     async node(hash) {
       const known = blobs.memory.nodes.get(hash)
       if (known) return known
-      const place = await find(hash)
-      if (place?.kind !== 'frame') throw missingContents([hash])
-      const node = await source.frame(place.head, place.frame)
+      if (large.has(hash)) throw missingContents([hash]) // Nothing that is so large is a node.
+      const node = await readFrom(hash, async (place) =>
+        place.kind === 'frame' ? source.frame(place.head, place.frame) : Buffer.alloc(0),
+      )
       blobs.memory.nodes.set(hash, node)
       return node
     },
@@ -189,4 +232,9 @@ export function createSiteContents(options: SourceOptions): SiteContents {
     pack: (input) => packObjects({ ...options, source }, input),
     forget: source.forget,
   }
+}
+
+/** Leaves a damage to whoever asks for the content itself: there may be another place. */
+function butDamage(error: unknown): void {
+  if (!isDamage(error)) throw error
 }

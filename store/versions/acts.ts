@@ -3,7 +3,7 @@
 import { GroveError } from '../../core/errors.ts'
 import type { VersionNumber } from '../../core/names.ts'
 import type { Ts } from '../store.ts'
-import { diffTrees } from '../trees/difference.ts'
+import { differenceFromLive, removedFromLive } from './difference.ts'
 import { type Committed, changeOf, decodeEntry, toSiteChange, type VersionEntry } from './entry.ts'
 import { checkPin, checkPinName } from './retention.ts'
 import type { Changed, SiteLog } from './site-log.ts'
@@ -15,7 +15,7 @@ export async function changeLive(parts: SiteParts, act: Act, versionOf: () => Ve
   const { log, contents, env } = parts
   const done = await log.change(act, async () => {
     const { version, root } = versionOf()
-    const change = changeOf(await diffTrees(contents.node, log.state.live?.root, root, env.turn))
+    const change = changeOf(await differenceFromLive(contents.node, log.state.live?.root, root, env.turn))
     return {
       entry: { format: 2, kind: 'live', version, atMs: act.atMs, ...change },
       audit: { act: 'live', version },
@@ -28,12 +28,10 @@ export async function changeLive(parts: SiteParts, act: Act, versionOf: () => Ve
 export async function deleteSite(parts: SiteParts, act: Act): Promise<SiteChange> {
   const { log, contents, env } = parts
   const done = await log.change(act, async () => {
-    const { live } = log.state
-    const removed = live ? (await diffTrees(contents.node, live.root, undefined, env.turn)).removed : []
-    const change = changeOf({ added: [], changed: [], removed })
+    const difference = await removedFromLive(contents.node, log.state.live?.root, env.turn)
     return {
-      entry: { format: 2, kind: 'delete', atMs: act.atMs, ...change },
-      audit: { act: 'delete', removed: removed.length },
+      entry: { format: 2, kind: 'delete', atMs: act.atMs, ...changeOf(difference) },
+      audit: { act: 'delete', removed: difference.removed.length },
     }
   })
   return siteChangeOf(done, 'delete', act)

@@ -9,6 +9,7 @@
 
 import { limits } from '../../core/limits.ts'
 import type { BlobHash } from '../../core/names.ts'
+import { isDamage } from '../contents/damages.ts'
 import type { SiteContents } from '../contents/site-contents.ts'
 import { type Keyring, keyIdOf } from '../segments/keyring.ts'
 import type { SegmentIndex, SegmentRef } from '../segments/segment.ts'
@@ -41,23 +42,35 @@ export async function liveHashes(
   return live
 }
 
-/** What becomes of a site's segments when only `live` is needed. Reads all their indexes. */
+/**
+ * What becomes of a site's segments when only `live` is needed. Reads all their indexes. One that is damaged goes, when
+ * what it held lies elsewhere. `large`: contents that lie in no segment. Throws what reading an index throws, when that is needed.
+ */
 export async function planCompaction(
-  contents: Pick<SiteContents, 'index'>,
+  contents: Pick<SiteContents, 'index' | 'isDamaged'>,
   segments: readonly SegmentRef[],
   live: ReadonlySet<BlobHash>,
-  keyring: Keyring | undefined,
+  { large, keyring }: { readonly large: Iterable<BlobHash>; readonly keyring: Keyring | undefined },
 ): Promise<Compaction> {
   const drop: SegmentRef[] = []
   const rewrite: SegmentRef[] = []
   const kept: SegmentRef[] = []
+  const lost: unknown[] = []
+  const there = new Set<BlobHash>(large)
   for (const ref of segments) {
-    const index = await contents.index(ref)
+    const index = await contents.index(ref).catch((error: unknown) => {
+      if (!isDamage(error)) throw error
+      lost.push(error)
+      drop.push(ref)
+    })
+    if (!index) continue
+    for (const hash of index.frames.keys()) there.add(hash)
     const { total, needed } = sharesOf(index, live)
     if (needed === 0) drop.push(ref)
-    else if (needed * 2 < total || isOldKey(index, keyring)) rewrite.push(ref)
+    else if (needed * 2 < total || isOldKey(index, keyring) || contents.isDamaged(ref.id)) rewrite.push(ref)
     else kept.push(ref)
   }
+  if (lost.length > 0 && !live.isSubsetOf(there)) throw lost[0]
   const small = await smallOnes(contents, kept, { more: rewrite.length > 0 ? 1 : 0 })
   return { drop, rewrite: [...rewrite, ...small] }
 }
@@ -79,7 +92,8 @@ export async function smallOnes(
   if (segments.length + more < limits.store.segments) return []
   const small: { readonly ref: SegmentRef; readonly bytes: number }[] = []
   for (const ref of segments) {
-    const bytes = contentBytes(await contents.index(ref))
+    const index = await contents.index(ref).catch(leaveDamaged)
+    const bytes = index ? contentBytes(index) : Number.POSITIVE_INFINITY
     if (bytes < limits.store.fullSegmentBytes) small.push({ ref, bytes })
   }
   if (!isAtRest && segments.length + more < mostSegments(segments.length - small.length)) return []
@@ -92,6 +106,11 @@ export async function smallOnes(
     bytes += one.bytes
   }
   return run.length + more >= 2 ? run : []
+}
+
+/** A segment whose index is damaged cannot be merged; it stays as it is. */
+function leaveDamaged(error: unknown): undefined {
+  if (!isDamage(error)) throw error
 }
 
 /** Whether what a keyring seals now is sealed otherwise here. Without a keyring nothing is. */

@@ -82,11 +82,12 @@ const entrySchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...change, kind: z.literal('delete') }),
   z.strictObject({ ...common, kind: z.literal('pin'), name: z.string(), version: number, untilMs: maybe(z.number()) }),
   z.strictObject({ ...common, kind: z.literal('unpin'), name: z.string() }),
-  /** Some segments in place of others with the same contents. */
+  /** Some objects in place of others with the same contents, or of what was lost. */
   z.strictObject({
     ...common,
     kind: z.literal('pack'),
     segments: z.array(segmentRefSchema),
+    bare: z.array(bareRefSchema),
     /** Ids of the segments whose place they take. */
     drop: z.array(blobHashSchema),
   }),

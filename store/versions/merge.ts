@@ -7,6 +7,7 @@
 
 import { limits } from '../../core/limits.ts'
 import type { BlobHash } from '../../core/names.ts'
+import { isDamage } from '../contents/damages.ts'
 import { localItem } from '../contents/pack.ts'
 import { justAfter } from '../logs/timestamp.ts'
 import { keyIdOf } from '../segments/keyring.ts'
@@ -67,11 +68,15 @@ export async function packSmall(parts: SiteParts, options: SmallOptions = {}): P
       const { segments, release } = await rewrite(parts, small, () => true)
       releases.push(release)
       const drop = small.map(({ id }) => id)
-      return { entry: { format: 2, kind: 'pack', atMs: parts.env.now(), segments: [...segments], drop } }
+      return { entry: { format: 2, kind: 'pack', atMs: parts.env.now(), segments: [...segments], bare: [], drop } }
     })
     if (done && 'committed' in done && done.committed.entry.kind === 'pack')
       for (const id of done.committed.entry.drop) await contents.forget(id)
     return done !== undefined
+  } catch (error) {
+    // What cannot be read cannot be merged; and nobody's publish is to fail for that.
+    if (isDamage(error)) return false
+    throw error
   } finally {
     for (const release of releases) release()
   }
@@ -85,7 +90,7 @@ async function prepare(
   const { state } = parts.log
   const { kept, pruned } = retained(state, keep, act.atMs)
   const pins = alivePins(state.pins, act.atMs)
-  const objects = isThorough ? await compact(parts, kept, releases) : state
+  const objects = isThorough ? await compactIfWhole(parts, kept, releases) : state
   const hasChanged = pruned.length > 0 || pins.length < state.pins.length || isDifferent(state, objects)
   const trim = await trimOf(parts, act.keepAfter)
   const outcome = {
@@ -99,12 +104,26 @@ async function prepare(
   return { prepared: { entry: checkpointOf(next, act.atMs), audit, ...trim }, outcome }
 }
 
+/** Compacts, or leaves everything as it is when something that is needed cannot be read: nothing may be lost by that. */
+async function compactIfWhole(
+  parts: SiteParts,
+  kept: readonly VersionRecord[],
+  releases: (() => void)[],
+): Promise<Compacted> {
+  try {
+    return await compact(parts, kept, releases)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return parts.log.state
+  }
+}
+
 /** The objects that some versions need, after what is worth it was written anew. */
 async function compact(parts: SiteParts, kept: readonly VersionRecord[], releases: (() => void)[]): Promise<Compacted> {
   const { contents, log, keyring, env } = parts
   const { segments, bare } = log.state
   const live = await liveHashes(contents, kept, env.turn)
-  const plan = await planCompaction(contents, segments, live, keyring)
+  const plan = await planCompaction(contents, segments, live, { large: bare.map(({ hash }) => hash), keyring })
   const gone = new Set<SegmentRef>([...plan.drop, ...plan.rewrite])
   const stay = segments.filter((ref) => !gone.has(ref))
   const there = new Set<BlobHash>()

@@ -19,6 +19,7 @@ import { buildTree, changeTree } from '../trees/change.ts'
 import { checkChange, checkFiles } from '../trees/check.ts'
 import { diffTrees } from '../trees/difference.ts'
 import type { MadeTree, ReadNode, TreeDifference, TreeFile } from '../trees/tree-file.ts'
+import { differenceFromLive } from './difference.ts'
 import { type Committed, changeOf, toSiteChange, toVersionRecord } from './entry.ts'
 import { locate, takeSent } from './locate.ts'
 import { requireDisjoint } from './rebase.ts'
@@ -31,6 +32,11 @@ interface Target {
   readonly made: MadeTree
   /** From the live tree to it. */
   readonly difference: TreeDifference
+  /**
+   * Files whose contents have to be there: those that changed, or all that were listed. So a site is whole after it was
+   * published as a whole, whatever was lost before.
+   */
+  readonly needed: readonly TreeFile[]
   readonly rebased: boolean
 }
 
@@ -57,6 +63,10 @@ export async function publish(parts: SiteParts, input: PublishInput): Promise<Pu
     const done = await log.change(input, () => prepare(parts, input, written))
     if (!done) return unchanged(log.state.live)
     if (!('committed' in done)) return longDone(parts, done.trimmedAt)
+    if (done.committed.entry.kind === 'pack') {
+      if ('files' in input) await blobs.settle(input.files.map(({ hash }) => hash))
+      return unchanged(log.state.live)
+    }
     const committed = ofPublish(done.committed, input.opId)
     await blobs.settle(committed.entry.put.map(([, hash]) => hash))
     return {
@@ -70,7 +80,10 @@ export async function publish(parts: SiteParts, input: PublishInput): Promise<Pu
   }
 }
 
-/** One round: the entry that makes the version, or undefined when its tree is live already. */
+/**
+ * One round: the entry that makes the version, or undefined when its tree is live already. When it is, but something of
+ * it was lost and has come again, the entry that names its new place.
+ */
 async function prepare(parts: SiteParts, input: PublishInput, written: Written): Promise<Prepared | undefined> {
   const { live, lastVersion, versions, segments, bare } = parts.log.state
   if (versions.length >= 2 * limits.store.versionsKept)
@@ -78,10 +91,15 @@ async function prepare(parts: SiteParts, input: PublishInput, written: Written):
       hint: `grove site prune ${parts.name} forgets those that nothing keeps`,
     })
   parts.contents.use([...segments, ...written.segments], [...bare, ...written.bare])
-  const { made, difference, rebased } = await targetOf(parts, input)
-  if (live?.root === made.root) return undefined
-  const needed = await writeNew(parts, { made, difference, version: lastVersion + 1 }, written)
+  const target = await targetOf(parts, input)
+  const { made, difference, rebased } = target
   const { message, atMs } = input
+  const isLive = live?.root === made.root
+  const objects = await writeNew(parts, target, isLive ? lastVersion : lastVersion + 1, written)
+  if (isLive) {
+    const isRepaired = objects.segments.length + objects.bare.length > 0
+    return isRepaired ? { entry: { format: 2, kind: 'pack', atMs, drop: [], ...objects } } : undefined
+  }
   const entry = {
     format: 2,
     kind: 'publish',
@@ -93,7 +111,7 @@ async function prepare(parts: SiteParts, input: PublishInput, written: Written):
     files: made.files,
     bytes: made.bytes,
     rebased,
-    ...needed,
+    ...objects,
     ...changeOf(difference),
   } as const
   const { added, changed, removed } = difference
@@ -109,7 +127,8 @@ async function targetOf(parts: SiteParts, input: PublishInput): Promise<Target> 
   const read = contents.node
   if ('files' in input) {
     const made = await buildTree(input.files, env.turn)
-    return { made, difference: await diffTrees(over(made, read), live?.root, made.root, env.turn), rebased: false }
+    const difference = await differenceFromLive(over(made, read), live?.root, made.root, env.turn)
+    return { made, difference, needed: input.files, rebased: false }
   }
   const rebased = input.base !== (live?.version ?? 0)
   if (rebased) {
@@ -119,7 +138,8 @@ async function targetOf(parts: SiteParts, input: PublishInput): Promise<Target> 
   }
   await checkChange(read, live?.root, input.change, env.turn)
   const made = await changeTree(read, live?.root, input.change, env.turn)
-  return { made, difference: await diffTrees(over(made, read), live?.root, made.root, env.turn), rebased }
+  const difference = await diffTrees(over(made, read), live?.root, made.root, env.turn)
+  return { made, difference, needed: [...difference.added, ...difference.changed], rebased }
 }
 
 function baseOf({ log, name }: SiteParts, base: number): VersionRecord | undefined {
@@ -143,18 +163,18 @@ function over({ nodes }: MadeTree, read: ReadNode): ReadNode {
 /** Writes what is new in a version for good, and answers the objects that the version needs beside the site's. */
 async function writeNew(
   parts: SiteParts,
-  { made, difference, version }: Pick<Target, 'made' | 'difference'> & { readonly version: number },
+  { made, needed }: Pick<Target, 'made' | 'needed'>,
+  version: number,
   written: Written,
 ): Promise<{ segments: SegmentRef[]; bare: BareRef[] }> {
   const { blobs, contents, log } = parts
-  const files = [...difference.added, ...difference.changed]
-  written.releases.push(blobs.hold(files.map(({ hash }) => hash)))
-  const items: PackItem[] = await contentItems(parts, files, written)
+  written.releases.push(blobs.hold(needed.map(({ hash }) => hash)))
+  const items: PackItem[] = await contentItems(parts, needed, written)
   for (const [hash, bytes] of made.nodes) if (!(await contents.find(hash))) items.push(nodeItem(hash, bytes))
   if (items.length > 0) take(written, await contents.pack({ items, lo: version, hi: version }))
   const { segments, bare } = log.state
   contents.use([...segments, ...written.segments], [...bare, ...written.bare])
-  return neededOf(parts, [...files.map(({ hash }) => hash), ...made.nodes.keys()], written)
+  return neededOf(parts, [...needed.map(({ hash }) => hash), ...made.nodes.keys()], written)
 }
 
 /** The contents that are in no object yet. Throws `ERR_BLOB_MISSING`, `ERR_PUBLISH_REFUSED`. */

@@ -90,12 +90,12 @@ function addNew<T extends { readonly id: BlobHash }>(old: readonly T[], added: r
   return [...old, ...added.filter(({ id }) => !known.has(id))]
 }
 
-function afterPack(state: SiteState, { segments, drop }: EntryOf<'pack'>, ts: Ts): SiteState {
+function afterPack(state: SiteState, { segments, bare, drop }: EntryOf<'pack'>, ts: Ts): SiteState {
   const dropped = new Set(drop)
   const kept = state.segments.filter(({ id }) => !dropped.has(id))
   if (kept.length + dropped.size !== state.segments.length)
     throw new GroveError('ERR_DATA_FORMAT', `entry ${ts} takes the place of segments that are not there`)
-  return { ...state, segments: addNew(kept, segments) }
+  return { ...state, segments: addNew(kept, segments), bare: addNew(state.bare, bare) }
 }
 
 /** The state that a checkpoint tells. Throws `ERR_DATA_FORMAT` when it is none. */
