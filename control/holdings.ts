@@ -20,6 +20,7 @@ import { openSiteVersions, type SiteVersionsOptions } from '../store/versions/op
 import { presignUpload } from '../store/versions/presign.ts'
 import { restoreSite } from '../store/versions/restore.ts'
 import type { SiteVersions } from '../store/versions/versions.ts'
+import { fencedVersions } from './fenced-versions.ts'
 import { refuseLostStore } from './lost-store.ts'
 import { adoptSites, sitesToAdopt, takeBucket } from './take-bucket.ts'
 
@@ -95,7 +96,8 @@ export async function openHoldings({ config, layout, store, env, log, stack }: H
       if (root !== undefined && (await restoreSite({ ...common, owner, name }, root)))
         log.info({ site: name }, 'taken over from the bucket')
       taken?.roots.delete(name)
-      return await openSiteVersions({ ...common, owner, name })
+      const versions = await openSiteVersions({ ...common, owner, name })
+      return taken ? fencedVersions(versions, taken.epoch) : versions
     },
     presign: (name, upload) => presignUpload({ objects, keyring, owner: siteOwner, name }, upload),
     collect: (signal, graceMs) =>
