@@ -101,9 +101,7 @@ export class UsageOutbox implements AsyncDisposable {
   #deliver(delivery: Delivery): void {
     delivery.again = true
     if (!this.#started || this.#ended.signal.aborted || delivery.running) return
-    delivery.running = this.#deliverAll(delivery).finally(() => {
-      delivery.running = undefined
-    })
+    delivery.running = this.#deliverAll(delivery)
   }
 
   async #deliverAll(delivery: Delivery): Promise<void> {
@@ -115,6 +113,8 @@ export class UsageOutbox implements AsyncDisposable {
         if (!signal.aborted) await this.#failed(delivery, thrown)
       }
     }
+    // In the same turn as the last look at `again`: whoever sets it later begins a new delivery.
+    delivery.running = undefined
   }
 
   async #deliverLog(delivery: Delivery): Promise<void> {
