@@ -7,4 +7,4 @@ const api = existsSync(new URL('../cli/api.ts', import.meta.url))
   : await import('../dist/cli/api.js')
 
 // Names of an ES module are fixed before it runs, so they stand here once more; a test compares them with the source.
-export const { cdnVarnish, defineConfig, GroveError, lazyOptions, loginPassword } = api
+export const { cdnVarnish, defineConfig, GroveError, lazyOptions, local, loginPassword, s3 } = api
