@@ -5,6 +5,7 @@
 
 import type { Environment } from '../../../store/environment.ts'
 import { noObject, objectsError, shortObject, takenObject } from '../../../store/objects/object-errors.ts'
+import { piecesOf } from '../../../store/objects/object-source.ts'
 import type { ByteRange, ObjectInfo, ObjectSource, Objects } from '../../../store/objects/objects.ts'
 import type { Random } from './random.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -30,6 +31,16 @@ export interface Bucket {
   send(key: string, bytes: Uint8Array): void
   /** Another bucket with the same objects, in which nothing fails. */
   copy(): Bucket
+  /** What others see who write nothing: the objects as they are at each moment, and what they put beside them. */
+  view(): Bucket
+}
+
+/** Objects by key: of the bucket itself, or beside those of another. */
+interface Shelf {
+  get(key: string): Kept | undefined
+  set(key: string, kept: Kept): void
+  delete(key: string): void
+  keys(): string[]
 }
 
 interface Kept {
@@ -42,7 +53,7 @@ const streamBytes = 4_096
 
 /** An empty bucket in which nothing fails yet. `now`: its clock. */
 export function createBucket(scheduler: Scheduler, random: Random, now: () => number): Bucket {
-  return bucketOf(new Map(), { scheduler, random, now })
+  return bucketOf(shelfOf(new Map()), { scheduler, random, now })
 }
 
 interface Around {
@@ -51,25 +62,44 @@ interface Around {
   readonly now: () => number
 }
 
-function bucketOf(kept: Map<string, Kept>, around: Around): Bucket {
+function bucketOf(shelf: Shelf, around: Around): Bucket {
   const faults: BucketFaults = { before: 0, after: 0, late: 0, damage: 0 }
-  const put = (key: string, bytes: Uint8Array) => kept.set(key, { bytes: Buffer.from(bytes), modifiedMs: around.now() })
   return {
     faults,
-    connect: (env) => connected(kept, faults, around, env),
+    connect: (env) => connected(shelf, faults, around, env),
     send(key, bytes) {
-      if (!kept.has(key)) put(key, bytes)
+      if (!shelf.get(key)) shelf.set(key, { bytes: Buffer.from(bytes), modifiedMs: around.now() })
     },
-    copy: () => bucketOf(new Map(kept), around),
+    copy() {
+      const copied = new Map<string, Kept>()
+      for (const key of shelf.keys()) copied.set(key, shelf.get(key) as Kept)
+      return bucketOf(shelfOf(copied), around)
+    },
+    view: () => bucketOf(viewOf(shelf), around),
   }
 }
 
-function connected(
-  kept: Map<string, Kept>,
-  faults: BucketFaults,
-  { scheduler, random, now }: Around,
-  env: Environment,
-): Objects {
+function shelfOf(kept: Map<string, Kept>): Shelf {
+  return {
+    get: (key) => kept.get(key),
+    set: (key, one) => void kept.set(key, one),
+    delete: (key) => void kept.delete(key),
+    keys: () => [...kept.keys()],
+  }
+}
+
+function viewOf(under: Shelf): Shelf {
+  /** Undefined: removed here. */
+  const own = new Map<string, Kept | undefined>()
+  return {
+    get: (key) => (own.has(key) ? own.get(key) : under.get(key)),
+    set: (key, one) => void own.set(key, one),
+    delete: (key) => void own.set(key, undefined),
+    keys: () => [...new Set([...under.keys(), ...own.keys()])].filter((key) => !own.has(key) || own.get(key)),
+  }
+}
+
+function connected(kept: Shelf, faults: BucketFaults, { scheduler, random, now }: Around, env: Environment): Objects {
   const name = 's3://simulated'
   const put = (key: string, bytes: Buffer) => kept.set(key, { bytes, modifiedMs: now() })
   const fails = (probability: number) => probability > 0 && random.chance(probability)
@@ -90,7 +120,7 @@ function connected(
     if (fails(faults.late)) {
       // Whoever asked may have ended by then: it is the bucket's own.
       scheduler.after(200 * random.fraction(), { alive: true }, () => {
-        if (!kept.has(key)) put(key, bytes)
+        if (!kept.get(key)) put(key, bytes)
       })
       await env.sleep(50 * random.fraction())
       throw unreachable(`create ${key}`)
@@ -119,11 +149,12 @@ function connected(
   async function* list(prefix: string): AsyncGenerator<ObjectInfo> {
     for (let after = ''; ; ) {
       const page = await request(`list ${prefix}`, () =>
-        [...kept]
-          .filter(([key]) => key.startsWith(prefix) && key > after)
-          .sort(([one], [other]) => (one < other ? -1 : 1))
+        kept
+          .keys()
+          .filter((key) => key.startsWith(prefix) && key > after)
+          .sort()
           .slice(0, pageObjects)
-          .map(([key, { bytes, modifiedMs }]) => ({ key, bytes: bytes.length, modifiedMs })),
+          .flatMap((key) => infoOf(key, kept.get(key))),
       )
       yield* page
       if (page.length < pageObjects) return
@@ -146,11 +177,7 @@ function connected(
         await env.turn()
       }
     },
-    stat: (key) =>
-      request(`stat ${key}`, () => {
-        const found = kept.get(key)
-        return found && { key, bytes: found.bytes.length, modifiedMs: found.modifiedMs }
-      }),
+    stat: (key) => request(`stat ${key}`, () => infoOf(key, kept.get(key))[0]),
     async remove(keys) {
       await request(`remove ${keys.length}`, () => {
         for (const key of keys) kept.delete(key)
@@ -167,6 +194,11 @@ function connected(
   }
 }
 
+function infoOf(key: string, found: Kept | undefined): ObjectInfo[] {
+  return found ? [{ key, bytes: found.bytes.length, modifiedMs: found.modifiedMs }] : []
+}
+
+/** What is put, which has to have the hash that it is said to have: a bucket holds it against its sum. */
 async function bytesOf(env: Environment, source: ObjectSource): Promise<Buffer> {
-  return 'bytes' in source ? Buffer.from(source.bytes) : env.files.read(source.file)
+  return Buffer.concat(await Array.fromAsync(piecesOf(env, source)))
 }

@@ -20,6 +20,20 @@ const happenings: Readonly<Record<string, readonly string[]>> = {
     'refusal ERR_TRIMMED',
     ...['revoked', 'expired', 'rights', 'path', 'quota'].map((reason) => `refusal ERR_DENIED ${reason}`),
   ],
+  sites: [
+    'end power',
+    'end kill',
+    'clock',
+    'ask cold start',
+    'ask diff',
+    'ask unpin',
+    'refusal ERR_PUBLISH_CONFLICT',
+    'refusal ERR_BLOB_MISSING',
+    'refusal ERR_DATA_IO',
+    'refusal ERR_OBJECTS unreachable',
+    'refusal ERR_TRIMMED',
+    'refusal ERR_VERSION_UNKNOWN',
+  ],
 }
 
 t.test(`${count} seeds show no fault`, async (t) => {

@@ -29,8 +29,14 @@ export interface Troubles {
 /** After so many lives the disk gets well by itself: somebody has put in another one. */
 const mostLives = 12
 
-/** The troubles of a seed. `pace`: how long a simulation takes, about, in virtual milliseconds. */
-export function troublesOf(random: Random, paceMs: number): Troubles {
+/** How long a simulation takes, about, and by how much the wall clock jumps at most, in virtual milliseconds. */
+export interface Pace {
+  readonly paceMs: number
+  readonly clockStepMs: number
+}
+
+/** The troubles of a seed. */
+export function troublesOf(random: Random, { paceMs, clockStepMs }: Pace): Troubles {
   const ends = random.pick([0, 1, 1, 2, 3, 5])
   const isFull = random.chance(0.15)
   const isBad = random.chance(0.3)
@@ -57,7 +63,7 @@ export function troublesOf(random: Random, paceMs: number): Troubles {
       const mayEnd = life < ends
       const bySteps = random.chance(0.5)
       const clockSteps = random.chance(0.15)
-        ? [{ afterMs: paceMs * random.fraction(), byMs: random.between(-3_000, 3_000) }]
+        ? [{ afterMs: paceMs * random.fraction(), byMs: random.between(-clockStepMs, clockStepMs) }]
         : []
       return {
         endAfterMs: mayEnd && !bySteps ? paceMs * random.fraction() : Number.POSITIVE_INFINITY,

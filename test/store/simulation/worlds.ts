@@ -2,11 +2,14 @@
 
 import { type Finding, findingsOf } from './checkers/checker.ts'
 import type { PlantedFault } from './fault.ts'
-import { logFaults } from './faults/all.ts'
+import { logFaults, siteFaults } from './faults/all.ts'
 import { historyText } from './history.ts'
 import { logCheckers } from './logs/checkers.ts'
 import { factsOf } from './logs/facts.ts'
 import { simulateLogs } from './logs/world.ts'
+import { siteCheckers } from './sites/checkers.ts'
+import { factsOf as siteFactsOf } from './sites/facts.ts'
+import { simulateSites } from './sites/world.ts'
 
 /** What came of a simulation. */
 export interface Outcome {
@@ -20,6 +23,8 @@ export interface Outcome {
 /** A kind of simulation. */
 export interface World {
   readonly name: string
+  /** Of so many seeds in a row, how many it has: one of sites costs as much as twenty of logs. */
+  readonly share: number
   /** What is run in it. */
   readonly runs: string
   /** Names of its checkers, and what has to hold. */
@@ -68,6 +73,11 @@ async function runLogs(seed: number, fault?: string): Promise<Outcome> {
   return outcomeOf(simulated, findingsOf(logCheckers, factsOf(simulated.history)))
 }
 
+async function runSites(seed: number, fault?: string): Promise<Outcome> {
+  const simulated = await simulateSites(seed, planted(siteFaults, fault))
+  return outcomeOf(simulated, findingsOf(siteCheckers, siteFactsOf(simulated.history)))
+}
+
 function planted<Pieces>(faults: readonly PlantedFault<Pieces>[], name: string | undefined): Pieces | undefined {
   if (name === undefined) return undefined
   const fault = faults.find((candidate) => candidate.name === name)
@@ -75,25 +85,38 @@ function planted<Pieces>(faults: readonly PlantedFault<Pieces>[], name: string |
   return fault.plant()
 }
 
-/** All kinds of simulation. A seed belongs to the one whose place is its remainder. */
+/** All kinds of simulation. */
 export const worlds: readonly World[] = [
   {
     name: 'logs',
-    runs: 'the engine of logs and grants (store/logs, store/grants) over records in a journal',
+    share: 4,
+    runs: 'the engine of logs and grants (`store/logs`, `store/grants`) over records in a journal',
     checkers: [...logCheckers, everythingFinishes],
     faults: logFaults,
     simulate: runLogs,
   },
+  {
+    name: 'sites',
+    share: 1,
+    runs: 'the same, and on it versions, trees, segments, contents and objects (`store/versions`, `store/trees`, `store/segments`, `store/contents`, `store/objects` with a folder on the simulated disk), verification (`store/verify`) and the taking of a bucket (`control/take-bucket.ts`), with a simulated bucket in six of ten seeds and encryption in three; bounds are made small, so that a small site comes to all of them',
+    checkers: [...siteCheckers, everythingFinishes],
+    faults: siteFaults,
+    simulate: runSites,
+  },
 ]
+
+const shares = worlds.flatMap((world) => Array.from({ length: world.share }, () => world))
 
 /** The kind of simulation of a seed. */
 export function worldOf(seed: number): World {
-  const world = worlds[seed % worlds.length]
+  const world = shares[seed % shares.length]
   if (!world) throw new RangeError(`${seed} is no seed: expected a whole number from 0`)
   return world
 }
 
 /** The first seeds of a kind of simulation. */
 export function seedsOf(world: World, count: number): number[] {
-  return Array.from({ length: count }, (_, index) => index * worlds.length + worlds.indexOf(world))
+  const seeds: number[] = []
+  for (let seed = 0; seeds.length < count; seed += 1) if (worldOf(seed) === world) seeds.push(seed)
+  return seeds
 }

@@ -123,14 +123,28 @@ export const uploadsStay: Checker<SiteFacts> = {
     return facts.of('publish').flatMap((call) => {
       if (call.refusal?.code !== 'ERR_BLOB_MISSING') return []
       const missing = new Set(call.refusal.message.match(/[0-9a-f]{64}/g) ?? [])
-      const kept = facts
+      return facts
         .of('upload')
-        .filter((upload) => upload.store === call.store && upload.answer !== undefined && isFresh(facts, upload, call))
-      return kept
         .filter(({ ask }) => ask.way === 'here' && missing.has(contentNamed(ask.content).hash))
+        .filter((upload) => isOwn(facts, upload, call) && isFresh(facts, upload, call))
         .map(({ ask }) => `publish ${call.id} misses ${ask.content}, which was sent just before`)
     })
   },
+}
+
+/**
+ * Whether a content was sent for one publish alone: what another one has published may be evicted, and what an earlier
+ * process was sent may be torn.
+ */
+function isOwn(facts: SiteFacts, upload: SiteCall<'upload'>, publish: SiteCall<'publish'>): boolean {
+  const { content } = upload.ask
+  if (upload.store !== publish.store || upload.client !== publish.client || upload.answer === undefined) return false
+  if (facts.of('upload').some((other) => other.ask.content === content && other.store < upload.store)) return false
+  return !facts.of('publish').some((other) => {
+    const { wanted, name } = other.ask
+    const names = Object.values('files' in wanted ? wanted.files : wanted.change)
+    return name !== publish.ask.name && other.begun < (publish.ended ?? publish.begun) && names.includes(content)
+  })
 }
 
 function isFresh(facts: SiteFacts, upload: SiteCall<'upload'>, publish: SiteCall<'publish'>): boolean {

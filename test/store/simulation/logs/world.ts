@@ -81,7 +81,7 @@ function createWorld(seed: number, pieces: LogPieces): World {
     createWatcher(work, chance('watcher 2'), 'watcher-2', versionsLog, 0),
     createWatcher(work, chance('watcher 3'), 'watcher-3', plainLog, 40),
   ]
-  const troubles = troublesOf(chance('troubles'), paceMs)
+  const troubles = troublesOf(chance('troubles'), { paceMs, clockStepMs: 3_000 })
   return {
     ...work,
     scheduler,

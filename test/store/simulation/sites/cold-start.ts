@@ -1,4 +1,4 @@
-/** Another machine, with an empty disk, starts from a copy of the bucket: what a disaster would leave. */
+/** Another machine, with an empty disk, starts from the bucket: after a disaster, or beside the one that writes. */
 
 import type { Bucket } from '../bucket.ts'
 import type { SitePieces } from '../fault.ts'
@@ -13,6 +13,7 @@ import { filesOf, type SiteDesk, seenSite } from './session.ts'
 export interface ColdStart {
   readonly scheduler: Scheduler
   readonly random: Random
+  /** What it starts from; it keeps to itself what it writes. */
   readonly bucket: Bucket
   readonly pieces: SitePieces
   readonly isEncrypted: boolean
@@ -21,8 +22,7 @@ export interface ColdStart {
 
 /** Starts it, reads every version of every site whole, and notes what was found. */
 export async function startCold(desk: SiteDesk, cold: ColdStart): Promise<void> {
-  const { scheduler, random, isEncrypted, number } = cold
-  const bucket = cold.bucket.copy()
+  const { scheduler, random, isEncrypted, number, bucket } = cold
   const machine = createMachine(scheduler, random)
   prepareDisk(machine.disk)
   const life = machine.boot()

@@ -4,7 +4,7 @@ import type { Random } from '../random.ts'
 import type { FileChange, Files, SiteAskOf } from './asks.ts'
 import { type Content, contentNamed, largeContents, smallContents } from './contents.ts'
 import { type SiteSession, siteNames } from './open-session.ts'
-import { isUnsure, list, missing, publish, type SiteDesk, tree, upload } from './session.ts'
+import { checkpoint, isUnsure, list, missing, publish, type SiteDesk, tree, upload } from './session.ts'
 
 /** What a client needs of the world. */
 export interface SiteWork extends SiteDesk {
@@ -43,6 +43,7 @@ export function createPublisher(work: SiteWork, random: Random, name: string, st
       if (asked.answer && random.chance(0.1)) await publish(work, session, name, ask)
       if (asked.error?.code === 'ERR_BLOB_MISSING') continue
       if (!isUnsure(asked)) pending = undefined
+      if (asked.answer && session.bucket && random.chance(0.3)) await checkpoint(work, session, name, ask.site)
       return
     }
     pending = undefined

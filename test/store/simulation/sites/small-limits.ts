@@ -7,7 +7,7 @@
 import { limits } from '../../../../core/limits.ts'
 
 /** A time that stands for the day after which what nobody needs is removed, in milliseconds. */
-export const graceMs = 1_500
+export const graceMs = 5_000
 
 /** Contents longer than this are objects by themselves. */
 export const bareBytes = 6_000
@@ -29,6 +29,7 @@ Object.assign(limits.store as Mutable<typeof limits.store>, {
   indexFrames: 60,
   wholeFetchBytes: 3_000,
   rootEveryMs: 40,
+  rootMarginMs: 60_000,
   thoroughFiles: 20,
   thoroughEveryMs: 100,
 })

@@ -43,7 +43,7 @@ export function simulateSites(seed: number, pieces: SitePieces = {}): Promise<Si
     ...world,
     isLeft: () => world.clients.some(({ left }) => left > 0),
     work: (life) => workIn(world, life),
-    between: () => (bucket && world.random.chance(0.4) ? coldStart(world, bucket) : Promise.resolve()),
+    between: () => (bucket && world.random.chance(0.4) ? coldStart(world, bucket.copy()) : Promise.resolve()),
     finish: (life) => finishIn(world, life),
     heal() {
       if (bucket) Object.assign(bucket.faults, { before: 0, after: 0, late: 0, damage: 0 })
@@ -78,7 +78,7 @@ function createWorld(seed: number, pieces: SitePieces): World {
   ]
   const bucket = random.chance(0.6) ? badBucket(scheduler, chance('bucket'), machine) : undefined
   const isEncrypted = random.chance(0.3)
-  const troubles = troublesOf(chance('troubles'), paceMs)
+  const troubles = troublesOf(chance('troubles'), { paceMs, clockStepMs: 500 })
   return { ...work, scheduler, random, machine, recorder, troubles, bucket, isEncrypted, pieces, clients, openings: 0 }
 }
 
@@ -115,6 +115,7 @@ async function workIn(world: World, life: Life): Promise<void> {
   const over = Promise.withResolvers<void>()
   const since = world.recorder.history.length
   const pace = world.random.fork(`pace ${life.number}`)
+  if (world.bucket && pace.chance(0.4)) startBeside(world, life, world.bucket, paceMs * pace.fraction())
   const working = world.clients.map(async (client) => {
     while (client.left > 0) {
       await life.env.sleep(pace.fraction() * 80)
@@ -144,6 +145,11 @@ async function hasStopped({ recorder }: World, { store }: SiteSession, since: nu
   }
 }
 
+/** Another machine reads the bucket while this one works. What it finds has to last while it looks. */
+function startBeside(world: World, life: Life, bucket: Bucket, afterMs: number): void {
+  world.scheduler.after(afterMs, life, () => void coldStart(world, bucket.view()))
+}
+
 async function coldStart(world: World, bucket: Bucket): Promise<void> {
   world.openings += 1
   const { scheduler, random, pieces, isEncrypted, openings: number } = world
@@ -165,7 +171,7 @@ async function finishIn(world: World, life: Life): Promise<void> {
   await readAll(world, session)
   await verify(world, session, lastReader)
   for (const site of siteNames) await checkpoint(world, session, lastReader, site)
-  if (world.bucket) await coldStart(world, world.bucket)
+  if (world.bucket) await coldStart(world, world.bucket.copy())
   await closeSites(session)
 }
 
