@@ -128,7 +128,13 @@ export class Reloader {
   }
 }
 
+/** What was opened at the start stays as it is: a reload that passed over a change of it in silence would be believed. */
 function checkReplaces(before: Config, after: Config): void {
+  for (const key of ['store', 'cache', 'encryption'] as const) {
+    if (isDeepStrictEqual(before[key], after[key])) continue
+    const hint = 'stop grove and start it again'
+    throw new GroveError('ERR_CONFIG_INVALID', `${key} has changed: it cannot while grove runs`, { hint })
+  }
   if (before.data !== after.data) {
     const hint = 'stop grove and start it with the new data folder'
     throw new GroveError('ERR_CONFIG_INVALID', `data is ${after.data}: it cannot change while grove runs`, { hint })

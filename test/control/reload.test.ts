@@ -106,6 +106,24 @@ t.test('whatever fails leaves all as it was, and says why', async (t) => {
     },
     { name: 'a text that is no module', config: '{{{', code: 'ERR_CONFIG_LOAD', says: 'Unexpected' },
     { name: 'an unknown key', config: '{ portt: 1 }', code: 'ERR_CONFIG_INVALID', says: 'portt' },
+    {
+      name: 'another cache',
+      config: '{ cache: { bytes: 100_000_000 } }',
+      code: 'ERR_CONFIG_INVALID',
+      says: 'cache has changed',
+    },
+    {
+      name: 'encryption',
+      config: "{ encryption: { keys: [{ env: 'GROVE_KEY' }] } }",
+      code: 'ERR_CONFIG_INVALID',
+      says: 'encryption has changed',
+    },
+    {
+      name: 'a bucket',
+      config: "{ store: { kind: 's3', endpoint: 'http://127.0.0.1:1', bucket: 'sites' } }",
+      code: 'ERR_CONFIG_INVALID',
+      says: 'store has changed',
+    },
     { name: 'another data folder', config: "{ data: './elsewhere' }", code: 'ERR_CONFIG_INVALID', says: 'elsewhere' },
     {
       name: 'a name that a site has',
