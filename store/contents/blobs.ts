@@ -14,11 +14,22 @@ import { type BlobHash, isBlobHash } from '../../core/names.ts'
 import { forEachParallel } from '../../core/parallel.ts'
 import { toDiskError } from '../disk-error.ts'
 import type { Environment } from '../environment.ts'
-import { begun, drain, isContent, moveIntoCache, once, temporaryFile, writeContent } from './content-file.ts'
+import { type CacheSize, createCacheSize } from './cache-size.ts'
+import {
+  begun,
+  type ContentSource,
+  drain,
+  isContent,
+  moveIntoCache,
+  once,
+  temporaryFile,
+  writeContent,
+} from './content-file.ts'
 import { markUsed, prepareFolders, readFirst, streamFirst } from './content-places.ts'
-import { type Evicted, evict } from './eviction.ts'
-import { openFreshNames } from './fresh-names.ts'
+import type { Evicted } from './eviction.ts'
+import { type FreshNames, openFreshNames } from './fresh-names.ts'
 import { createHashLocks, type HashLocks } from './hash-locks.ts'
+import { createHolds } from './holds.ts'
 import { createReservations, type Reservations } from './reservations.ts'
 import { createSegmentMemory, type SegmentMemory } from './segment-memory.ts'
 import { type KnownUploads, moveUpload, rememberUpload, removeUploads } from './uploads.ts'
@@ -81,137 +92,154 @@ export interface BlobsOptions {
  */
 export async function openBlobs(env: Environment, layout: Layout, options: BlobsOptions): Promise<Blobs> {
   await prepareFolders(env, layout)
-  const fresh = await openFreshNames(env, layout)
-  const locks = createHashLocks()
-  const places = (hash: BlobHash) => [blobFile(layout, checked(hash)), uploadFile(layout, hash)] as const
-  /** Keyed by hash: how many hold it. */
-  const held = new Map<BlobHash, number>()
-  const isHeld = (hash: BlobHash) => held.has(hash)
-  const written: KnownUploads = new Map()
-  const ended = new AbortController()
-  /** Bytes of the cache, since somebody counted. */
-  let cachedBytes: number | undefined
-  let evicting: Promise<Evicted> | undefined
+  return new LocalBlobs(env, layout, await openFreshNames(env, layout), options)
+}
 
-  const bytesOf = async (hash: BlobHash) => {
-    const [cached, upload] = places(hash)
-    return locks.run(hash, async () => (await markUsed(env, cached, hash)) ?? (await markUsed(env, upload, hash)))
+class LocalBlobs implements Blobs {
+  readonly layout: Layout
+  readonly memory: SegmentMemory = createSegmentMemory()
+  readonly reservations: Reservations = createReservations()
+  readonly turns: HashLocks = createHashLocks()
+  readonly #env: Environment
+  readonly #fresh: FreshNames
+  readonly #size: CacheSize
+  readonly #locks = createHashLocks()
+  readonly #holds = createHolds()
+  readonly #written: KnownUploads = new Map()
+
+  constructor(env: Environment, layout: Layout, fresh: FreshNames, { maxBytes, onFailure }: BlobsOptions) {
+    this.layout = layout
+    this.#env = env
+    this.#fresh = fresh
+    const remove = (hash: BlobHash, file: string) =>
+      this.#locks.run(hash, async () => !this.#holds.has(hash) && (await env.files.remove(file)))
+    this.#size = createCacheSize({ env, layout, maxBytes, isHeld: this.#holds.has, remove }, (error) =>
+      onFailure?.(error),
+    )
   }
 
-  /** Writes a content under its name, unless it is there; `place` says where. */
-  async function keep(hash: BlobHash, place: 'cache' | 'uploads', chunks: AsyncIterable<Uint8Array>, maxBytes: number) {
-    const temporary = temporaryFile(env, layout)
-    const bytes = await writeContent(env, temporary, { hash, chunks, maxBytes })
-    const [cached, upload] = places(hash)
-    try {
-      const name = (file: string) => locks.run(hash, () => moveIntoCache(env, temporary, file))
-      if (place === 'cache') await fresh.note([hash], () => name(cached))
-      else {
-        rememberUpload(written, hash, bytes)
-        await name(upload)
-      }
-    } catch (error) {
-      await env.files.remove(temporary).catch(() => {}) // The folder is emptied at the next start.
-      throw toDiskError(`keep content ${hash}`, error)
+  async bytesOf(hash: BlobHash): Promise<number | undefined> {
+    const [cached, upload] = this.#filesOf(hash)
+    return this.#locks.run(
+      hash,
+      async () => (await markUsed(this.#env, cached, hash)) ?? (await markUsed(this.#env, upload, hash)),
+    )
+  }
+
+  async fileOf(hash: BlobHash): Promise<string | undefined> {
+    for (const file of this.#filesOf(hash)) if ((await this.#env.files.stat(file)) !== undefined) return file
+    return undefined
+  }
+
+  async isCached(hash: BlobHash): Promise<boolean> {
+    return (await this.#env.files.stat(this.#filesOf(hash)[0])) !== undefined
+  }
+
+  async put(hash: BlobHash, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<number> {
+    const chunks = begun(source)
+    if ((await this.bytesOf(hash)) !== undefined) return drain({ hash, chunks, maxBytes })
+    return this.#keepUpload({ hash, chunks, maxBytes })
+  }
+
+  async putBytes(bytes: Uint8Array): Promise<BlobHash> {
+    const hash = createHash('sha256').update(bytes).digest('hex')
+    if ((await this.bytesOf(hash)) === undefined)
+      await this.#keepUpload({ hash, chunks: once(bytes), maxBytes: bytes.length })
+    return hash
+  }
+
+  async accept(hash: BlobHash, source: AsyncIterable<Uint8Array>, maxBytes: number): Promise<void> {
+    const [cached] = this.#filesOf(hash)
+    const bytes = await this.#keep({ hash, chunks: begun(source), maxBytes }, (name) =>
+      this.#fresh.note([hash], () => name(cached)),
+    )
+    this.#size.grown(bytes)
+  }
+
+  async settle(hashes: Iterable<BlobHash>): Promise<void> {
+    const sent: BlobHash[] = []
+    await forEachParallel(hashes, limits.store.blobLookups, async (hash) => {
+      const [, upload] = this.#filesOf(hash)
+      if (this.#written.has(hash) || (await this.#env.files.stat(upload)) !== undefined) sent.push(hash)
+    })
+    let bytes = 0
+    const move = async (hash: BlobHash) => {
+      const [cached, upload] = this.#filesOf(hash)
+      const knownBytes = this.#written.get(hash)
+      this.#written.delete(hash)
+      bytes += await this.#locks.run(hash, () => moveUpload(this.#env, { hash, upload, cached, knownBytes }))
     }
-    if (place === 'cache') grown(bytes)
-    return bytes
+    await this.#fresh.note(sent, () => forEachParallel(sent, limits.store.blobLookups, move))
+    this.#size.grown(bytes)
   }
 
-  /** Notes that the cache has grown, and has it cut when that is too much. */
-  function grown(bytes: number): void {
-    if (cachedBytes !== undefined) cachedBytes += bytes
-    if (evicting || ended.signal.aborted || (cachedBytes !== undefined && cachedBytes <= options.maxBytes)) return
-    evictNow().catch((error: unknown) => options.onFailure?.(error))
+  async read(hash: BlobHash): Promise<Buffer> {
+    const bytes = await readFirst(this.#env, hash, this.#filesOf(hash))
+    const found = createHash('sha256').update(bytes).digest('hex')
+    if (found === hash) return bytes
+    throw new GroveError('ERR_BLOB_CORRUPT', `content ${hash} on the disk is that of ${found}`, {
+      hint: 'the disk has changed it: it comes again from its segment, or when it is published again',
+    })
   }
 
-  function evictNow(): Promise<Evicted> {
-    evicting ??= evict({ env, layout, maxBytes: options.maxBytes, isHeld, remove: removeCached }, ended.signal)
-      .then((done) => {
-        cachedBytes = done.keptBytes
-        return done
-      })
-      .finally(() => {
-        evicting = undefined
-      })
-    return evicting
+  stream(hash: BlobHash): AsyncIterable<Buffer> {
+    return streamFirst(this.#env, hash, this.#filesOf(hash))
   }
 
-  const removeCached = (hash: BlobHash, file: string) =>
-    locks.run(hash, async () => !isHeld(hash) && (await env.files.remove(file)))
+  discardDamaged(hash: BlobHash): Promise<boolean> {
+    return this.#locks.run(hash, async () => {
+      let removed = false
+      for (const file of this.#filesOf(hash))
+        if ((await isContent(this.#env, file, hash)) === false)
+          removed = (await this.#env.files.remove(file)) || removed
+      return removed
+    })
+  }
 
-  return {
-    layout,
-    memory: createSegmentMemory(),
-    reservations: createReservations(),
-    turns: createHashLocks(),
-    bytesOf,
-    async fileOf(hash) {
-      for (const file of places(hash)) if ((await env.files.stat(file)) !== undefined) return file
-      return undefined
-    },
-    isCached: async (hash) => (await env.files.stat(places(hash)[0])) !== undefined,
-    async put(hash, source, maxBytes) {
-      const chunks = begun(source)
-      if ((await bytesOf(hash)) !== undefined) return drain({ hash, chunks, maxBytes })
-      return keep(hash, 'uploads', chunks, maxBytes)
-    },
-    async putBytes(bytes) {
-      const hash = createHash('sha256').update(bytes).digest('hex')
-      if ((await bytesOf(hash)) === undefined) await keep(hash, 'uploads', once(bytes), bytes.length)
-      return hash
-    },
-    async accept(hash, source, maxBytes) {
-      await keep(checked(hash), 'cache', begun(source), maxBytes)
-    },
-    async settle(hashes) {
-      const sent: BlobHash[] = []
-      await forEachParallel(hashes, limits.store.blobLookups, async (hash) => {
-        if (written.has(hash) || (await env.files.stat(places(hash)[1])) !== undefined) sent.push(hash)
-      })
-      let bytes = 0
-      const move = async (hash: BlobHash) => {
-        const [cached, upload] = places(hash)
-        const knownBytes = written.get(hash)
-        written.delete(hash)
-        bytes += await locks.run(hash, () => moveUpload(env, { hash, upload, cached, knownBytes }))
-      }
-      await fresh.note(sent, () => forEachParallel(sent, limits.store.blobLookups, move))
-      grown(bytes)
-    },
-    async read(hash) {
-      const bytes = await readFirst(env, hash, places(hash))
-      const found = createHash('sha256').update(bytes).digest('hex')
-      if (found === hash) return bytes
-      throw new GroveError('ERR_BLOB_CORRUPT', `content ${hash} on the disk is that of ${found}`, {
-        hint: 'the disk has changed it: it comes again from its segment, or when it is published again',
-      })
-    },
-    stream: (hash) => streamFirst(env, hash, places(hash)),
-    discardDamaged: (hash) =>
-      locks.run(hash, async () => {
-        let removed = false
-        for (const file of places(hash))
-          if ((await isContent(env, file, hash)) === false) removed = (await env.files.remove(file)) || removed
-        return removed
-      }),
-    hold(hashes) {
-      const those = [...hashes]
-      for (const hash of those) held.set(hash, (held.get(hash) ?? 0) + 1)
-      return () => {
-        for (const hash of those.splice(0)) {
-          const left = (held.get(hash) ?? 1) - 1
-          if (left > 0) held.set(hash, left)
-          else held.delete(hash)
-        }
-      }
-    },
-    evict: evictNow,
-    removeUploads: (olderThanMs, signal) => removeUploads({ env, layout, locks, isHeld, olderThanMs }, signal),
-    async [Symbol.asyncDispose]() {
-      ended.abort()
-      await evicting?.catch(() => {}) // Told to `onFailure`, or to who asked.
-    },
+  hold(hashes: Iterable<BlobHash>): () => void {
+    return this.#holds.hold(hashes)
+  }
+
+  evict(): Promise<Evicted> {
+    return this.#size.evict()
+  }
+
+  removeUploads(olderThanMs: number, signal?: AbortSignal): Promise<{ files: number; bytes: number }> {
+    const { layout } = this
+    return removeUploads({ env: this.#env, layout, locks: this.#locks, isHeld: this.#holds.has, olderThanMs }, signal)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#size.close()
+  }
+
+  /** Where a content may lie: in the cache, and as an upload. */
+  #filesOf(hash: BlobHash): readonly [cached: string, upload: string] {
+    return [blobFile(this.layout, checked(hash)), uploadFile(this.layout, hash)]
+  }
+
+  #keepUpload(source: ContentSource): Promise<number> {
+    const [, upload] = this.#filesOf(source.hash)
+    return this.#keep(source, async (name, bytes) => {
+      rememberUpload(this.#written, source.hash, bytes)
+      await name(upload)
+    })
+  }
+
+  /** Writes a content; `give` has it named when it was checked. Answers its length. */
+  async #keep(
+    source: ContentSource,
+    give: (name: (file: string) => Promise<void>, bytes: number) => Promise<void>,
+  ): Promise<number> {
+    const temporary = temporaryFile(this.#env, this.layout)
+    const bytes = await writeContent(this.#env, temporary, source)
+    try {
+      await give((file) => this.#locks.run(source.hash, () => moveIntoCache(this.#env, temporary, file)), bytes)
+      return bytes
+    } catch (error) {
+      await this.#env.files.remove(temporary).catch(() => {}) // The folder is emptied at the next start.
+      throw toDiskError(`keep content ${source.hash}`, error)
+    }
   }
 }
 

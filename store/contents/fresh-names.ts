@@ -53,83 +53,99 @@ export async function openFreshNames(env: Environment, layout: Layout): Promise<
   })
   const old = (await env.files.list(layout.fresh)).filter((name) => /^\d{1,15}$/.test(name)).sort(byNumber)
   for (const name of old) await checkNoted(env, layout, join(layout.fresh, name))
-  let count = Number(old.at(-1) ?? 0)
-  let notes: Notes | undefined
-  let line: Promise<void> = Promise.resolve()
+  return new NotedNames(env, layout, Number(old.at(-1) ?? 0))
+}
+
+class NotedNames implements FreshNames {
+  readonly #env: Environment
+  readonly #layout: Layout
+  /** The number of the newest file. */
+  #count: number
+  #notes: Notes | undefined
+  #line: Promise<void> = Promise.resolve()
   /** Contents that wait for the file that is being written. */
-  let waiting: { readonly hashes: BlobHash[]; users: number; readonly done: Promise<Notes> } | undefined
+  #waiting: { readonly hashes: BlobHash[]; users: number; readonly done: Promise<Notes> } | undefined
+
+  constructor(env: Environment, layout: Layout, count: number) {
+    this.#env = env
+    this.#layout = layout
+    this.#count = count
+  }
+
+  async note<T>(hashes: readonly BlobHash[], give: () => Promise<T>): Promise<T> {
+    if (hashes.length === 0) return give()
+    const own = await this.#noted(hashes)
+    try {
+      return await give()
+    } finally {
+      this.#left(own)
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.#inLine(() => this.#end())
+  }
+
+  /** Resolves when the contents are noted for good. */
+  #noted(hashes: readonly BlobHash[]): Promise<Notes> {
+    // What comes while a file is being written goes into the next one together.
+    if (!this.#waiting) {
+      const own: BlobHash[] = []
+      const done = this.#inLine(() => {
+        const users = this.#waiting?.users ?? 0
+        this.#waiting = undefined
+        return this.#write(own, users)
+      })
+      this.#waiting = { hashes: own, users: 0, done }
+    }
+    for (const hash of hashes) this.#waiting.hashes.push(hash)
+    this.#waiting.users += 1
+    return this.#waiting.done
+  }
 
   /** `users`: how many will give names to them. */
-  async function write(hashes: readonly BlobHash[], users: number): Promise<Notes> {
-    count += 1
-    const file = join(layout.fresh, String(count))
+  async #write(hashes: readonly BlobHash[], users: number): Promise<Notes> {
+    const env = this.#env
+    this.#count += 1
+    const file = join(this.#layout.fresh, String(this.#count))
     try {
       await writeDurably(env, file, hashes.map((hash) => `${hash}\n`).join(''))
     } catch (error) {
       throw toDiskError('note contents of the cache', error)
     }
-    notes ??= { files: [], sinceMs: env.monotonic(), hashes: new Set(), underWay: 0, isEnded: false }
-    const own = notes
+    this.#notes ??= { files: [], sinceMs: env.monotonic(), hashes: new Set(), underWay: 0, isEnded: false }
+    const own = this.#notes
     own.files.push(file)
     for (const hash of hashes) own.hashes.add(hash)
     own.underWay += users
-    if (env.monotonic() - own.sinceMs > limits.store.freshMs || own.hashes.size > mostNoted) await end()
+    if (env.monotonic() - own.sinceMs > limits.store.freshMs || own.hashes.size > mostNoted) await this.#end()
     return own
   }
 
-  async function end(): Promise<void> {
-    const ended = notes
-    notes = undefined
+  async #end(): Promise<void> {
+    const ended = this.#notes
+    this.#notes = undefined
     if (!ended) return
     ended.isEnded = true
-    if (ended.underWay === 0) await settleNoted(env, layout, ended)
+    if (ended.underWay === 0) await settleNoted(this.#env, this.#layout, ended)
   }
 
   /** Names were given, or will not be. A content without its name cannot be forced to disk, so this comes first. */
-  function left(own: Notes): void {
+  #left(own: Notes): void {
     own.underWay -= 1
     if (!own.isEnded || own.underWay > 0) return
-    inLine(() => settleNoted(env, layout, own)).catch(() => {}) // They stay noted: the next start checks them.
+    // They stay noted when it fails: the next start checks them.
+    this.#inLine(() => settleNoted(this.#env, this.#layout, own)).catch(() => {})
   }
 
   /** One after the other; who fails holds up nobody. */
-  function inLine<T>(work: () => Promise<T>): Promise<T> {
-    const done = line.then(work)
-    line = done.then(
+  #inLine<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#line.then(work)
+    this.#line = done.then(
       () => {},
       () => {},
     )
     return done
-  }
-
-  /** Resolves when the contents are noted for good. */
-  function noted(hashes: readonly BlobHash[]): Promise<Notes> {
-    // What comes while a file is being written goes into the next one together.
-    if (!waiting) {
-      const own: BlobHash[] = []
-      const done = inLine(() => {
-        const users = waiting?.users ?? 0
-        waiting = undefined
-        return write(own, users)
-      })
-      waiting = { hashes: own, users: 0, done }
-    }
-    for (const hash of hashes) waiting.hashes.push(hash)
-    waiting.users += 1
-    return waiting.done
-  }
-
-  return {
-    async note(hashes, give) {
-      if (hashes.length === 0) return give()
-      const own = await noted(hashes)
-      try {
-        return await give()
-      } finally {
-        left(own)
-      }
-    },
-    flush: () => inLine(end),
   }
 }
 

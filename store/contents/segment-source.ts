@@ -8,9 +8,7 @@
 
 import { hash as digest } from 'node:crypto'
 import { GroveError, isGroveError, toGroveError } from '../../core/errors.ts'
-import { tailFile } from '../../core/layout.ts'
-import type { SiteName } from '../../core/names.ts'
-import { isMissingFile, toDiskError } from '../disk-error.ts'
+import type { BlobHash, SiteName } from '../../core/names.ts'
 import type { Environment } from '../environment.ts'
 import { objectKeys } from '../objects/keys.ts'
 import { isObjectsError } from '../objects/object-errors.ts'
@@ -19,7 +17,7 @@ import type { Keyring } from '../segments/keyring.ts'
 import { openFrame, readIndex } from '../segments/read-segment.ts'
 import type { Frame, SegmentHead, SegmentIndex, SegmentRef, SiteContext } from '../segments/segment.ts'
 import type { Blobs } from './blobs.ts'
-import { moveIntoCache, temporaryFile } from './content-file.ts'
+import { createTails, type Tails } from './tails.ts'
 
 /** What the contents of a site are read and written with. */
 export interface SourceOptions {
@@ -34,29 +32,71 @@ export interface SourceOptions {
 }
 
 /** Reads segments of one site. All calls but `forget` throw `ERR_BLOB_CORRUPT`, `ERR_BLOB_MISSING`, `ERR_OBJECTS`. */
-export interface SegmentSource {
-  /** Its index, kept in memory for a while. */
-  index(ref: SegmentRef): Promise<SegmentIndex>
-  /** What a frame holds. */
-  frame(head: SegmentHead, frame: Frame): Promise<Buffer>
-  /** All of a segment, with its index; its tail is kept. */
-  whole(ref: SegmentRef): Promise<{ readonly index: SegmentIndex; readonly bytes: Buffer }>
-  /** Keeps the tail of a segment that was written just now into a file. */
-  keepTail(ref: SegmentRef, file: string): Promise<void>
-  /** Removes the tail of a segment that is not needed any more. */
-  forget(id: string): Promise<void>
-}
-
-/** A source of one site's segments. */
-export function createSegmentSource(options: SourceOptions): SegmentSource {
-  const { env, objects, blobs, keyring, context } = options
-  const tailOf = (id: string) => tailFile(blobs.layout, id)
+export class SegmentSource {
+  readonly #options: SourceOptions
+  /** Undefined for a folder, which is read in place. */
+  readonly #tails: Tails | undefined
   /** Keyed by segment: indexes that are being read, for all who want the same at one time. */
-  const loading = new Map<string, Promise<SegmentIndex>>()
+  readonly #loading = new Map<BlobHash, Promise<SegmentIndex>>()
 
-  async function readObject(ref: SegmentRef, range?: ByteRange): Promise<Buffer> {
+  constructor(options: SourceOptions) {
+    this.#options = options
+    this.#tails = options.objects.isRemote ? createTails(options.env, options.blobs.layout) : undefined
+  }
+
+  /** The index of a segment, kept in memory for a while. */
+  async index(ref: SegmentRef): Promise<SegmentIndex> {
+    const { indexes } = this.#options.blobs.memory
+    const known = indexes.get(ref.id)
+    if (known?.isWhole) return known.index
+    const index = await this.#checkedTwice(ref, () => this.#loadIndex(ref))
+    indexes.set(ref.id, { index, isWhole: true })
+    return index
+  }
+
+  /** What a frame holds. */
+  frame(head: SegmentHead, frame: Frame): Promise<Buffer> {
+    const { context, keyring } = this.#options
+    return this.#checkedTwice(head.ref, async () => {
+      return openFrame(head, frame, await this.#readFrame(head.ref, frame), context, keyring)
+    })
+  }
+
+  /** All of a segment, with its index; its tail is kept. */
+  whole(ref: SegmentRef): Promise<{ readonly index: SegmentIndex; readonly bytes: Buffer }> {
+    const { context, keyring, blobs } = this.#options
+    return this.#checkedTwice(ref, async () => {
+      const bytes = await this.#read(ref)
+      if (digest('sha256', bytes) !== ref.id) throw corrupt(ref, undefined)
+      const index = readIndex(ref, bytes.subarray(ref.indexOffset), context, keyring)
+      blobs.memory.indexes.set(ref.id, { index, isWhole: true })
+      await this.#tails?.write(ref, bytes.subarray(ref.tailOffset))
+      return { index, bytes }
+    })
+  }
+
+  /** Keeps the tail of a segment that was written just now into a file. */
+  async keepTail(ref: SegmentRef, file: string): Promise<void> {
+    if (!this.#tails) return
+    const { files } = this.#options.env
+    await this.#tails.write(ref, await files.readRange(file, ref.tailOffset, ref.bytes - ref.tailOffset))
+  }
+
+  /** Whether nothing of a segment in a bucket is known here. */
+  async isUnknown(ref: SegmentRef): Promise<boolean> {
+    if (!this.#tails || this.#options.blobs.memory.indexes.peek(ref.id)) return false
+    return !(await this.#tails.has(ref))
+  }
+
+  /** Removes the tail of a segment that is not needed any more. */
+  async forget(id: BlobHash): Promise<void> {
+    await this.#tails?.remove(id)
+  }
+
+  async #read(ref: SegmentRef, range?: ByteRange): Promise<Buffer> {
+    const { objects, owner, site, context } = this.#options
     try {
-      return await objects.read(objectKeys.segment(options.owner, options.site, ref.id), range)
+      return await objects.read(objectKeys.segment(owner, site, ref.id), range)
     } catch (error) {
       if (isGroveError(error, 'ERR_NOT_FOUND'))
         throw new GroveError('ERR_BLOB_MISSING', `segment ${ref.id} of ${context.log} is gone: ${error.message}`, {
@@ -69,13 +109,13 @@ export function createSegmentSource(options: SourceOptions): SegmentSource {
   }
 
   /** Reads and checks; what turns out wrong is read once more, and not from a local copy. */
-  async function checkedTwice<T>(ref: SegmentRef, read: () => Promise<T>): Promise<T> {
+  async #checkedTwice<T>(ref: SegmentRef, read: () => Promise<T>): Promise<T> {
     try {
       return await read()
     } catch (error) {
       if (!isWrong(error)) throw error
     }
-    await forget(ref.id)
+    await this.forget(ref.id)
     try {
       return await read()
     } catch (error) {
@@ -83,89 +123,31 @@ export function createSegmentSource(options: SourceOptions): SegmentSource {
     }
   }
 
-  /** A part of the local copy of a tail, if that is there and long enough. */
-  async function readTail(ref: SegmentRef, range: ByteRange): Promise<Buffer | undefined> {
-    if (!objects.isRemote || range.offset < ref.tailOffset) return undefined
-    try {
-      const bytes = await env.files.readRange(tailOf(ref.id), range.offset - ref.tailOffset, range.length)
-      return bytes.length === range.length ? bytes : undefined
-    } catch (error) {
-      if (isMissingFile(error)) return undefined
-      throw toDiskError(`read the tail of segment ${ref.id}`, error)
-    }
-  }
-
-  /** Keeps a copy of a tail. One that a power failure tears is found out by its sums. */
-  async function writeTail(ref: SegmentRef, tail: Uint8Array): Promise<void> {
-    const temporary = temporaryFile(env, blobs.layout)
-    try {
-      const writer = await env.files.create(temporary)
-      try {
-        await writer.write(tail)
-      } finally {
-        await writer.close()
-      }
-      await moveIntoCache(env, temporary, tailOf(ref.id))
-    } catch (error) {
-      await env.files.remove(temporary).catch(() => {}) // The folder is emptied at the next start.
-      throw toDiskError(`keep the tail of segment ${ref.id}`, error)
-    }
-  }
-
-  async function forget(id: string): Promise<void> {
-    if (objects.isRemote) await env.files.remove(tailOf(id))
-  }
-
-  /** Reads an index; of a segment in a bucket the whole tail, as the nodes will be wanted, too. */
-  function loadIndex(ref: SegmentRef): Promise<SegmentIndex> {
-    const begun = loading.get(ref.id) ?? readIndexOf(ref).finally(() => loading.delete(ref.id))
-    loading.set(ref.id, begun)
+  #loadIndex(ref: SegmentRef): Promise<SegmentIndex> {
+    const begun = this.#loading.get(ref.id) ?? this.#readIndex(ref).finally(() => this.#loading.delete(ref.id))
+    this.#loading.set(ref.id, begun)
     return begun
   }
 
-  async function readIndexOf(ref: SegmentRef): Promise<SegmentIndex> {
+  /** Reads an index; of a segment in a bucket the whole tail, as the nodes will be wanted, too. */
+  async #readIndex(ref: SegmentRef): Promise<SegmentIndex> {
+    const { context, keyring } = this.#options
     const range = { offset: ref.indexOffset, length: ref.bytes - ref.indexOffset }
-    const known = objects.isRemote ? await readTail(ref, range) : await readObject(ref, range)
+    const known = this.#tails ? await this.#tails.read(ref, range) : await this.#read(ref, range)
     if (known) return readIndex(ref, known, context, keyring)
-    const tail = await readObject(ref, { offset: ref.tailOffset, length: ref.bytes - ref.tailOffset })
+    const tail = await this.#read(ref, { offset: ref.tailOffset, length: ref.bytes - ref.tailOffset })
     const index = readIndex(ref, tail.subarray(ref.indexOffset - ref.tailOffset), context, keyring)
-    await writeTail(ref, tail)
+    await this.#tails?.write(ref, tail)
     return index
   }
 
-  async function readFrame(ref: SegmentRef, { offset, length }: Frame): Promise<Buffer> {
+  async #readFrame(ref: SegmentRef, { offset, length }: Frame): Promise<Buffer> {
     const range = { offset, length }
-    if (!objects.isRemote || offset < ref.tailOffset) return readObject(ref, range)
-    const known = await readTail(ref, range)
+    if (!this.#tails || offset < ref.tailOffset) return this.#read(ref, range)
+    const known = await this.#tails.read(ref, range)
     if (known) return known
-    await loadIndex(ref)
-    return (await readTail(ref, range)) ?? (await readObject(ref, range))
-  }
-
-  return {
-    async index(ref) {
-      const known = blobs.memory.indexes.get(ref.id)
-      if (known?.isWhole) return known.index
-      const index = await checkedTwice(ref, () => loadIndex(ref))
-      blobs.memory.indexes.set(ref.id, { index, isWhole: true })
-      return index
-    },
-    frame: (head, frame) =>
-      checkedTwice(head.ref, async () => openFrame(head, frame, await readFrame(head.ref, frame), context, keyring)),
-    whole: (ref) =>
-      checkedTwice(ref, async () => {
-        const bytes = await readObject(ref)
-        if (digest('sha256', bytes) !== ref.id) throw corrupt(ref, undefined)
-        const index = readIndex(ref, bytes.subarray(ref.indexOffset), context, keyring)
-        blobs.memory.indexes.set(ref.id, { index, isWhole: true })
-        if (objects.isRemote) await writeTail(ref, bytes.subarray(ref.tailOffset))
-        return { index, bytes }
-      }),
-    async keepTail(ref, file) {
-      if (!objects.isRemote) return
-      await writeTail(ref, await env.files.readRange(file, ref.tailOffset, ref.bytes - ref.tailOffset))
-    },
-    forget,
+    await this.#loadIndex(ref)
+    return (await this.#tails.read(ref, range)) ?? (await this.#read(ref, range))
   }
 }
 

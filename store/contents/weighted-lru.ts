@@ -28,6 +28,11 @@ export class WeightedLru<Value> {
     return value
   }
 
+  /** A value, which does not count as used. */
+  peek(key: string): Value | undefined {
+    return this.#values.get(key)
+  }
+
   /** Keeps a value, in place of the one that the key may have. One that weighs too much alone is not kept. */
   set(key: string, value: Value): void {
     this.delete(key)

@@ -2,15 +2,16 @@
 
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { type SiteName, toSiteName, type VersionNumber } from '../../core/names.ts'
-import { createTurnstile } from '../../core/turnstile.ts'
+import { type BlobHash, type SiteName, toSiteName, type VersionNumber } from '../../core/names.ts'
+import { createTurnstile, type Turnstile } from '../../core/turnstile.ts'
 import type { Blobs } from '../contents/blobs.ts'
-import { createSiteContents } from '../contents/site-contents.ts'
+import { SiteContents } from '../contents/site-contents.ts'
 import type { Environment } from '../environment.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { Keyring } from '../segments/keyring.ts'
-import type { Handle, Store } from '../store.ts'
+import type { Handle, Store, Ts } from '../store.ts'
 import { diffTrees } from '../trees/difference.ts'
+import type { TreeDifference, TreeFile } from '../trees/tree-file.ts'
 import { filesOf, findFile, leavesOf } from '../trees/walk.ts'
 import { changeLive, changesOf, deleteSite, pinVersion, unpinVersion } from './acts.ts'
 import type { Epoch } from './epoch.ts'
@@ -18,11 +19,21 @@ import { locate } from './locate.ts'
 import { packSmall, prune } from './merge.ts'
 import { checkPublish, publish } from './publish.ts'
 import { alivePins, retained } from './retention.ts'
-import { createRootWriter } from './root-writer.ts'
+import { createRootWriter, type RootWriter } from './root-writer.ts'
 import { openSiteLog, versionsPath } from './site-log.ts'
 import type { SiteParts } from './site-parts.ts'
 import type { SiteState } from './site-state.ts'
-import type { SiteVersions, VersionRecord } from './versions.ts'
+import type {
+  Act,
+  Keep,
+  Merged,
+  Pin,
+  Published,
+  PublishInput,
+  SiteChange,
+  SiteVersions,
+  VersionRecord,
+} from './versions.ts'
 
 /** What the versions of a site are opened with. */
 export interface SiteVersionsOptions {
@@ -46,120 +57,7 @@ export interface SiteVersionsOptions {
  * last checkpoint of the log and what follows it, and no object. Throws `ERR_SITE_NAME`, `ERR_DENIED`, `ERR_DATA_FORMAT`.
  */
 export async function openSiteVersions(options: SiteVersionsOptions): Promise<SiteVersions> {
-  const parts = await openParts(options)
-  const { log, contents, env } = parts
-  const name = parts.name
-  const { run: inTurn } = createTurnstile({ most: limits.store.waitingChanges, what: `changes of site "${name}"` })
-  const roots = createRootWriter(parts, options)
-  let background: Promise<void> = Promise.resolve()
-  let isClosed = false
-  let thoroughAtMs: number | undefined
-
-  const versionOf = (version: VersionNumber): VersionRecord => {
-    const record = log.state.versions.find((candidate) => candidate.version === version)
-    if (record) return record
-    throw new GroveError('ERR_VERSION_UNKNOWN', `site "${name}" has no version ${version}`, {
-      hint: `grove site versions ${name} shows all`,
-    })
-  }
-  /** A version, also one that somebody else has made since. */
-  const findVersion = async (version: VersionNumber): Promise<VersionRecord> => {
-    if (version > log.state.lastVersion) await inTurn(log.refresh)
-    return versionOf(version)
-  }
-  /** Does what changes something, in line with all others, and has the bucket's checkpoint follow. */
-  const act = <T>(work: () => Promise<T>): Promise<T> =>
-    inTurn(async () => {
-      const before = log.state.head
-      try {
-        return await work()
-      } finally {
-        if (log.state.head !== before) roots.request()
-      }
-    })
-  /** Merges small segments when there are too many, after whoever asked has the answer. */
-  const packLater = () => {
-    if (log.state.segments.length < limits.store.segments || isClosed) return
-    background = background
-      .then(() => act(() => packSmall(parts)))
-      .then(() => {})
-      .catch((error: unknown) => options.onFailure?.(error, `segments of site "${name}" cannot be merged`))
-  }
-
-  return {
-    owner: parts.owner,
-    name,
-    get live() {
-      return log.state.live
-    },
-    get versions() {
-      return log.state.versions
-    },
-    get pins() {
-      return alivePins(log.state.pins, env.now())
-    },
-    get objects() {
-      const { segments, bare } = log.state
-      const bytes =
-        segments.reduce((sum, ref) => sum + ref.bytes, 0) + bare.reduce((sum, ref) => sum + ref.storedBytes, 0)
-      return { segments: segments.length + bare.length, bytes }
-    },
-    async missing(files) {
-      const { missing } = await locate(parts, files)
-      return [...missing]
-    },
-    async publish(input) {
-      checkPublish(input)
-      const done = await act(async () => {
-        // A process that was killed before it could merge leaves that to the next one.
-        if (log.state.segments.length >= limits.store.segments) await packSmall(parts)
-        return publish(parts, input)
-      })
-      packLater()
-      return done
-    },
-    activate: (version, input) => act(() => changeLive(parts, input, () => versionOf(version))),
-    delete: (input) => act(() => deleteSite(parts, input)),
-    pin: (pin, input) => act(() => pinVersion(parts, input, pin, versionOf)),
-    unpin: (pin, input) => act(() => unpinVersion(parts, input, pin)),
-    prune: (keep, input) =>
-      act(() => {
-        const nowMs = env.monotonic()
-        const isSmall = (log.state.live?.files ?? 0) <= limits.store.thoroughFiles
-        const isDue = thoroughAtMs === undefined || nowMs - thoroughAtMs >= limits.store.thoroughEveryMs
-        if (isDue) thoroughAtMs = nowMs
-        return prune(parts, { keep, act: input, isThorough: isSmall || isDue })
-      }),
-    compact: () => act(() => packSmall(parts, { isAtRest: true })),
-    prunable: (keep, nowMs) => retained(log.state, keep, nowMs).pruned.map(({ version }) => version),
-    async diff(from, to) {
-      const after = await findVersion(to)
-      const before = from === undefined ? undefined : versionOf(from)
-      return diffTrees(contents.node, before?.root, after.root, env.turn)
-    },
-    async *files(version) {
-      yield* filesOf(contents.node, (await findVersion(version)).root, env.turn)
-    },
-    async *leaves(version) {
-      yield* leavesOf(contents.node, (await findVersion(version)).root, env.turn)
-    },
-    find: async (version, path) => findFile(contents.node, (await findVersion(version)).root, path),
-    changes: (after) => changesOf(log, after),
-    ensure: (hash) => contents.ensure(hash),
-    async ensureAll(version) {
-      const record = await findVersion(version)
-      // Packed it is less; but old versions lie in between, and each file is in the tree and in an index.
-      await contents.fetchUnknown(2 * record.bytes + 512 * record.files + limits.store.wholeFetchBytes)
-      await contents.ensureAll(filesOf(contents.node, record.root, env.turn))
-    },
-    checkpoint: () => roots.flush(),
-    async [Symbol.asyncDispose]() {
-      isClosed = true
-      await background
-      await roots.close()
-      await log.close()
-    },
-  }
+  return new OpenVersions(await openParts(options), options)
 }
 
 /** The parts of a site, with its log read. */
@@ -167,9 +65,198 @@ export async function openParts(options: SiteVersionsOptions): Promise<SiteParts
   const { store, handle, env, blobs, objects, keyring, owner } = options
   const name = toSiteName(options.name)
   const context = { owner, log: versionsPath(owner, name) }
-  const contents = createSiteContents({ env, objects, blobs, keyring, owner, site: name, context })
+  const contents = new SiteContents({ env, objects, blobs, keyring, owner, site: name, context })
   const follow = (state: SiteState) => contents.use(state.segments, state.bare)
   const log = await openSiteLog(store, handle, { owner, name }, follow)
   await log.refresh()
   return { env, objects, blobs, keyring, owner, name, log, contents }
+}
+
+class OpenVersions implements SiteVersions {
+  readonly #parts: SiteParts
+  readonly #turns: Turnstile
+  readonly #roots: RootWriter
+  readonly #onFailure: SiteVersionsOptions['onFailure']
+  /** Merges of small segments, one after the other. */
+  #background: Promise<void> = Promise.resolve()
+  #isClosed = false
+  /** When the segments of a large site were looked through last, by the clock that only goes on. */
+  #thoroughAtMs: number | undefined
+
+  constructor(parts: SiteParts, options: SiteVersionsOptions) {
+    this.#parts = parts
+    this.#turns = createTurnstile({ most: limits.store.waitingChanges, what: `changes of site "${parts.name}"` })
+    this.#roots = createRootWriter(parts, options)
+    this.#onFailure = options.onFailure
+  }
+
+  get owner(): string {
+    return this.#parts.owner
+  }
+
+  get name(): SiteName {
+    return this.#parts.name
+  }
+
+  get live(): VersionRecord | undefined {
+    return this.#state.live
+  }
+
+  get versions(): readonly VersionRecord[] {
+    return this.#state.versions
+  }
+
+  get pins(): readonly Pin[] {
+    return alivePins(this.#state.pins, this.#parts.env.now())
+  }
+
+  get objects(): SiteVersions['objects'] {
+    const { segments, bare } = this.#state
+    const large = bare.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
+    return {
+      segments: segments.length + bare.length,
+      bytes: segments.reduce((sum, { bytes }) => sum + bytes, large),
+    }
+  }
+
+  async missing(files: readonly TreeFile[]): Promise<BlobHash[]> {
+    return [...(await locate(this.#parts, files)).missing]
+  }
+
+  async publish(input: PublishInput): Promise<Published> {
+    checkPublish(input)
+    const done = await this.#act(async () => {
+      // A process that was killed before it could merge leaves that to the next one.
+      if (this.#isCrowded) await packSmall(this.#parts)
+      return publish(this.#parts, input)
+    })
+    this.#packLater()
+    return done
+  }
+
+  activate(version: VersionNumber, act: Act): Promise<SiteChange> {
+    return this.#act(() => changeLive(this.#parts, act, () => this.#versionOf(version)))
+  }
+
+  delete(act: Act): Promise<SiteChange> {
+    return this.#act(() => deleteSite(this.#parts, act))
+  }
+
+  pin(pin: Pin, act: Act): Promise<void> {
+    return this.#act(() => pinVersion(this.#parts, act, pin, (version) => this.#versionOf(version)))
+  }
+
+  unpin(name: string, act: Act): Promise<boolean> {
+    return this.#act(() => unpinVersion(this.#parts, act, name))
+  }
+
+  prune(keep: Keep, act: Act & { readonly keepAfter?: Ts | undefined }): Promise<Merged> {
+    return this.#act(() => prune(this.#parts, { keep, act, isThorough: this.#takeThorough() }))
+  }
+
+  compact(): Promise<boolean> {
+    return this.#act(() => packSmall(this.#parts, { isAtRest: true }))
+  }
+
+  prunable(keep: Keep, nowMs: number): VersionNumber[] {
+    return retained(this.#state, keep, nowMs).pruned.map(({ version }) => version)
+  }
+
+  async diff(from: VersionNumber | undefined, to: VersionNumber): Promise<TreeDifference> {
+    const after = await this.#findVersion(to)
+    const before = from === undefined ? undefined : this.#versionOf(from)
+    return diffTrees(this.#parts.contents.node, before?.root, after.root, this.#parts.env.turn)
+  }
+
+  async *files(version: VersionNumber): AsyncGenerator<TreeFile> {
+    const { root } = await this.#findVersion(version)
+    yield* filesOf(this.#parts.contents.node, root, this.#parts.env.turn)
+  }
+
+  async *leaves(version: VersionNumber): ReturnType<typeof leavesOf> {
+    const { root } = await this.#findVersion(version)
+    yield* leavesOf(this.#parts.contents.node, root, this.#parts.env.turn)
+  }
+
+  async find(version: VersionNumber, path: string): Promise<TreeFile | undefined> {
+    return findFile(this.#parts.contents.node, (await this.#findVersion(version)).root, path)
+  }
+
+  changes(after: Ts | undefined): Promise<SiteChange[]> {
+    return changesOf(this.#parts.log, after)
+  }
+
+  ensure(hash: BlobHash): Promise<void> {
+    return this.#parts.contents.ensure(hash)
+  }
+
+  async ensureAll(version: VersionNumber): Promise<void> {
+    const { contents, env } = this.#parts
+    const { root, bytes, files } = await this.#findVersion(version)
+    // Packed it is less; but old versions lie in between, and each file is in the tree and in an index.
+    await contents.fetchUnknown(2 * bytes + 512 * files + limits.store.wholeFetchBytes)
+    await contents.ensureAll(filesOf(contents.node, root, env.turn))
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#roots.flush()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    await this.#background
+    await this.#roots.close()
+    await this.#parts.log.close()
+  }
+
+  get #state(): SiteState {
+    return this.#parts.log.state
+  }
+
+  get #isCrowded(): boolean {
+    return this.#state.segments.length >= limits.store.segments
+  }
+
+  #versionOf(version: VersionNumber): VersionRecord {
+    const record = this.#state.versions.find((candidate) => candidate.version === version)
+    if (record) return record
+    throw new GroveError('ERR_VERSION_UNKNOWN', `site "${this.name}" has no version ${version}`, {
+      hint: `grove site versions ${this.name} shows all`,
+    })
+  }
+
+  /** A version, also one that somebody else has made since. */
+  async #findVersion(version: VersionNumber): Promise<VersionRecord> {
+    if (version > this.#state.lastVersion) await this.#turns.run(() => this.#parts.log.refresh())
+    return this.#versionOf(version)
+  }
+
+  /** Does what changes something, in line with all others, and has the bucket's checkpoint follow. */
+  #act<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turns.run(async () => {
+      const before = this.#state.head
+      try {
+        return await work()
+      } finally {
+        if (this.#state.head !== before) this.#roots.request()
+      }
+    })
+  }
+
+  /** Merges small segments when there are too many, after whoever asked has the answer. */
+  #packLater(): void {
+    if (!this.#isCrowded || this.#isClosed) return
+    this.#background = this.#background
+      .then(() => this.#act(() => packSmall(this.#parts)))
+      .then(() => {})
+      .catch((error: unknown) => this.#onFailure?.(error, `segments of site "${this.name}" cannot be merged`))
+  }
+
+  /** Whether a prune is to look through all segments: each one of a site that is not large, else one now and then. */
+  #takeThorough(): boolean {
+    const nowMs = this.#parts.env.monotonic()
+    const isDue = this.#thoroughAtMs === undefined || nowMs - this.#thoroughAtMs >= limits.store.thoroughEveryMs
+    if (isDue) this.#thoroughAtMs = nowMs
+    return isDue || (this.live?.files ?? 0) <= limits.store.thoroughFiles
+  }
 }

@@ -41,27 +41,6 @@ export interface Changed {
   readonly isNew: boolean
 }
 
-/** A site's open log. `refresh` and `change` are not to run two at once. */
-export interface SiteLog {
-  readonly path: string
-  /** As of the last `refresh` or `change`. */
-  readonly state: SiteState
-  /** Takes in what was written since. Throws `ERR_DATA_FORMAT`. */
-  refresh(): Promise<void>
-  /**
-   * Writes the entry that `build` makes of the newest state, and builds anew when another one came between. Answers the
-   * first entry when the operation has happened before, and undefined when `build` finds nothing to do. Throws
-   * `ERR_VERSION_UNKNOWN` for an operation so old that its entry was trimmed, unless `build` can tell what came of it.
-   */
-  change(
-    act: Pick<Act, 'handle' | 'opId'>,
-    build: () => Promise<Prepared | undefined>,
-  ): Promise<Changed | { readonly trimmedAt: Ts } | undefined>
-  /** The log itself, read with the host's right. */
-  readonly log: Log
-  close(): Promise<void>
-}
-
 /** The path of a site's log. */
 export function versionsPath(owner: string, name: SiteName): string {
   return `/sites/${owner}/${name}/versions`
@@ -77,90 +56,128 @@ export async function openSiteLog(
   site: { readonly owner: string; readonly name: SiteName },
   followed: (state: SiteState) => void = () => {},
 ): Promise<SiteLog> {
-  const path = versionsPath(site.owner, site.name)
-  const auditPath = `/sites/${site.owner}/${site.name}/audit`
-  const log = await openOwnLog(store, handle, path, { serialized: true })
-  let audit: Log | undefined
-  let state: SiteState = emptySite
+  const log = await openOwnLog(store, handle, versionsPath(site.owner, site.name), { serialized: true })
+  return new SiteLog({ store, handle, log, auditPath: `/sites/${site.owner}/${site.name}/audit`, followed })
+}
 
-  /** Takes in what was written since, and answers the entry of a moment if it comes across it. */
-  async function follow(wanted?: Ts): Promise<Committed | undefined> {
-    try {
-      return await fold(wanted)
-    } catch (error) {
-      // Somebody else has merged what was not read here yet: begin with what stands for it.
-      if (!isGroveError(error, 'ERR_TRIMMED') || state.head === undefined) throw error
-      state = emptySite
-      return await fold(wanted)
-    } finally {
-      followed(state)
+interface SiteLogOptions {
+  readonly store: Store
+  readonly handle: Handle
+  readonly log: Log
+  readonly auditPath: string
+  readonly followed: (state: SiteState) => void
+}
+
+/** A site's open log. `refresh` and `change` are not to run two at once. */
+export class SiteLog {
+  readonly #options: SiteLogOptions
+  #audit: Log | undefined
+  #state: SiteState = emptySite
+
+  constructor(options: SiteLogOptions) {
+    this.#options = options
+  }
+
+  get path(): string {
+    return this.log.path
+  }
+
+  /** The log itself, read with the host's right. */
+  get log(): Log {
+    return this.#options.log
+  }
+
+  /** As of the last `refresh` or `change`. */
+  get state(): SiteState {
+    return this.#state
+  }
+
+  /** Takes in what was written since. Throws `ERR_DATA_FORMAT`. */
+  async refresh(): Promise<void> {
+    await this.#follow()
+  }
+
+  /**
+   * Writes the entry that `build` makes of the newest state, and builds anew when another one came between. Answers the
+   * first entry when the operation has happened before (or its moment, when the entry was trimmed), and undefined when
+   * `build` finds nothing to do. Throws `ERR_CONFLICT` when others always come first, `ERR_DENIED`, `ERR_TOO_LARGE`.
+   */
+  async change(
+    act: Pick<Act, 'handle' | 'opId'>,
+    build: () => Promise<Prepared | undefined>,
+  ): Promise<Changed | { readonly trimmedAt: Ts } | undefined> {
+    const { store, handle, log } = this.#options
+    for (let attempt = 0; ; attempt += 1) {
+      await this.#follow()
+      const first = act.opId === undefined ? undefined : await store.lookup(handle, this.path, act.opId)
+      if (first !== undefined) {
+        const committed = await entryAt(log, first)
+        return committed ? { committed, isNew: false } : { trimmedAt: first }
+      }
+      const prepared = await build()
+      if (!prepared) return undefined
+      try {
+        const ts = await this.#write(act, prepared)
+        // Read back rather than assumed: had the same operation come by another way just now, `ts` is that one's.
+        const committed = (await this.#follow(ts)) ?? (await entryAt(log, ts))
+        if (committed) return { committed, isNew: true }
+        throw new GroveError('ERR_NOT_FOUND', `${this.path} has no entry ${ts}`)
+      } catch (error) {
+        if (!isGroveError(error, 'ERR_CONFLICT') || attempt >= limits.store.conflictRetries) throw error
+      }
     }
   }
 
-  async function fold(wanted: Ts | undefined): Promise<Committed | undefined> {
-    let after = state.head
+  async close(): Promise<void> {
+    await this.#audit?.close()
+    await this.log.close()
+  }
+
+  /** Takes in what was written since, and answers the entry of a moment if it comes across it. */
+  async #follow(wanted?: Ts): Promise<Committed | undefined> {
+    try {
+      return await this.#fold(wanted)
+    } catch (error) {
+      // Somebody else has merged what was not read here yet: begin with what stands for it.
+      if (!isGroveError(error, 'ERR_TRIMMED') || this.#state.head === undefined) throw error
+      this.#state = emptySite
+      return await this.#fold(wanted)
+    } finally {
+      this.#options.followed(this.#state)
+    }
+  }
+
+  async #fold(wanted: Ts | undefined): Promise<Committed | undefined> {
+    let after = this.#state.head
     if (after === undefined) {
-      const { trimmed } = await log.stat()
+      const { trimmed } = await this.log.stat()
       after = trimmed && justBefore(trimmed.cover)
     }
     let found: Committed | undefined
-    for await (const entry of log.read(after === undefined ? {} : { after })) {
+    for await (const entry of this.log.read(after === undefined ? {} : { after })) {
       const committed = decodeEntry(entry)
-      state = afterEntry(state, committed)
+      this.#state = afterEntry(this.#state, committed)
       if (committed.ts === wanted) found = committed
     }
     return found
   }
 
-  async function write({ handle: own, opId }: Pick<Act, 'handle' | 'opId'>, prepared: Prepared): Promise<Ts> {
-    const { entry, covers, trim } = prepared
-    audit ??= await openOwnLog(store, handle, auditPath)
-    const logs = own === undefined ? { log, audit } : await openBoth(store, own, path, auditPath)
+  async #write(
+    { handle: own, opId }: Pick<Act, 'handle' | 'opId'>,
+    { entry, audit: note, covers, trim }: Prepared,
+  ): Promise<Ts> {
+    const { store, handle, log, auditPath } = this.#options
+    this.#audit ??= await openOwnLog(store, handle, auditPath)
+    const logs = own === undefined ? { log, audit: this.#audit } : await openBoth(store, own, this.path, auditPath)
     try {
       const transaction = await store.begin(logs.log, logs.audit)
-      transaction.write(logs.log, encodeEntry(entry), { expect: state.head, ...(covers && { covers }) })
-      if (prepared.audit) transaction.write(logs.audit, Buffer.from(JSON.stringify(prepared.audit)))
+      transaction.write(logs.log, encodeEntry(entry), { expect: this.#state.head, ...(covers && { covers }) })
+      if (note) transaction.write(logs.audit, Buffer.from(JSON.stringify(note)))
       if (trim) transaction.trim(logs.log, trim.from, trim.to)
       return await transaction.commit(opId === undefined ? {} : { opId })
     } finally {
       if (logs.log !== log) await Promise.all([logs.log.close(), logs.audit.close()])
     }
-  }
-
-  return {
-    path,
-    log,
-    get state() {
-      return state
-    },
-    async refresh() {
-      await follow()
-    },
-    async change(act, build) {
-      for (let attempt = 0; ; attempt += 1) {
-        await follow()
-        const first = act.opId === undefined ? undefined : await store.lookup(handle, path, act.opId)
-        if (first !== undefined) {
-          const committed = await entryAt(log, first)
-          return committed ? { committed, isNew: false } : { trimmedAt: first }
-        }
-        const prepared = await build()
-        if (!prepared) return undefined
-        try {
-          const ts = await write(act, prepared)
-          // Read back rather than assumed: had the same operation come by another way just now, `ts` is that one's.
-          const committed = (await follow(ts)) ?? (await entryAt(log, ts))
-          if (committed) return { committed, isNew: true }
-          throw new GroveError('ERR_NOT_FOUND', `${path} has no entry ${ts}`)
-        } catch (error) {
-          if (!isGroveError(error, 'ERR_CONFLICT') || attempt >= limits.store.conflictRetries) throw error
-        }
-      }
-    },
-    async close() {
-      await audit?.close()
-      await log.close()
-    },
   }
 }
 

@@ -5,7 +5,7 @@ import { blobFile, layoutOf, tailFile, uploadFile } from '../../../core/layout.t
 import { limits } from '../../../core/limits.ts'
 import { type Blobs, openBlobs } from '../../../store/contents/blobs.ts'
 import { localItem, nodeItem, type PackItem } from '../../../store/contents/pack.ts'
-import { createSiteContents, type SiteContents } from '../../../store/contents/site-contents.ts'
+import { SiteContents } from '../../../store/contents/site-contents.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { folderObjects } from '../../../store/objects/folder-objects.ts'
 import { objectKeys } from '../../../store/objects/keys.ts'
@@ -35,7 +35,7 @@ async function machine<O extends Objects>(t: Test, objects: O, keyring?: Keyring
   const blobs = await openBlobs(env, layout, { maxBytes: 2 ** 40 })
   t.teardown(() => blobs[Symbol.asyncDispose]())
   const parts = { env, objects, blobs, keyring, owner: 'ada', site: 'blog', context: { owner: 'ada', log } }
-  const contents = createSiteContents(parts)
+  const contents = new SiteContents(parts)
   const segments: SegmentRef[] = []
   const bare: BareRef[] = []
   return {

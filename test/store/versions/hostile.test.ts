@@ -21,6 +21,8 @@ import {
 
 // Roots are tampered with in restore.test.ts, entries in acts.test.ts, tails in ../contents/site-contents.test.ts.
 
+t.setTimeout(180_000)
+
 interface Damaged {
   readonly here: Place
   /** The segment's file, and what it holds. */
