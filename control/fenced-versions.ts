@@ -2,6 +2,7 @@
 
 import type { Epoch } from '../store/versions/epoch.ts'
 import type { SiteVersions } from '../store/versions/versions.ts'
+import { overVersions } from './over-versions.ts'
 
 /**
  * The same versions; whoever changes what the site serves has to be in charge of the bucket at that moment. Without this
@@ -10,17 +11,16 @@ import type { SiteVersions } from '../store/versions/versions.ts'
  * written under the older epoch, which nobody reads. Each call throws `ERR_FENCED`, or `ERR_OBJECTS` when nobody knows.
  */
 export function fencedVersions(versions: SiteVersions, epoch: Epoch): SiteVersions {
-  const fenced: SiteVersions = Object.create(versions)
   const inCharge = async <T>(change: () => Promise<T>): Promise<T> => {
     await epoch.check()
     return await change()
   }
-  return Object.assign(fenced, {
+  return overVersions(versions, {
     publish: (input) => inCharge(() => versions.publish(input)),
     activate: (version, act) => inCharge(() => versions.activate(version, act)),
     delete: (act) => inCharge(() => versions.delete(act)),
     pin: (pin, act) => inCharge(() => versions.pin(pin, act)),
     unpin: (name, act) => inCharge(() => versions.unpin(name, act)),
     prune: (keep, act) => inCharge(() => versions.prune(keep, act)),
-  } satisfies Partial<SiteVersions>)
+  })
 }
