@@ -4,7 +4,7 @@ import { GroveError } from '../../core/errors.ts'
 import type { BlobHash, VersionNumber } from '../../core/names.ts'
 import type { BareRef, SegmentRef } from '../segments/segment.ts'
 import type { Ts } from '../store.ts'
-import { type Committed, type EntryOf, toVersionRecord, type VersionEntry } from './entry.ts'
+import { type Committed, type EntryOf, toVersionRecord } from './entry.ts'
 import type { Pin, VersionRecord } from './versions.ts'
 
 /** What is known of a site. */
@@ -148,9 +148,4 @@ function needVersion(state: SiteState, wanted: VersionNumber, ts: Ts): VersionRe
   const found = state.versions.find(({ version }) => version === wanted)
   if (found) return found
   throw new GroveError('ERR_DATA_FORMAT', `entry ${ts} names version ${wanted}, which is not there`)
-}
-
-/** Whether a kind of entry is one that a site's log is told apart by: what it serves. */
-export function isChange(kind: VersionEntry['kind']): boolean {
-  return kind === 'publish' || kind === 'live' || kind === 'delete'
 }
