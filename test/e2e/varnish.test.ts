@@ -152,7 +152,10 @@ t.test('no stale byte comes while publishes follow each other under load', async
 t.test('publishers who come together each get a receipt', async (t) => {
   const { grove, publish, ask } = await startCachedSite(t)
   await publish(treeOf(['index.html']))
-  const answers = await Promise.all([2, 3, 4].map((version) => publish(treeOf(['index.html'], version))))
+  // Each adds a page of its own: those who change the same file at once would be refused.
+  const answers = await Promise.all(
+    [2, 3, 4].map((version) => publish({ ...treeOf(['index.html']), ...treeOf([`page-${version}.html`], version) })),
+  )
   for (const answer of answers) t.match(answer, purged, `version ${answer.version}`)
   const { live, history } = await grove.json<SiteDetail>(['site', 'show', 'blog'])
   t.match(await ask('/'), { headers: { 'grove-version': `blog@${live}` } })
