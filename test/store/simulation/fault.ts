@@ -7,7 +7,7 @@ import type { Engine } from '../../../store/logs/engine.ts'
 import type { Records } from '../../../store/logs/records.ts'
 import type { Objects } from '../../../store/objects/objects.ts'
 import type { Store } from '../../../store/store.ts'
-import type { CollectedAll, CollectOptions } from '../../../store/versions/collect.ts'
+import type { SiteVersionsOptions } from '../../../store/versions/open-versions.ts'
 import type { SiteVersions } from '../../../store/versions/versions.ts'
 import type { Disk } from './disk.ts'
 import type { CommitSteps } from './journal-file.ts'
@@ -25,9 +25,8 @@ export interface SitePieces extends LogPieces {
   files?(files: Files, layout: Layout): Files
   objects?(objects: Objects, env: Environment): Objects
   blobs?(blobs: Blobs, env: Environment): Blobs
-  versions?(versions: SiteVersions): SiteVersions
-  /** Removes what nobody needs. */
-  collect?(options: CollectOptions): Promise<CollectedAll>
+  /** `around`: what the site is opened with. */
+  versions?(versions: SiteVersions, around: Omit<SiteVersionsOptions, 'name'>): SiteVersions
 }
 
 /** One planted fault. `Pieces`: what of a simulation it may replace. */

@@ -5,6 +5,7 @@ import type { Records } from '../../../../store/logs/records.ts'
 import type { Request, RequestOf } from '../../../../store/logs/request.ts'
 import { formatTs } from '../../../../store/logs/timestamp.ts'
 import type { LogPieces, PlantedFault } from '../fault.ts'
+import { instead } from './instead.ts'
 
 /** A fault of order. */
 type OrderFault = PlantedFault<LogPieces>
@@ -24,7 +25,7 @@ function withRecords(change: (engine: Engine, records: Records) => Engine): LogP
 /** An engine to which appends come changed. */
 export function changedAppends(engine: Engine, change: (append: RequestOf<'append'>) => RequestOf<'append'>): Engine {
   const changed = (request: Request) => (request.kind === 'append' ? change(request) : request)
-  return { ...engine, run: (batch) => engine.run({ ...batch, requests: batch.requests.map(changed) }) }
+  return instead(engine, { run: (batch) => engine.run({ ...batch, requests: batch.requests.map(changed) }) })
 }
 
 const expectIgnored: OrderFault = {
@@ -52,18 +53,18 @@ const transactionSplit: OrderFault = {
   caughtBy: ['whole transactions', 'unique timestamps'],
   seeds: 50,
   plant: () => ({
-    engine: (engine) => ({
-      ...engine,
-      run(batch) {
-        for (const request of batch.requests) {
-          if (request.kind !== 'append') continue
-          const others = request.parts.slice(1)
-          for (const part of others)
-            engine.run({ ...batch, requests: [{ ...request, opId: undefined, parts: [part] }] })
-        }
-        return changedAppends(engine, (append) => ({ ...append, parts: append.parts.slice(0, 1) })).run(batch)
-      },
-    }),
+    engine: (engine) =>
+      instead(engine, {
+        run(batch) {
+          for (const request of batch.requests) {
+            if (request.kind !== 'append') continue
+            const others = request.parts.slice(1)
+            for (const part of others)
+              engine.run({ ...batch, requests: [{ ...request, opId: undefined, parts: [part] }] })
+          }
+          return changedAppends(engine, (append) => ({ ...append, parts: append.parts.slice(0, 1) })).run(batch)
+        },
+      }),
   }),
 }
 

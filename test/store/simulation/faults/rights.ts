@@ -3,6 +3,7 @@
 import type { GrantRecord, Records } from '../../../../store/logs/records.ts'
 import type { GrantOptions } from '../../../../store/store.ts'
 import type { LogPieces, PlantedFault } from '../fault.ts'
+import { instead } from './instead.ts'
 
 /** A fault of rights. */
 type RightsFault = PlantedFault<LogPieces>
@@ -27,17 +28,17 @@ function uncheckedGrants(
 ): LogPieces {
   const asked = new Map<string, Partial<GrantOptions>>()
   return {
-    engine: (engine) => ({
-      ...engine,
-      run(batch) {
-        const requests = batch.requests.map((request) => {
-          if (request.kind !== 'grant') return request
-          asked.set(request.id, part(request.options))
-          return { ...request, options: { ...request.options, ...checked } }
-        })
-        return engine.run({ ...batch, requests })
-      },
-    }),
+    engine: (engine) =>
+      instead(engine, {
+        run(batch) {
+          const requests = batch.requests.map((request) => {
+            if (request.kind !== 'grant') return request
+            asked.set(request.id, part(request.options))
+            return { ...request, options: { ...request.options, ...checked } }
+          })
+          return engine.run({ ...batch, requests })
+        },
+      }),
     records: (records) => ({
       ...records,
       addGrant: (record) => records.addGrant({ ...record, ...asked.get(record.id) }),
@@ -120,13 +121,12 @@ const clockStands: RightsFault = {
   plant: () => ({
     engine(engine) {
       let openedMs: number | undefined
-      return {
-        ...engine,
+      return instead(engine, {
         run(batch) {
           openedMs ??= batch.nowMs
           return engine.run({ ...batch, nowMs: openedMs })
         },
-      }
+      })
     },
   }),
 }

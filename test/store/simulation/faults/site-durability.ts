@@ -3,8 +3,9 @@
 import { blobFile, uploadFile } from '../../../../core/layout.ts'
 import type { Files, FileWriter } from '../../../../store/environment.ts'
 import { isObjectsError } from '../../../../store/objects/object-errors.ts'
-import type { ObjectSource, Objects } from '../../../../store/objects/objects.ts'
+import type { ObjectSource } from '../../../../store/objects/objects.ts'
 import type { PlantedFault, SitePieces } from '../fault.ts'
+import { instead } from './instead.ts'
 
 /** A fault of durability. */
 type DurabilityFault = PlantedFault<SitePieces>
@@ -64,15 +65,15 @@ const entryFirst: DurabilityFault = {
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
   seeds: 40,
   plant: () => ({
-    objects: (objects, env): Objects => ({
-      ...objects,
-      async create(key, source) {
-        const bytes = await bytesOf(env.files, source)
-        const late = env.sleep(30).then(() => objects.create(key, { bytes }))
-        late.catch(() => {})
-        return 'created'
-      },
-    }),
+    objects: (objects, env) =>
+      instead(objects, {
+        async create(key, source) {
+          const bytes = await bytesOf(env.files, source)
+          const late = env.sleep(30).then(() => objects.create(key, { bytes }))
+          late.catch(() => {})
+          return 'created'
+        },
+      }),
   }),
 }
 
@@ -82,14 +83,14 @@ const failedCreation: DurabilityFault = {
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
   seeds: 60,
   plant: () => ({
-    objects: (objects): Objects => ({
-      ...objects,
-      create: (key, source) =>
-        objects.create(key, source).catch((error: unknown) => {
-          if (isObjectsError(error, 'unreachable')) return 'created' as const
-          throw error
-        }),
-    }),
+    objects: (objects) =>
+      instead(objects, {
+        create: (key, source) =>
+          objects.create(key, source).catch((error: unknown) => {
+            if (isObjectsError(error, 'unreachable')) return 'created' as const
+            throw error
+          }),
+      }),
   }),
 }
 
@@ -114,15 +115,15 @@ const uploadBelieved: DurabilityFault = {
   caughtBy: ['whole versions'],
   seeds: 40,
   plant: () => ({
-    blobs: (blobs, { files }) => ({
-      ...blobs,
-      async settle(hashes) {
-        for (const hash of hashes) {
-          const upload = uploadFile(blobs.layout, hash)
-          if (await files.stat(upload)) await files.rename(upload, blobFile(blobs.layout, hash))
-        }
-      },
-    }),
+    blobs: (blobs, { files }) =>
+      instead(blobs, {
+        async settle(hashes) {
+          for (const hash of hashes) {
+            const upload = uploadFile(blobs.layout, hash)
+            if (await files.stat(upload)) await files.rename(upload, blobFile(blobs.layout, hash))
+          }
+        },
+      }),
   }),
 }
 

@@ -3,9 +3,11 @@
 import { join } from 'node:path'
 import { uploadFile } from '../../../../core/layout.ts'
 import { isObjectsError } from '../../../../store/objects/object-errors.ts'
-import type { ObjectInfo, Objects } from '../../../../store/objects/objects.ts'
+import type { ObjectInfo } from '../../../../store/objects/objects.ts'
 import { collect } from '../../../../store/versions/collect.ts'
 import type { PlantedFault, SitePieces } from '../fault.ts'
+import { instead } from './instead.ts'
+import { versionsThat } from './versions-that.ts'
 
 /** A fault of objects. */
 type ObjectsFault = PlantedFault<SitePieces>
@@ -16,21 +18,21 @@ const wrongBelieved: ObjectsFault = {
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
   seeds: 150,
   plant: () => ({
-    blobs: (blobs, env) => ({
-      ...blobs,
-      async put(hash, source) {
-        const file = join(blobs.layout.temporary, env.randomBytes(8).toString('hex'))
-        const writer = await env.files.create(file)
-        let bytes = 0
-        for await (const chunk of source) {
-          await writer.write(chunk)
-          bytes += chunk.length
-        }
-        await writer.close()
-        await env.files.rename(file, uploadFile(blobs.layout, hash))
-        return bytes
-      },
-    }),
+    blobs: (blobs, env) =>
+      instead(blobs, {
+        async put(hash, source) {
+          const file = join(blobs.layout.temporary, env.randomBytes(8).toString('hex'))
+          const writer = await env.files.create(file)
+          let bytes = 0
+          for await (const chunk of source) {
+            await writer.write(chunk)
+            bytes += chunk.length
+          }
+          await writer.close()
+          await env.files.rename(file, uploadFile(blobs.layout, hash))
+          return bytes
+        },
+      }),
   }),
 }
 
@@ -40,28 +42,30 @@ const takenBelieved: ObjectsFault = {
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
   seeds: 150,
   plant: () => ({
-    objects: (objects): Objects => ({
-      ...objects,
-      create: (key, source) =>
-        objects.create(key, source).catch((error: unknown) => {
-          if (isObjectsError(error, 'taken') && !key.includes('/epoch/')) return 'exists' as const
-          throw error
-        }),
-    }),
+    objects: (objects) =>
+      instead(objects, {
+        create: (key, source) =>
+          objects.create(key, source).catch((error: unknown) => {
+            if (isObjectsError(error, 'taken') && !key.includes('/epoch/')) return 'exists' as const
+            throw error
+          }),
+      }),
   }),
 }
 
 const noGrace: ObjectsFault = {
-  name: 'objects are collected without a grace',
-  breaks: 'a machine that starts from the root of a moment ago does not find them',
+  name: 'a prune removes at once what nobody needs any more',
+  breaks: 'a machine that starts from the root of a moment ago does not find it',
   caughtBy: ['cold starts whole'],
   seeds: 60,
-  plant: () => ({
-    async collect(options) {
-      await collect({ ...options, graceMs: 0 })
-      return collect({ ...options, graceMs: 0 })
-    },
-  }),
+  plant: () =>
+    versionsThat((versions, around) => ({
+      async prune(keep, act) {
+        const merged = await versions.prune(keep, act)
+        for (let round = 0; round < 2; round += 1) await collect({ ...around, epoch: undefined, graceMs: 0 })
+        return merged
+      },
+    })),
 }
 
 const evictsUploads: ObjectsFault = {
@@ -70,13 +74,13 @@ const evictsUploads: ObjectsFault = {
   caughtBy: ['uploads stay'],
   seeds: 80,
   plant: () => ({
-    blobs: (blobs) => ({
-      ...blobs,
-      async evict() {
-        await blobs.removeUploads(0)
-        return blobs.evict()
-      },
-    }),
+    blobs: (blobs) =>
+      instead(blobs, {
+        async evict() {
+          await blobs.removeUploads(0)
+          return blobs.evict()
+        },
+      }),
   }),
 }
 
@@ -86,7 +90,7 @@ const uploadsCollected: ObjectsFault = {
   caughtBy: ['uploads stay'],
   seeds: 80,
   plant: () => ({
-    blobs: (blobs) => ({ ...blobs, removeUploads: (_age, signal) => blobs.removeUploads(0, signal) }),
+    blobs: (blobs) => instead(blobs, { removeUploads: (_age, signal) => blobs.removeUploads(0, signal) }),
   }),
 }
 
@@ -96,13 +100,13 @@ const oldRoot: ObjectsFault = {
   caughtBy: ['cold starts whole', 'cold equals warm'],
   seeds: 60,
   plant: () => ({
-    objects: (objects): Objects => ({
-      ...objects,
-      async *list(prefix) {
-        const found: ObjectInfo[] = await Array.fromAsync(objects.list(prefix))
-        yield* prefix.endsWith('/meta/') ? found.reverse() : found
-      },
-    }),
+    objects: (objects) =>
+      instead(objects, {
+        async *list(prefix) {
+          const found: ObjectInfo[] = await Array.fromAsync(objects.list(prefix))
+          yield* prefix.endsWith('/meta/') ? found.reverse() : found
+        },
+      }),
   }),
 }
 
@@ -112,13 +116,13 @@ const rootPromised: ObjectsFault = {
   caughtBy: ['cold starts whole', 'cold equals warm'],
   seeds: 80,
   plant: () => ({
-    objects: (objects): Objects => ({
-      ...objects,
-      async replace(key, bytes) {
-        if (!key.includes('/root/')) await objects.replace(key, bytes)
-        else objects.replace(key, bytes).catch(() => {})
-      },
-    }),
+    objects: (objects) =>
+      instead(objects, {
+        async replace(key, bytes) {
+          if (!key.includes('/root/')) await objects.replace(key, bytes)
+          else objects.replace(key, bytes).catch(() => {})
+        },
+      }),
   }),
 }
 

@@ -5,22 +5,10 @@ import type { TreeFile } from '../../../../store/trees/tree-file.ts'
 import type { PublishInput, SiteVersions } from '../../../../store/versions/versions.ts'
 import type { PlantedFault, SitePieces } from '../fault.ts'
 import { changedAppends } from './order.ts'
+import { versionsThat } from './versions-that.ts'
 
 /** A fault of versions. */
 type VersionsFault = PlantedFault<SitePieces>
-
-/** Pieces whose sites do some things otherwise. */
-function versionsThat(change: (versions: SiteVersions) => Partial<SiteVersions>): SitePieces {
-  return {
-    versions(versions) {
-      const changed = change(versions)
-      // What is read afresh at each look is on the object itself.
-      return new Proxy(versions, {
-        get: (target, key) => Reflect.get(key in changed ? changed : target, key),
-      })
-    },
-  }
-}
 
 type OnBase = Extract<PublishInput, { readonly change: unknown }>
 

@@ -1,7 +1,8 @@
 /** Faults of reading and watching (G1, G6, G12). */
 
-import type { Log, Store, WatchEvent } from '../../../../store/store.ts'
+import type { Log, WatchEvent } from '../../../../store/store.ts'
 import type { LogPieces, PlantedFault } from '../fault.ts'
+import { instead } from './instead.ts'
 
 /** A fault of reading. */
 type WatchFault = PlantedFault<LogPieces>
@@ -11,19 +12,14 @@ type Watch = Log['watch']
 /** Pieces whose logs are watched in another way. */
 function watching(change: (log: Log) => Watch): LogPieces {
   return {
-    store: (store) => ({ ...storeOf(store), open: async (...which) => opened(await store.open(...which), change) }),
+    store: (store) => instead(store, { open: async (...which) => opened(await store.open(...which), change) }),
   }
 }
 
-/** A log that is watched in another way. Who begins a transaction gets the log itself: it has to be the store's own. */
+/** A log that is watched in another way. Who begins a transaction gives the log itself: it has to be the store's own. */
 function opened(log: Log, change: (log: Log) => Watch): Log {
-  log.watch = change({ ...log, watch: log.watch.bind(log) })
+  log.watch = change(instead(log, { watch: log.watch.bind(log) }))
   return log
-}
-
-/** A store's calls, without what only a class would hide. */
-function storeOf(store: Store): Store {
-  return { ...store, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() }
 }
 
 const pageLosesFirst: WatchFault = {

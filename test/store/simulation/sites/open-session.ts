@@ -47,7 +47,6 @@ export interface SiteSession {
   readonly blobs: Blobs
   readonly bucket: Bucket | undefined
   readonly common: Omit<SiteVersionsOptions, 'name'>
-  readonly pieces: SitePieces
   /** Keyed by name. */
   readonly sites: ReadonlyMap<string, SiteVersions>
 }
@@ -84,9 +83,9 @@ export async function openSites(opening: SiteOpening, number: number): Promise<S
     const root = taken?.sites.get(name)
     if (root !== undefined) await restoreSite({ ...common, name }, root)
     const versions = await openSiteVersions({ ...common, name })
-    sites.set(name, pieces.versions?.(versions) ?? versions)
+    sites.set(name, pieces.versions?.(versions, common) ?? versions)
   }
-  return { life, number, store, objects, blobs, bucket, common, pieces, sites }
+  return { life, number, store, objects, blobs, bucket, common, sites }
 }
 
 /** Closes everything, in order. */

@@ -171,7 +171,7 @@ export function changes(desk: SiteDesk, session: SiteSession, client: string, as
 /** Removes what nobody needs. */
 export function collect(desk: SiteDesk, session: SiteSession, client: string) {
   return put<'collect'>(desk, session, client, { call: 'collect' }, async () => {
-    const { removed, uploads } = await (session.pieces.collect ?? collectAll)(session.common)
+    const { removed, uploads } = await collectAll(session.common)
     return { removed, uploads }
   })
 }

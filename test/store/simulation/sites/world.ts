@@ -115,7 +115,7 @@ async function workIn(world: World, life: Life): Promise<void> {
   const over = Promise.withResolvers<void>()
   const since = world.recorder.history.length
   const pace = world.random.fork(`pace ${life.number}`)
-  if (world.bucket && pace.chance(0.4)) startBeside(world, life, world.bucket, paceMs * pace.fraction())
+  if (world.bucket && pace.chance(0.6)) startBeside(world, life, world.bucket, paceMs * pace.fraction())
   const working = world.clients.map(async (client) => {
     while (client.left > 0) {
       await life.env.sleep(pace.fraction() * 80)
