@@ -197,7 +197,11 @@ class LocalBlobs implements Blobs {
   }
 
   hold(hashes: Iterable<BlobHash>): () => void {
-    return this.#holds.hold(hashes)
+    const release = this.#holds.hold(hashes)
+    return () => {
+      release()
+      this.#size.released()
+    }
   }
 
   evict(): Promise<Evicted> {

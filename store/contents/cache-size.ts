@@ -6,6 +6,8 @@ import { type Evicted, type EvictionOptions, evict } from './eviction.ts'
 export interface CacheSize {
   /** Notes that the cache has grown; evicts in the background when that may be too much. */
   grown(bytes: number): void
+  /** Notes that contents which had to stay may go now; evicts in the background what could not go before. */
+  released(): void
   /** Evicts now, if there is too much. */
   evict(): Promise<Evicted>
   /** Stops what is under way. */
@@ -17,25 +19,41 @@ export function createCacheSize(options: EvictionOptions, onFailure: (error: unk
   const ended = new AbortController()
   let cachedBytes: number | undefined
   let evicting: Promise<Evicted> | undefined
+  /** What came since the eviction that is under way began, which may have seen it or not. */
+  let grownBytes = 0
+  /** Whether something changed during the eviction that is under way, so that another one may find more to do. */
+  let isStale = false
 
   function evictNow(): Promise<Evicted> {
     evicting ??= evict(options, ended.signal)
       .then((done) => {
-        cachedBytes = done.keptBytes
+        cachedBytes = done.keptBytes + grownBytes
         return done
       })
       .finally(() => {
         evicting = undefined
+        grownBytes = 0
+        if (isStale) changed()
       })
     return evicting
   }
 
+  function changed(): void {
+    isStale = evicting !== undefined
+    const isKnownToFit = cachedBytes !== undefined && cachedBytes <= options.maxBytes
+    if (evicting || ended.signal.aborted || isKnownToFit) return
+    evictNow().catch(onFailure)
+  }
+
   return {
     grown(bytes) {
-      if (cachedBytes !== undefined) cachedBytes += bytes
-      const isKnownToFit = cachedBytes !== undefined && cachedBytes <= options.maxBytes
-      if (evicting || ended.signal.aborted || isKnownToFit) return
-      evictNow().catch(onFailure)
+      if (evicting) grownBytes += bytes
+      else if (cachedBytes !== undefined) cachedBytes += bytes
+      changed()
+    },
+    released() {
+      // Of a cache that nobody has counted yet, nothing could not go.
+      if (evicting || cachedBytes !== undefined) changed()
     },
     evict: evictNow,
     async close() {

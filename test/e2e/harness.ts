@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -277,6 +277,10 @@ export async function accepts(port: number): Promise<boolean> {
 
 /** Whether a process is there. */
 export function isAlive(pid: number): boolean {
-  // A zombie still has an entry: it is gone, and only its parent has not looked yet.
-  return existsSync(`/proc/${pid}/stat`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  try {
+    // A zombie still has an entry: it is gone, and only its parent has not looked yet.
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false // Gone, before or while it was read.
+  }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { blobFile, type Layout, layoutOf, uploadFile } from '../../../core/layout.ts'
 import { type Blobs, openBlobs } from '../../../store/contents/blobs.ts'
@@ -238,6 +239,47 @@ t.test('many contents of one age go only as far as they have to', async (t) => {
   const { files } = await blobs.evict()
   t.equal(files, 15)
   t.same(await blobs.evict(), { files: 0, bytes: 0, keptBytes: 45_000 })
+})
+
+t.test('what came while it was held, or during a cut, is cut as soon as it can be', async (t) => {
+  let counted: (() => Promise<void>) | undefined
+  const env = withFiles({
+    async list(folder) {
+      const names = await nodeEnvironment.files.list(folder)
+      if (/blobs$/.test(folder)) await counted?.()
+      return names
+    },
+  })
+  const { layout, blobs, failures } = await open(t, { maxBytes: 5_000, env })
+  const take = async (text: string) => {
+    const content = text.repeat(1_000)
+    await blobs.accept(hashOf(content), chunks(content), 1_000)
+    return hashOf(content)
+  }
+  const cachedBytes = () =>
+    readdirSync(layout.blobs, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .reduce((sum, entry) => sum + statSync(`${entry.parentPath}/${entry.name}`).size, 0)
+  const fits = async () => {
+    while (cachedBytes() > 5_000) await setImmediate()
+  }
+
+  const letters = [...'abcdefgh']
+  const release = blobs.hold(letters.map((letter) => hashOf(letter.repeat(1_000))))
+  for (const letter of letters) await take(letter)
+  t.match(await blobs.evict(), { files: 0, keptBytes: 8_000 }, 'all are held')
+  release()
+  await fits()
+
+  counted = async () => {
+    counted = undefined
+    // After the names of the folders were read, so that the cut that is under way does not see them.
+    for (const folder of readdirSync(layout.blobs)) rmSync(`${layout.blobs}/${folder}`, { recursive: true })
+    for (const letter of 'ijklmnop') await take(letter)
+  }
+  await blobs.evict()
+  await fits()
+  t.same(failures, [])
 })
 
 t.test('a cache that cannot be cut is told, and does not stop what is taken', async (t) => {

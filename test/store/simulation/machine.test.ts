@@ -123,6 +123,7 @@ t.test('the wall clock can be set, the other one only goes on', async (t) => {
 t.test('calls are slow as often as was said', async (t) => {
   const { scheduler, machine } = newMachine()
   const { env } = machine.boot()
+  await scheduler.runUntil(env.files.makeFolder('/x'))
   await scheduler.runUntil(env.files.list('/'))
   t.ok(env.monotonic() < 1)
   Object.assign(machine.slowness, { probability: 1, mostMs: 1_000 })
