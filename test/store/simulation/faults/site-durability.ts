@@ -33,7 +33,7 @@ const segmentUnsynced: DurabilityFault = {
   name: 'a segment is not synced before its entry is written',
   breaks: 'a power failure leaves a version whose contents are torn',
   caughtBy: ['whole versions', 'verifies clean'],
-  seeds: 40,
+  seeds: 80,
   plant: () => ({
     files: (files, layout) =>
       writing(
@@ -48,7 +48,7 @@ const objectFolderUnsynced: DurabilityFault = {
   name: 'the folder of a new object is not synced',
   breaks: 'a power failure takes the name of a segment that an entry names',
   caughtBy: ['whole versions', 'verifies clean'],
-  seeds: 40,
+  seeds: 80,
   plant: () => ({
     files: (files, layout) => ({
       ...files,
@@ -63,7 +63,7 @@ const entryFirst: DurabilityFault = {
   name: 'the entry of a publish is written before its segment is',
   breaks: 'a crash in between leaves a version without contents',
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
-  seeds: 40,
+  seeds: 80,
   plant: () => ({
     objects: (objects, env) =>
       instead(objects, {
@@ -81,7 +81,7 @@ const failedCreation: DurabilityFault = {
   name: 'a creation that failed is taken for done',
   breaks: 'an entry names an object that is not there',
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
-  seeds: 60,
+  seeds: 150,
   plant: () => ({
     objects: (objects) =>
       instead(objects, {
@@ -98,7 +98,7 @@ const freshUnnoted: DurabilityFault = {
   name: 'contents of the cache are not noted before they get their names',
   breaks: 'after a power failure fronts send torn contents',
   caughtBy: ['whole versions'],
-  seeds: 40,
+  seeds: 80,
   plant: () => ({
     files: (files, layout) =>
       writing(
@@ -113,7 +113,7 @@ const uploadBelieved: DurabilityFault = {
   name: 'an upload of an earlier process is taken for whole',
   breaks: 'one that a power failure tore is moved into the cache, and fronts send it',
   caughtBy: ['whole versions'],
-  seeds: 40,
+  seeds: 80,
   plant: () => ({
     blobs: (blobs, { files }) =>
       instead(blobs, {

@@ -16,7 +16,7 @@ const wrongBelieved: ObjectsFault = {
   name: 'what was sent is not held against its hash',
   breaks: 'bytes that nobody has published become a content, and fronts send them',
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
-  seeds: 150,
+  seeds: 100,
   plant: () => ({
     blobs: (blobs, env) =>
       instead(blobs, {
@@ -40,7 +40,7 @@ const takenBelieved: ObjectsFault = {
   name: 'an object that is there is not compared',
   breaks: 'what somebody sent with a signed URL under a wrong name becomes a content',
   caughtBy: ['whole versions', 'verifies clean', 'cold starts whole'],
-  seeds: 150,
+  seeds: 100,
   plant: () => ({
     objects: (objects) =>
       instead(objects, {
@@ -57,7 +57,7 @@ const noGrace: ObjectsFault = {
   name: 'a prune removes at once what nobody needs any more',
   breaks: 'a machine that starts from the root of a moment ago does not find it',
   caughtBy: ['cold starts whole'],
-  seeds: 60,
+  seeds: 150,
   plant: () =>
     versionsThat((versions, around) => ({
       async prune(keep, act) {
@@ -72,7 +72,7 @@ const evictsUploads: ObjectsFault = {
   name: 'an eviction takes uploads',
   breaks: 'a publish misses what was sent for it just before',
   caughtBy: ['uploads stay'],
-  seeds: 80,
+  seeds: 100,
   plant: () => ({
     blobs: (blobs) =>
       instead(blobs, {
@@ -88,7 +88,7 @@ const uploadsCollected: ObjectsFault = {
   name: 'a collection takes uploads that are not old',
   breaks: 'a publish misses what was sent for it just before',
   caughtBy: ['uploads stay'],
-  seeds: 80,
+  seeds: 100,
   plant: () => ({
     blobs: (blobs) => instead(blobs, { removeUploads: (_age, signal) => blobs.removeUploads(0, signal) }),
   }),
@@ -98,7 +98,7 @@ const oldRoot: ObjectsFault = {
   name: 'the root of an old epoch is read',
   breaks: 'an empty machine starts from what was true before the last restart',
   caughtBy: ['cold starts whole', 'cold equals warm'],
-  seeds: 60,
+  seeds: 150,
   plant: () => ({
     objects: (objects) =>
       instead(objects, {
@@ -114,13 +114,14 @@ const rootPromised: ObjectsFault = {
   name: 'a checkpoint is acknowledged before its root is written',
   breaks: 'a disaster takes what was said to be in the bucket',
   caughtBy: ['cold starts whole', 'cold equals warm'],
-  seeds: 80,
+  seeds: 150,
   plant: () => ({
-    objects: (objects) =>
+    objects: (objects, env) =>
       instead(objects, {
         async replace(key, bytes) {
-          if (!key.includes('/root/')) await objects.replace(key, bytes)
-          else objects.replace(key, bytes).catch(() => {})
+          if (!key.includes('/root/')) return objects.replace(key, bytes)
+          const late = env.sleep(200).then(() => objects.replace(key, bytes))
+          late.catch(() => {})
         },
       }),
   }),

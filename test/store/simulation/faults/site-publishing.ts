@@ -25,7 +25,7 @@ const rebaseDrops: VersionsFault = {
   name: 'a rebase drops what the other one changed',
   breaks: 'the publisher that comes last takes back what came between',
   caughtBy: ['whole versions'],
-  seeds: 60,
+  seeds: 80,
   plant: () =>
     versionsThat((versions) => ({
       async publish(input) {
@@ -40,7 +40,7 @@ const conflictIgnored: VersionsFault = {
   name: 'a conflict is ignored',
   breaks: 'a change overwrites one that its publisher has not seen',
   caughtBy: ['disjoint rebases'],
-  seeds: 60,
+  seeds: 80,
   plant() {
     const names = new Map<string, number>()
     return versionsThat((versions) => ({
@@ -61,7 +61,7 @@ const publishedTwice: VersionsFault = {
   name: 'the operation id of a publish is not kept',
   breaks: 'a publish whose answer was lost makes a second version',
   caughtBy: ['published once', 'known errors'],
-  seeds: 60,
+  seeds: 80,
   plant() {
     let count = 0
     return versionsThat((versions) => ({
@@ -77,7 +77,7 @@ const pinsIgnored: VersionsFault = {
   name: 'a prune ignores pins',
   breaks: 'a version that somebody has tagged is gone',
   caughtBy: ['prunes keep'],
-  seeds: 100,
+  seeds: 150,
   plant: () =>
     versionsThat((versions) => ({
       async prune(keep, act) {
@@ -95,7 +95,7 @@ const pruneTooMany: VersionsFault = {
   name: 'a prune takes one too many',
   breaks: 'one of the versions that were to be kept for a way back is gone',
   caughtBy: ['prunes keep'],
-  seeds: 60,
+  seeds: 80,
   plant: () =>
     versionsThat((versions) => ({
       prune: (keep, act) => versions.prune({ ...keep, versions: keep.versions - 1 }, act),
@@ -106,7 +106,7 @@ const segmentForgotten: VersionsFault = {
   name: 'a merge forgets a segment',
   breaks: 'what lies in it is not found any more, and is collected',
   caughtBy: ['whole versions', 'verifies clean'],
-  seeds: 60,
+  seeds: 80,
   plant: () => ({
     engine: (engine) =>
       changedAppends(engine, (append) => ({
@@ -124,7 +124,7 @@ const lateUntold: VersionsFault = {
   name: 'a follower that comes too late is told that nothing changed',
   breaks: 'caches keep what was replaced',
   caughtBy: ['changes told'],
-  seeds: 100,
+  seeds: 80,
   plant: () =>
     versionsThat((versions) => ({
       changes: (after) =>
@@ -139,7 +139,7 @@ const diffOfPaths: VersionsFault = {
   name: 'a difference leaves out what is gone',
   breaks: 'files that were removed stay in caches',
   caughtBy: ['right differences'],
-  seeds: 60,
+  seeds: 150,
   plant: () =>
     versionsThat((versions) => ({
       diff: async (from, to) => ({ ...(await versions.diff(from, to)), removed: [] }),
@@ -150,7 +150,7 @@ const accident: VersionsFault = {
   name: 'a call fails by accident',
   breaks: 'whoever asks cannot tell what to do',
   caughtBy: ['known errors'],
-  seeds: 20,
+  seeds: 80,
   plant: () =>
     versionsThat((versions) => ({
       async activate(version, act) {
