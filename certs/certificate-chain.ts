@@ -18,7 +18,11 @@ export function toChain(certificates: readonly X509Certificate[], key: KeyObject
   const all = [...each.values()]
   const fitting = all.filter((certificate) => certificate.checkPrivateKey(key))
   const leaf = fitting.find(({ ca }) => !ca) ?? fitting[0]
-  if (!leaf) throw certificateFault('key', `the key belongs to ${all.length === 1 ? 'another certificate' : 'none of the certificates'}`)
+  if (!leaf) {
+    const found = all.length === 1 ? 'another certificate' : 'none of the certificates'
+    throw certificateFault('key', `the key belongs to ${found}`)
+  }
+  if (leaf.ca && all.some(({ ca }) => !ca)) throw certificateFault('key', `the key belongs to ${subjectOf(leaf)}, a CA`)
   refuseStrangers(leaf, all)
   const chain = [leaf]
   for (let last = leaf; !isSelfSigned(last); ) {
@@ -43,7 +47,10 @@ export function isSelfSigned(certificate: X509Certificate): boolean {
 }
 
 /** Why a certificate cannot be used at a time: it has ended, or not begun. Undefined when it can. */
-export function timeFault(certificate: X509Certificate, nowMs: number): ReturnType<typeof certificateFault> | undefined {
+export function timeFault(
+  certificate: X509Certificate,
+  nowMs: number,
+): ReturnType<typeof certificateFault> | undefined {
   const notBefore = certificate.validFromDate
   const notAfter = certificate.validToDate
   if (!(notAfter.getTime() > nowMs))

@@ -4,6 +4,8 @@ import { GroveError } from '../core/errors.ts'
 
 /** Why something is `ERR_CERT`, its `details.reason`. */
 export type CertificateReason =
+  /** The file is not there, cannot be read, or is no file. */
+  | 'file'
   /** More bytes, certificates or names than are taken. */
   | 'size'
   /** Not PEM, or not what the block says it is. */

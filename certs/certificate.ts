@@ -95,7 +95,9 @@ function readCertificates(pem: string): X509Certificate[] {
 
 function readKey(pem: string): KeyObject {
   checkSize('the key', pem, limits.cert.keyBytes + limits.cert.chainBytes)
-  const blocks = new Map(pemBlocks(pem).flatMap((block) => (block.label.endsWith('PRIVATE KEY') ? [[block.text, block]] : [])))
+  const blocks = new Map(
+    pemBlocks(pem).flatMap((block) => (block.label.endsWith('PRIVATE KEY') ? [[block.text, block]] : [])),
+  )
   const [block] = [...blocks.values()]
   if (!block) throw certificateFault('parse', 'there is no private key in PEM')
   if (blocks.size > 1) throw certificateFault('key', `there are ${blocks.size} private keys, expected one`)
@@ -128,7 +130,10 @@ function keyFault(key: KeyObject, what: string): GroveError | undefined {
   if (key.asymmetricKeyType !== 'rsa')
     return certificateFault('key', `${what} is of a kind that is not used here: ${key.asymmetricKeyType ?? 'unknown'}`)
   if (modulusLength < limits.cert.rsaLeastBits)
-    return certificateFault('weak', `${what} is RSA of ${modulusLength} bits, ${limits.cert.rsaLeastBits} are the least`)
+    return certificateFault(
+      'weak',
+      `${what} is RSA of ${modulusLength} bits, ${limits.cert.rsaLeastBits} are the least`,
+    )
   // The cost of a handshake grows with the third power of it.
   if (modulusLength > limits.cert.rsaMostBits)
     return certificateFault('size', `${what} is RSA of ${modulusLength} bits, ${limits.cert.rsaMostBits} are the most`)
@@ -140,7 +145,10 @@ function refuseWeak(certificate: X509Certificate): void {
   if (fault) throw fault
   const { signatureAlgorithm = '' } = certificate
   if (/sha-?1(?![0-9])|md[245]/i.test(signatureAlgorithm))
-    throw certificateFault('weak', `${subjectOf(certificate)} is signed with ${signatureAlgorithm}, which clients refuse`)
+    throw certificateFault(
+      'weak',
+      `${subjectOf(certificate)} is signed with ${signatureAlgorithm}, which clients refuse`,
+    )
 }
 
 function refuseOtherUsage(leaf: X509Certificate): void {
