@@ -127,7 +127,7 @@ class LocalBlobs implements Blobs {
   }
 
   async fileOf(hash: BlobHash): Promise<string | undefined> {
-    for (const file of this.#filesOf(hash)) if ((await this.#env.files.stat(file)) !== undefined) return file
+    for (const file of this.#placesOf(hash)) if ((await this.#env.files.stat(file)) !== undefined) return file
     return undefined
   }
 
@@ -169,12 +169,15 @@ class LocalBlobs implements Blobs {
       this.#written.delete(hash)
       bytes += await this.#locks.run(hash, () => moveUpload(this.#env, { hash, upload, cached, knownBytes }))
     }
-    await this.#fresh.note(sent, () => forEachParallel(sent, limits.store.blobLookups, move))
-    this.#size.grown(bytes)
+    try {
+      await this.#fresh.note(sent, () => forEachParallel(sent, limits.store.blobLookups, move))
+    } finally {
+      this.#size.grown(bytes)
+    }
   }
 
   async read(hash: BlobHash): Promise<Buffer> {
-    const bytes = await readFirst(this.#env, hash, this.#filesOf(hash))
+    const bytes = await readFirst(this.#env, hash, this.#placesOf(hash))
     const found = createHash('sha256').update(bytes).digest('hex')
     if (found === hash) return bytes
     throw new GroveError('ERR_BLOB_CORRUPT', `content ${hash} on the disk is that of ${found}`, {
@@ -183,7 +186,7 @@ class LocalBlobs implements Blobs {
   }
 
   stream(hash: BlobHash): AsyncIterable<Buffer> {
-    return streamFirst(this.#env, hash, this.#filesOf(hash))
+    return streamFirst(this.#env, hash, this.#placesOf(hash))
   }
 
   discardDamaged(hash: BlobHash): Promise<boolean> {
@@ -220,6 +223,12 @@ class LocalBlobs implements Blobs {
   /** Where a content may lie: in the cache, and as an upload. */
   #filesOf(hash: BlobHash): readonly [cached: string, upload: string] {
     return [blobFile(this.layout, checked(hash)), uploadFile(this.layout, hash)]
+  }
+
+  /** Where to look for a content, in turn: what was sent may be moved into the cache between the first look and the next. */
+  #placesOf(hash: BlobHash): readonly string[] {
+    const [cached, upload] = this.#filesOf(hash)
+    return [cached, upload, cached]
   }
 
   #keepUpload(source: ContentSource): Promise<number> {

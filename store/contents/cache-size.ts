@@ -26,10 +26,17 @@ export function createCacheSize(options: EvictionOptions, onFailure: (error: unk
 
   function evictNow(): Promise<Evicted> {
     evicting ??= evict(options, ended.signal)
-      .then((done) => {
-        cachedBytes = done.keptBytes + grownBytes
-        return done
-      })
+      .then(
+        (done) => {
+          cachedBytes = done.keptBytes + grownBytes
+          return done
+        },
+        (error: unknown) => {
+          // Nobody knows how much is left, so the next change has it counted.
+          cachedBytes = Number.POSITIVE_INFINITY
+          throw error
+        },
+      )
       .finally(() => {
         evicting = undefined
         grownBytes = 0
@@ -55,7 +62,11 @@ export function createCacheSize(options: EvictionOptions, onFailure: (error: unk
       // Of a cache that nobody has counted yet, nothing could not go.
       if (evicting || cachedBytes !== undefined) changed()
     },
-    evict: evictNow,
+    async evict() {
+      // One that is under way may not have seen what came since it began.
+      while (evicting) await evicting.catch(() => {}) // Told to who asked for it.
+      return evictNow()
+    },
     async close() {
       ended.abort()
       await evicting?.catch(() => {}) // Told to `onFailure`, or to who asked.

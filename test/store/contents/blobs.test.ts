@@ -324,3 +324,70 @@ t.test('two puts of one content, and a removal beside them, leave it whole or aw
     if (await blobs.isCached(hash)) await rename(blobFile(layout, hash), uploadFile(layout, hash))
   }
 })
+
+t.test('a content that is moved into the cache while it is looked for is found', async (t) => {
+  let move: (() => Promise<void>) | undefined
+  const moving = async (path: string) => {
+    const due = /blobs\//.test(path) ? move : undefined
+    if (due) move = undefined
+    return due
+  }
+  const env = withFiles({
+    async read(path) {
+      const due = await moving(path)
+      return nodeEnvironment.files.read(path).finally(due)
+    },
+    async stat(path) {
+      const due = await moving(path)
+      const found = await nodeEnvironment.files.stat(path)
+      await due?.()
+      return found
+    },
+    async *stream(path) {
+      const due = await moving(path)
+      try {
+        yield* nodeEnvironment.files.stream(path)
+      } finally {
+        await due?.()
+      }
+    },
+  })
+  const { layout, blobs } = await open(t, { env })
+  const ways: Record<string, (hash: string) => Promise<unknown>> = {
+    read: async (hash) => (await blobs.read(hash)).toString(),
+    stream: async (hash) => Buffer.concat(await Array.fromAsync(blobs.stream(hash))).toString(),
+    fileOf: async (hash) => (await blobs.fileOf(hash)) === blobFile(layout, hash) && 'fileOf',
+  }
+  for (const [name, look] of Object.entries(ways)) {
+    const hash = await blobs.putBytes(Buffer.from(name))
+    move = () => rename(uploadFile(layout, hash), blobFile(layout, hash))
+    t.equal(await look(hash), name, name)
+  }
+})
+
+t.test('a cut that fails leaves nobody in the belief that all fits', async (t) => {
+  let failing: (() => Promise<void>) | undefined
+  const env = withFiles({
+    async list(folder) {
+      if (failing && /blobs$/.test(folder)) {
+        await failing()
+        throw new Error('EIO')
+      }
+      return nodeEnvironment.files.list(folder)
+    },
+  })
+  const { layout, blobs } = await open(t, { maxBytes: 5_000, env })
+  const take = (letter: string) => blobs.accept(hashOf(letter.repeat(1_000)), chunks(letter.repeat(1_000)), 1_000)
+  await take('a')
+  t.match(await blobs.evict(), { keptBytes: 1_000 })
+  failing = async () => {
+    failing = undefined
+    for (const letter of 'bcde') await take(letter)
+  }
+  await t.rejects(blobs.evict(), { message: 'EIO' })
+  await take('f')
+  const count = () =>
+    [...'abcdef'].filter((letter) => existsSync(blobFile(layout, hashOf(letter.repeat(1_000))))).length
+  for (let turn = 0; turn < 10_000 && count() > 5; turn += 1) await setImmediate()
+  t.ok(count() <= 5, 'six do not fit')
+})
