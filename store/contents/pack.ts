@@ -20,6 +20,8 @@ export type PackItem = SegmentItem & { readonly path?: string }
 export interface PackedObjects {
   readonly segments: readonly SegmentRef[]
   readonly bare: readonly BareRef[]
+  /** Keys of those that were not there before. */
+  readonly created: readonly string[]
   release(): void
 }
 
@@ -41,27 +43,33 @@ export async function packObjects(
 ): Promise<PackedObjects> {
   const segments: SegmentRef[] = []
   const bare: BareRef[] = []
-  const releases: (() => void)[] = []
+  const made: Made = { releases: [], created: [] }
   const release = () => {
-    for (const one of releases.splice(0)) one()
+    for (const one of made.releases.splice(0)) one()
   }
   try {
-    for (const { hash, bytes } of uniqueLarge(items)) bare.push(await writeLarge(options, hash, bytes, releases))
+    for (const { hash, bytes } of uniqueLarge(items)) bare.push(await writeLarge(options, hash, bytes, made))
     const context = { ...options.context, lo, hi }
     for (const group of planSegments(items.filter(({ bytes }) => !isBare(bytes))))
-      segments.push(await writeGroup(options, context, group, releases))
-    return { segments, bare, release }
+      segments.push(await writeGroup(options, context, group, made))
+    return { segments, bare, created: made.created, release }
   } catch (error) {
     release()
     throw error
   }
 }
 
+/** Of the objects that were written: what lets them go, and keys of those that were not there before. */
+interface Made {
+  readonly releases: (() => void)[]
+  readonly created: string[]
+}
+
 async function writeGroup(
   options: SourceOptions & { readonly source: SegmentSource },
   context: SourceOptions['context'] & { readonly lo: number; readonly hi: number },
   items: readonly PackItem[],
-  releases: (() => void)[],
+  made: Made,
 ): Promise<SegmentRef> {
   const { env, blobs, keyring, owner, site, source } = options
   const folder = blobs.layout.temporary
@@ -70,7 +78,7 @@ async function writeGroup(
   })
   try {
     const durable = { file, length: ref.bytes, sha256: ref.id, isDurable: true }
-    await createReserved(options, objectKeys.segment(owner, site, ref.id), durable, releases)
+    await createReserved(options, objectKeys.segment(owner, site, ref.id), durable, made)
     await source.keepTail(ref, file)
     blobs.memory.indexes.set(ref.id, { index, isWhole: true })
     return ref
@@ -79,12 +87,7 @@ async function writeGroup(
   }
 }
 
-async function writeLarge(
-  options: SourceOptions,
-  hash: BlobHash,
-  bytes: number,
-  releases: (() => void)[],
-): Promise<BareRef> {
+async function writeLarge(options: SourceOptions, hash: BlobHash, bytes: number, made: Made): Promise<BareRef> {
   const { env, blobs, keyring, owner, site, context } = options
   if (keyring) {
     const folder = blobs.layout.temporary
@@ -92,7 +95,7 @@ async function writeLarge(
     const { ref, file } = await writeBare(sealing, blobs.stream(hash)).catch((error) => damaged(options, hash, error))
     try {
       const durable = { file, length: ref.storedBytes, sha256: ref.id, isDurable: true }
-      await createReserved(options, objectKeys.large(owner, site, ref.id), durable, releases)
+      await createReserved(options, objectKeys.large(owner, site, ref.id), durable, made)
       return ref
     } finally {
       await env.files.remove(file)
@@ -102,7 +105,7 @@ async function writeLarge(
   if (file === undefined) throw missingContents([hash])
   const ref = plainBare(hash, bytes)
   const source = { file, length: bytes, sha256: hash }
-  await createReserved(options, objectKeys.large(owner, site, ref.id), source, releases).catch((error) =>
+  await createReserved(options, objectKeys.large(owner, site, ref.id), source, made).catch((error) =>
     damaged(options, hash, error),
   )
   return ref
@@ -113,11 +116,11 @@ async function createReserved(
   { blobs, objects }: SourceOptions,
   key: string,
   source: FileSource,
-  releases: (() => void)[],
+  { releases, created }: Made,
 ): Promise<void> {
   releases.push(await blobs.reservations.reserve([key]))
   try {
-    await objects.create(key, source)
+    if ((await objects.create(key, source)) === 'created') created.push(key)
   } catch (error) {
     // The key is the hash of the bytes, so others under it are damage, or what somebody sent with a pre-signed URL to a
     // bucket that does not check sums. Nothing can have relied on them.

@@ -14,6 +14,7 @@ import { keyIdOf } from '../segments/keyring.ts'
 import type { BareRef, SegmentRef } from '../segments/segment.ts'
 import type { Ts } from '../store.ts'
 import { liveHashes, planCompaction, type SmallOptions, smallOnes } from './compaction.ts'
+import { type Made, noteMade, withMade } from './made.ts'
 import { alivePins, retained } from './retention.ts'
 import { rewrite } from './rewrite.ts'
 import type { Prepared } from './site-log.ts'
@@ -36,14 +37,13 @@ interface Compacted {
 }
 
 /** Prunes; see {@link SiteVersions.prune}. */
-export async function prune(parts: SiteParts, input: PruneInput): Promise<Merged> {
+export function prune(parts: SiteParts, input: PruneInput): Promise<Merged> {
   const { log, contents } = parts
-  const releases: (() => void)[] = []
-  let merged: Merged = nothing(log.state)
-  try {
+  return withMade(parts, async (made) => {
+    let merged: Merged = nothing(log.state)
     const before = log.state.segments
     const done = await log.change(input.act, async () => {
-      const { prepared, outcome } = await prepare(parts, input, releases)
+      const { prepared, outcome } = await prepare(parts, input, made)
       merged = outcome
       return prepared
     })
@@ -52,9 +52,7 @@ export async function prune(parts: SiteParts, input: PruneInput): Promise<Merged
       for (const { id } of before) if (!kept.has(id)) await contents.forget(id)
     }
     return merged
-  } finally {
-    for (const release of releases) release()
-  }
+  })
 }
 
 /** Merges small segments when there are too many. Answers whether there were. */
@@ -85,12 +83,12 @@ export async function packSmall(parts: SiteParts, options: SmallOptions = {}): P
 async function prepare(
   parts: SiteParts,
   { keep, act, isThorough }: PruneInput,
-  releases: (() => void)[],
+  made: Made,
 ): Promise<{ prepared: Prepared | undefined; outcome: Merged }> {
   const { state } = parts.log
   const { kept, pruned } = retained(state, keep, act.atMs)
   const pins = alivePins(state.pins, act.atMs)
-  const objects = isThorough ? await compactIfWhole(parts, kept, releases) : state
+  const objects = isThorough ? await compactIfWhole(parts, kept, made) : state
   const hasChanged = pruned.length > 0 || pins.length < state.pins.length || isDifferent(state, objects)
   const trim = await trimOf(parts, act.keepAfter)
   const outcome = {
@@ -105,13 +103,9 @@ async function prepare(
 }
 
 /** Compacts, or leaves everything as it is when something that is needed cannot be read: nothing may be lost by that. */
-async function compactIfWhole(
-  parts: SiteParts,
-  kept: readonly VersionRecord[],
-  releases: (() => void)[],
-): Promise<Compacted> {
+async function compactIfWhole(parts: SiteParts, kept: readonly VersionRecord[], made: Made): Promise<Compacted> {
   try {
-    return await compact(parts, kept, releases)
+    return await compact(parts, kept, made)
   } catch (error) {
     if (!isDamage(error)) throw error
     return parts.log.state
@@ -119,7 +113,7 @@ async function compactIfWhole(
 }
 
 /** The objects that some versions need, after what is worth it was written anew. */
-async function compact(parts: SiteParts, kept: readonly VersionRecord[], releases: (() => void)[]): Promise<Compacted> {
+async function compact(parts: SiteParts, kept: readonly VersionRecord[], made: Made): Promise<Compacted> {
   const { contents, log, keyring, env } = parts
   const { segments, bare } = log.state
   const live = await liveHashes(contents, kept, env.turn)
@@ -128,22 +122,18 @@ async function compact(parts: SiteParts, kept: readonly VersionRecord[], release
   const stay = segments.filter((ref) => !gone.has(ref))
   const there = new Set<BlobHash>()
   for (const ref of stay) for (const hash of (await contents.index(ref)).frames.keys()) there.add(hash)
-  const made = await rewrite(parts, plan.rewrite, (hash) => live.has(hash) && !there.has(hash))
-  releases.push(made.release)
+  const rewritten = await rewrite(parts, plan.rewrite, (hash) => live.has(hash) && !there.has(hash))
+  noteMade(made, rewritten)
   const large = await compactLarge(
     parts,
     bare.filter(({ hash }) => live.has(hash)),
-    releases,
+    made,
   )
-  return { segments: [...stay, ...made.segments], bare: large }
+  return { segments: [...stay, ...rewritten.segments], bare: large }
 }
 
 /** Large contents, those anew that are sealed with an old key. */
-async function compactLarge(
-  parts: SiteParts,
-  bare: readonly BareRef[],
-  releases: (() => void)[],
-): Promise<readonly BareRef[]> {
+async function compactLarge(parts: SiteParts, bare: readonly BareRef[], made: Made): Promise<readonly BareRef[]> {
   const { keyring, contents, blobs } = parts
   const kept: BareRef[] = []
   for (const ref of bare) {
@@ -151,11 +141,11 @@ async function compactLarge(
       kept.push(ref)
       continue
     }
-    releases.push(blobs.hold([ref.hash]))
+    made.releases.push(blobs.hold([ref.hash]))
     await contents.ensure(ref.hash)
     const item = localItem(parts, { path: '', hash: ref.hash, bytes: ref.bytes })
     const packed = await contents.pack({ items: [item], lo: 0, hi: 0 })
-    releases.push(packed.release)
+    noteMade(made, packed)
     kept.push(...packed.bare)
   }
   return kept

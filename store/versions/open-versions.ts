@@ -62,14 +62,14 @@ export async function openSiteVersions(options: SiteVersionsOptions): Promise<Si
 
 /** The parts of a site, with its log read. */
 export async function openParts(options: SiteVersionsOptions): Promise<SiteParts> {
-  const { store, handle, env, blobs, objects, keyring, owner } = options
+  const { store, handle, env, blobs, objects, keyring, owner, epoch } = options
   const name = toSiteName(options.name)
   const context = { owner, log: versionsPath(owner, name) }
   const contents = new SiteContents({ env, objects, blobs, keyring, owner, site: name, context })
   const follow = (state: SiteState) => contents.use(state.segments, state.bare)
   const log = await openSiteLog(store, handle, { owner, name }, follow)
   await log.refresh()
-  return { env, objects, blobs, keyring, owner, name, log, contents }
+  return { env, objects, blobs, keyring, owner, name, epoch, log, contents }
 }
 
 class OpenVersions implements SiteVersions {

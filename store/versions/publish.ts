@@ -22,6 +22,7 @@ import type { MadeTree, ReadNode, TreeDifference, TreeFile } from '../trees/tree
 import { differenceFromLive } from './difference.ts'
 import { type Committed, changeOf, toSiteChange, toVersionRecord } from './entry.ts'
 import { locate, takeSent } from './locate.ts'
+import { type Made, noteMade, withMade } from './made.ts'
 import { requireDisjoint } from './rebase.ts'
 import type { Prepared } from './site-log.ts'
 import type { SiteParts } from './site-parts.ts'
@@ -41,11 +42,9 @@ interface Target {
 }
 
 /** What all rounds of one publish have written. */
-interface Written {
+interface Written extends Made {
   readonly segments: SegmentRef[]
   readonly bare: BareRef[]
-  /** Keeps the contents on the local disk and the objects from the collector. */
-  readonly releases: (() => void)[]
 }
 
 /** What can be said of a publish before its turn. Throws `ERR_PUBLISH_REFUSED`. */
@@ -56,10 +55,10 @@ export function checkPublish(input: PublishInput): void {
 }
 
 /** Publishes; see {@link SiteVersions.publish}. */
-export async function publish(parts: SiteParts, input: PublishInput): Promise<Published> {
+export function publish(parts: SiteParts, input: PublishInput): Promise<Published> {
   const { log, blobs } = parts
-  const written: Written = { segments: [], bare: [], releases: [] }
-  try {
+  return withMade(parts, async (made) => {
+    const written: Written = { ...made, segments: [], bare: [] }
     const done = await log.change(input, () => prepare(parts, input, written))
     if (!done) return unchanged(log.state.live)
     if (!('committed' in done)) return longDone(parts, done.trimmedAt)
@@ -75,9 +74,7 @@ export async function publish(parts: SiteParts, input: PublishInput): Promise<Pu
       rebased: committed.entry.rebased,
       change: toSiteChange(committed),
     }
-  } finally {
-    for (const release of written.releases) release()
-  }
+  })
 }
 
 /**
@@ -95,7 +92,8 @@ async function prepare(parts: SiteParts, input: PublishInput, written: Written):
   const { made, difference, rebased } = target
   const { message, atMs } = input
   const isLive = live?.root === made.root
-  const objects = await writeNew(parts, target, isLive ? lastVersion : lastVersion + 1, written)
+  const version = isLive ? lastVersion : lastVersion + 1
+  const objects = await writeNew(parts, { ...target, version }, written)
   if (isLive) {
     const isRepaired = objects.segments.length + objects.bare.length > 0
     return isRepaired ? { entry: { format: 2, kind: 'pack', atMs, drop: [], ...objects } } : undefined
@@ -104,7 +102,7 @@ async function prepare(parts: SiteParts, input: PublishInput, written: Written):
     format: 2,
     kind: 'publish',
     atMs,
-    version: lastVersion + 1,
+    version,
     parent: live?.version,
     root: made.root,
     message,
@@ -163,8 +161,7 @@ function over({ nodes }: MadeTree, read: ReadNode): ReadNode {
 /** Writes what is new in a version for good, and answers the objects that the version needs beside the site's. */
 async function writeNew(
   parts: SiteParts,
-  { made, needed }: Pick<Target, 'made' | 'needed'>,
-  version: number,
+  { made, needed, version }: Pick<Target, 'made' | 'needed'> & { readonly version: number },
   written: Written,
 ): Promise<{ segments: SegmentRef[]; bare: BareRef[] }> {
   const { blobs, contents, log } = parts
@@ -191,10 +188,10 @@ async function contentItems(parts: SiteParts, files: readonly TreeFile[], writte
   return [...local, ...sent.filter(({ bytes }) => !isBare(bytes))].map((file) => localItem(parts, file))
 }
 
-function take(written: Written, { segments, bare, release }: PackedObjects): void {
-  written.segments.push(...segments)
-  written.bare.push(...bare)
-  written.releases.push(release)
+function take(written: Written, packed: PackedObjects): void {
+  written.segments.push(...packed.segments)
+  written.bare.push(...packed.bare)
+  noteMade(written, packed)
 }
 
 /** Those of the objects that were written which hold something of a version. */

@@ -9,6 +9,8 @@ import type { SiteParts } from './site-parts.ts'
 /** What was written. The objects are reserved until `release` is called. */
 export interface Rewritten {
   readonly segments: readonly SegmentRef[]
+  /** Keys of those that were not there before. */
+  readonly created: readonly string[]
   release(): void
 }
 
@@ -22,6 +24,7 @@ export async function rewrite(
   isNeeded: (hash: BlobHash) => boolean,
 ): Promise<Rewritten> {
   const made: SegmentRef[] = []
+  const created: string[] = []
   const releases: (() => void)[] = []
   const release = () => {
     for (const one of releases.splice(0)) one()
@@ -37,8 +40,9 @@ export async function rewrite(
       const packed = await parts.contents.pack({ items, lo, hi })
       releases.push(packed.release)
       made.push(...packed.segments)
+      created.push(...packed.created)
     }
-    return { segments: made, release }
+    return { segments: made, created, release }
   } catch (error) {
     release()
     throw error
