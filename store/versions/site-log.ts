@@ -136,12 +136,15 @@ export class SiteLog {
   /** Takes in what was written since, and answers the entry of a moment if it comes across it. */
   async #follow(wanted?: Ts): Promise<Committed | undefined> {
     try {
-      return await this.#fold(wanted)
-    } catch (error) {
-      // Somebody else has merged what was not read here yet: begin with what stands for it.
-      if (!isGroveError(error, 'ERR_TRIMMED') || this.#state.head === undefined) throw error
-      this.#state = emptySite
-      return await this.#fold(wanted)
+      for (let attempt = 0; ; attempt += 1) {
+        try {
+          return await this.#fold(wanted)
+        } catch (error) {
+          // Somebody else has merged what was not read here yet: begin with what stands for it.
+          if (!isGroveError(error, 'ERR_TRIMMED') || attempt >= limits.store.conflictRetries) throw error
+          this.#state = emptySite
+        }
+      }
     } finally {
       this.#options.followed(this.#state)
     }

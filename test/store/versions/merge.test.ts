@@ -6,6 +6,7 @@ import { openMemoryStore } from '../../../store/drivers/memory.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { objectKeys } from '../../../store/objects/keys.ts'
 import { openKeyring } from '../../../store/segments/keyring.ts'
+import type { Store } from '../../../store/store.ts'
 import { codeOf } from '../fixtures/drivers.ts'
 import { always, contentsOf, logPath, nextAct, noise, onBase, owner, place, send, whole } from './fixtures/place.ts'
 import { type RemoteFolder, remoteFolder } from './fixtures/remote-folder.ts'
@@ -251,4 +252,32 @@ t.test('a bucket that is away holds up neither a publish that is done nor the ne
   isAway = false
   await site.publish(last)
   t.ok(site.objects.segments <= limits.store.segments)
+})
+
+t.test('who opens a site while it is merged again and again begins with the last merge', async (t) => {
+  const here = await place(t)
+  const site = await here.open()
+  const merge = async (text: string) => {
+    await site.publish(whole(await send(here.blobs, { a: text })))
+    await site.prune(one, nextAct())
+  }
+  for (const text of ['1', '2']) await merge(text)
+  let merges = 3
+  const busy: Store = {
+    ...here.store,
+    async open(handle, path) {
+      const log = await here.store.open(handle, path)
+      if (path !== logPath) return log
+      const stat = log.stat.bind(log)
+      log.stat = async () => {
+        const info = await stat()
+        merges -= 1
+        if (merges >= 0) await merge(`more ${merges}`)
+        return info
+      }
+      return log
+    },
+  }
+  const late = await here.open({ store: busy })
+  t.equal(late.live?.version, site.live?.version)
 })
