@@ -2,10 +2,10 @@
  * Taking charge of a bucket at the start. One store at a time is in charge of an owner's objects; which one it is must
  * never be a question of who was started last by accident.
  *
- * A store that has been in charge notes its epoch, before it claims one. So three cases can be told apart: it goes on
- * (the bucket's newest epoch is the one noted, or older when the claim was lost); another one has taken over since, or
- * this store was restored from a backup that is older than the bucket (newer than noted); or it is new and empty, and
- * takes over what is there.
+ * A store that has been in charge notes its claim of an epoch, before it makes it. So three cases can be told apart: it
+ * goes on (the bucket's newest epoch is the one noted, by the same claim, or an older one when the claim was never made);
+ * another one has taken over since, or this store was restored from a backup that is older than the bucket (newer than
+ * noted, or claimed by another); or it is new and empty, and takes over what is there.
  */
 
 import { z } from 'zod'
@@ -17,7 +17,7 @@ import type { Environment } from '../store/environment.ts'
 import { openOwnLog } from '../store/logs/own-log.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Log, Store } from '../store/store.ts'
-import { claimEpoch, type Epoch } from '../store/versions/epoch.ts'
+import { claimEpoch, type Epoch, readClaim } from '../store/versions/epoch.ts'
 import { type BucketState, readBucket } from '../store/versions/restore.ts'
 
 /** What a bucket is taken with. */
@@ -37,7 +37,10 @@ export interface TakenBucket {
 
 const bucketLog = '/bucket'
 const sitesLog = '/sites'
-const noteSchema = z.object({ bucket: z.string(), epoch: z.int().positive() })
+const noteSchema = z.object({ bucket: z.string(), epoch: z.int().positive(), claim: z.string() })
+
+/** The claim of an epoch that this store made last, or was about to. */
+type Note = z.output<typeof noteSchema>
 
 /**
  * Takes charge. Throws `ERR_FENCED` when another store has taken over since this one was last in charge, and when this
@@ -46,32 +49,38 @@ const noteSchema = z.object({ bucket: z.string(), epoch: z.int().positive() })
 export async function takeBucket(options: TakeBucketOptions): Promise<TakenBucket> {
   const { store, objects, env, owner } = options
   await using log = await openOwnLog(store, store.root, bucketLog)
-  const noted = await lastEpoch(log, objects.name)
+  const noted = await lastNote(log, objects.name)
   const { epochs, sites } = await readBucket(objects, owner)
   const newest = epochs.at(-1) ?? 0
   if (noted === undefined) await requireFresh(options)
-  else if (newest > noted) throw takenOver(objects, noted, newest)
+  else if (!(await isOurs(options, noted, newest))) throw takenOver(objects, noted.epoch, newest)
   const epoch = await claimEpoch({
     objects,
     env,
     owner,
     storeId: store.id,
     known: epochs,
-    async intend(number) {
-      await log.write(Buffer.from(JSON.stringify({ bucket: objects.name, epoch: number })))
+    async intend(epoch, claim) {
+      await log.write(Buffer.from(JSON.stringify({ bucket: objects.name, epoch, claim } satisfies Note)))
     },
   })
   return { epoch, sites }
 }
 
-async function lastEpoch(log: Log, bucket: string): Promise<number | undefined> {
-  let last: number | undefined
+async function lastNote(log: Log, bucket: string): Promise<Note | undefined> {
+  let last: Note | undefined
   for await (const { data } of log.read()) {
     const note = noteSchema.safeParse(JSON.parse(Buffer.from(data).toString('utf8')))
     if (!note.success) throw new GroveError('ERR_DATA_FORMAT', `${bucketLog} has an entry that is no note of an epoch`)
-    if (note.data.bucket === bucket) last = note.data.epoch
+    if (note.data.bucket === bucket) last = note.data
   }
   return last
+}
+
+/** Whether nobody else was in charge since a claim was noted. It may not have been made: then another may have its number. */
+async function isOurs({ objects, owner }: TakeBucketOptions, noted: Note, newest: number): Promise<boolean> {
+  if (newest !== noted.epoch) return newest < noted.epoch
+  return (await readClaim(objects, owner, newest)) === noted.claim
 }
 
 /** A store whose sites' objects lie somewhere else cannot serve them from a bucket that has never seen them. */
@@ -86,7 +95,7 @@ async function requireFresh({ store, objects }: TakeBucketOptions): Promise<void
 function takenOver(objects: Objects, own: number, newest: number): GroveError {
   return new GroveError(
     'ERR_FENCED',
-    `${objects.name} has epoch ${newest}, newer than the last one of this data folder, ${own}: another grove has taken it over, or this data folder is an old copy`,
+    `${objects.name} has epoch ${newest} of another claim than the last one of this data folder, ${own}: another grove has taken it over, or this data folder is an old copy`,
     {
       details: { own, newest },
       hint: 'to serve from this machine, stop the other one and start here with an empty data folder: it takes everything from the bucket',

@@ -29,11 +29,11 @@ export interface EpochOptions {
   readonly storeId: string
   /** The epochs that were there a moment ago, oldest first. Looked up when they are not given. */
   readonly known?: readonly number[]
-  /** Told of the number before it is claimed, so that a claim whose answer is lost is known for one's own. */
-  readonly intend?: (number: number) => Promise<void>
+  /** Told of a claim before it is made, so that one whose answer is lost is known for one's own: see {@link readClaim}. */
+  readonly intend?: (number: number, claim: string) => Promise<void>
 }
 
-const claimSchema = z.object({ store: z.string(), atMs: z.number() })
+const claimSchema = z.object({ store: z.string(), atMs: z.number(), claim: z.string() })
 
 /** How many others may claim at the same moment. */
 const claimTries = 16
@@ -43,15 +43,21 @@ export async function claimEpoch({ objects, env, owner, storeId, known, intend }
   for (let attempt = 0; attempt < claimTries; attempt += 1) {
     const epochs = attempt === 0 && known ? known : await epochsOf(objects, owner)
     const number = (epochs.at(-1) ?? 0) + 1
-    await intend?.(number)
-    // The random part makes equal claims different: so the second of two is told that the key is taken.
-    const claim = { store: storeId, atMs: env.now(), claim: env.randomBytes(16).toString('hex') }
-    if (!(await created(objects, objectKeys.epoch(owner, number), JSON.stringify(claim)))) continue
+    // Random, so that equal claims differ: the second of two is told that the key is taken.
+    const claim = env.randomBytes(16).toString('hex')
+    await intend?.(number, claim)
+    const text = JSON.stringify({ store: storeId, atMs: env.now(), claim })
+    if (!(await created(objects, objectKeys.epoch(owner, number), text))) continue
     const old = epochs.slice(0, -limits.store.epochsKept)
     if (old.length > 0) await objects.remove(old.map((epoch) => objectKeys.epoch(owner, epoch)))
     return openEpoch(objects, env, owner, number)
   }
   throw new GroveError('ERR_FENCED', `others always claim ${objects.name} first`, { hint: 'stop all but one store' })
+}
+
+/** What tells the claim of an epoch from others of the same number; undefined when it cannot be read. */
+export async function readClaim(objects: Objects, owner: string, epoch: number): Promise<string | undefined> {
+  return (await claimOf(objects, owner, epoch))?.claim
 }
 
 function openEpoch(objects: Objects, env: Environment, owner: string, number: number): Epoch {
@@ -97,11 +103,22 @@ async function epochsOf(objects: Objects, owner: string): Promise<number[]> {
   return epochs
 }
 
+async function claimOf(
+  objects: Objects,
+  owner: string,
+  epoch: number,
+): Promise<z.output<typeof claimSchema> | undefined> {
+  const text = (await objects.read(objectKeys.epoch(owner, epoch))).toString('utf8')
+  try {
+    return claimSchema.parse(JSON.parse(text))
+  } catch {
+    return undefined // No claim of ours, whatever it is.
+  }
+}
+
 async function fenced(objects: Objects, owner: string, own: number, newer: number): Promise<GroveError> {
-  const claim = await objects
-    .read(objectKeys.epoch(owner, newer))
-    .then((bytes) => claimSchema.parse(JSON.parse(bytes.toString('utf8'))))
-    .catch(() => undefined) // Who it is helps people; that it is there is enough.
+  // Who it is helps people; that it is there is enough.
+  const claim = await claimOf(objects, owner, newer).catch(() => undefined)
   const by = claim ? ` by store ${claim.store} at ${new Date(claim.atMs).toISOString()}` : ''
   return new GroveError(
     'ERR_FENCED',

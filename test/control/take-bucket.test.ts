@@ -88,3 +88,19 @@ t.test('sites of the bucket are taken in once, and those that were deleted here 
   await log.write(Buffer.from(JSON.stringify({ kind: 'deleted', name: 'shop', atMs: 2 })))
   t.same(await sitesToAdopt(store, sites), ['wiki'])
 })
+
+t.test('a claim that was never made does not stand for that of another one', async (t) => {
+  const objects = await newObjects(t)
+  const [first, second] = [await newStore(t), await newStore(t)]
+  await takeBucket({ store: first, objects, env, owner })
+  const away: Objects = Object.assign(Object.create(objects) as Objects, {
+    async create() {
+      throw new Error('the bucket is away')
+    },
+  })
+  await t.rejects(takeBucket({ store: first, objects: away, env, owner }), /away/)
+  const { epoch } = await takeBucket({ store: second, objects, env, owner })
+  t.equal(epoch.number, 2, 'the number that the first one meant to have')
+  await t.rejects(takeBucket({ store: first, objects, env, owner }), { code: 'ERR_FENCED' })
+  await epoch.check()
+})
