@@ -1,15 +1,14 @@
 import t from 'tap'
 import { limits } from '../../../core/limits.ts'
-import { memoryRecords } from '../../../store/drivers/memory.ts'
 import { createLocalStore } from '../../../store/logs/create-store.ts'
-import { bytes, codeOf, eachDriver, rootLog, text } from '../fixtures/drivers.ts'
+import { bytes, codeOf, eachDriver, eachRecords, rootLog, text } from '../fixtures/drivers.ts'
 
-t.test('a watcher that is behind holds one page, however far it is behind', async (t) => {
-  const records = memoryRecords()
+eachRecords(t, 'a watcher that is behind holds one page, however far it is behind', async (t, records) => {
   let pages = 0
   let largest = 0
   const store = createLocalStore({
     ...records,
+    close() {},
     page(...range) {
       const page = records.page(...range)
       pages += 1
@@ -23,7 +22,8 @@ t.test('a watcher that is behind holds one page, however far it is behind', asyn
   await log.write(bytes('0'))
   t.match(await watch.next(), { value: { kind: 'entry' } })
   const before = pages
-  for (let index = 1; index < 5_000; index += 1) await log.write(bytes(String(index)))
+  const many = Array.from({ length: 4_999 }, (_, index) => bytes(String(index + 1)))
+  await Promise.all(many.map((data) => log.write(data)))
   t.equal(pages, before, 'nothing is taken from the store while it does not ask')
   for (let index = 1; index < 5_000; index += 1) {
     const { value } = await watch.next()

@@ -4,12 +4,36 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
 import { openSqliteStore } from '../../../store/drivers/sqlite.ts'
-import { bytes, codeOf, rootLog, texts } from '../fixtures/drivers.ts'
+import { createLocalStore } from '../../../store/logs/create-store.ts'
+import { bytes, codeOf, eachRecords, forever, rootLog, texts } from '../fixtures/drivers.ts'
 import { countsOf } from '../fixtures/worked.ts'
 
-// A memory store keeps nothing over its end, so this guarantee is the file's alone. A kill shows that nothing is
-// acknowledged before it is handed to the kernel; that the kernel was told to bring it to the disk is read back from
-// SQLite at each open (sqlite-open.ts), since a test cannot cut the power.
+// A memory store keeps nothing over its end, so what outlives a process is asked of the file alone. A kill shows that
+// nothing is acknowledged before it is handed to the kernel; that the kernel was told to bring it to the disk is read back
+// from SQLite at each open (sqlite-open.ts), since a test cannot cut the power. The simulation can.
+
+eachRecords(t, 'what was acknowledged is in the records, and not in the memory of who wrote it', async (t, records) => {
+  const shared = { ...records, close() {} }
+  const rights = { path: '/a', untilMs: forever, read: true, write: true }
+  const writer = createLocalStore(shared)
+  const log = await rootLog(writer, '/a')
+  const grant = await writer.grant(writer.root, rights)
+  const dead = await writer.grant(writer.root, rights)
+  const acknowledged = await Promise.all(
+    Array.from({ length: 50 }, (_, count) => log.write(bytes(`${count}`), { opId: `operation-${count}` })),
+  )
+  const { ts: revokedAt } = await writer.revoke(writer.root, dead)
+  // Nothing is closed or flushed in between: this is what another process would find after a crash.
+  const other = createLocalStore(shared)
+  const there = await other.open(grant, '/a')
+  t.same(
+    (await Array.fromAsync(there.read())).map(({ ts }) => ts),
+    acknowledged.toSorted(),
+  )
+  t.equal(await other.lookup(grant, '/a', 'operation-7'), acknowledged[7])
+  t.equal(await codeOf(other.open(dead, '/a')), 'ERR_DENIED revoked')
+  t.ok((await there.write(bytes('after'))) > revokedAt)
+})
 
 t.test('a store that is opened again has everything, and goes on', async (t) => {
   const file = join(t.testdir(), 'store.db')

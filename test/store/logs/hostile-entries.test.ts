@@ -117,6 +117,31 @@ eachDriver(t, 'a write with anything wrong is refused with the reason and change
   t.equal(await codeOf(log.write(bytes('3'))), 'none', 'and the log goes on')
 })
 
+eachDriver(t, 'entries that name each other, or themselves, are refused, also in one batch', async (t, open) => {
+  const { store, log } = await prepared(open)
+  const other = await rootLog(store, '/b')
+  const ts = await other.write(bytes('last'))
+  const later = (by: number) => `${store.id}.${digits(Number(ts.split('.')[1]) + by)}` as Ts
+  const before = await dump(store)
+  // The first would be at the next moment and the second at the one after it; had one of them been written, the other
+  // one's moment would be there to be named.
+  const refused = await Promise.all([
+    codeOf(log.write(bytes('a'), { after: [later(2)] })),
+    codeOf(other.write(bytes('b'), { after: [later(1)] })),
+    codeOf(log.write(bytes('c'), { after: [later(3), later(2), later(1)] })),
+  ])
+  t.same(refused, Array(3).fill('ERR_AFTER_NOT_VISIBLE'))
+  const tx = await store.begin(log, other)
+  tx.write(log, bytes('a'))
+  tx.write(other, bytes('b'))
+  t.equal(
+    await codeOf(tx.commit({ after: [later(1)] })),
+    'ERR_AFTER_NOT_VISIBLE',
+    'both have the moment that they name',
+  )
+  t.same(await dump(store), before)
+})
+
 eachDriver(t, 'data that is none, or too much, is refused', async (t, open) => {
   const { store, log } = await prepared(open)
   const before = await dump(store)
