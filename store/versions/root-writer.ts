@@ -3,9 +3,9 @@
  * for it: the log has decided already.
  */
 
-import { isGroveError } from '../../core/errors.ts'
+import { GroveError, isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { objectKeys } from '../objects/keys.ts'
+import { epochOf, objectKeys } from '../objects/keys.ts'
 import type { Handle, Store, Ts } from '../store.ts'
 import { catalogOf } from './catalog.ts'
 import type { Epoch } from './epoch.ts'
@@ -31,6 +31,9 @@ export interface RootWriterOptions {
   readonly handle: Handle
   readonly onFailure?: (error: unknown, what: string) => void
 }
+
+/** How long after a root that could not be written it is tried again. */
+const retryMs = 60_000
 
 /** A writer of one site's root. It writes nothing where there is no epoch, as for a folder on this machine. */
 export function createRootWriter(parts: SiteParts, options: RootWriterOptions): RootWriter {
@@ -77,10 +80,28 @@ export function createRootWriter(parts: SiteParts, options: RootWriterOptions): 
   }
 
   const tell = (error: unknown) => options.onFailure?.(error, `the checkpoint of site "${name}" cannot be written`)
+  const ended = new AbortController()
+  let isRetrying = false
+
+  /** Writes what is due; when it cannot be, tries again after a while, as the site may not be changed for long. */
+  function run(): void {
+    start().catch((error: unknown) => {
+      if (ended.signal.aborted) return // Told at the end.
+      tell(error)
+      if (isRetrying || isGroveError(error, 'ERR_FENCED')) return
+      isRetrying = true
+      const retry = () => {
+        isRetrying = false
+        run()
+      }
+      env.sleep(retryMs, ended.signal).then(retry, () => {})
+    })
+  }
+
   return {
     request() {
       isWanted = true
-      start().catch(tell)
+      run()
     },
     async flush() {
       isWanted = true
@@ -88,6 +109,7 @@ export function createRootWriter(parts: SiteParts, options: RootWriterOptions): 
       while (isDue()) await start()
     },
     async close() {
+      ended.abort()
       try {
         while (isDue()) await start()
       } catch (error) {
@@ -98,7 +120,10 @@ export function createRootWriter(parts: SiteParts, options: RootWriterOptions): 
   }
 }
 
-/** Puts the root of a state in its place; that of a site without a version goes. */
+/**
+ * Puts the root of a state in its place; that of a site without a version goes. What a newer store has written stays,
+ * also when that has taken over a moment ago.
+ */
 async function putRoot(
   parts: SiteParts,
   { epoch, storeId }: { readonly epoch: Epoch; readonly storeId: string },
@@ -109,7 +134,7 @@ async function putRoot(
   const key = objectKeys.root(owner, name, epoch.number)
   const before: string[] = []
   if (!state.live) {
-    for await (const found of objects.list(prefix)) before.push(found.key)
+    for await (const { key } of objects.list(prefix)) if ((epochOf(key) ?? 0) <= epoch.number) before.push(key)
     if (before.length > 0) await objects.remove(before)
     return
   }
@@ -122,7 +147,7 @@ async function rootBytes(
   parts: SiteParts,
   storeId: string,
   state: SiteState,
-  encode: (root: Root) => Buffer,
+  encode: (root: Root) => Buffer | undefined,
 ): Promise<Buffer> {
   const { env, contents, owner, name } = parts
   const head = { format: 1, owner, site: name, store: storeId, head: state.head ?? '', atMs: env.now() } as const
@@ -132,11 +157,13 @@ async function rootBytes(
     throw error
   })
   const whole = encode({ ...head, ...plainState(state), ...(catalog && { catalog }) })
-  if (whole.length <= limits.store.rootBytes) return whole
+  if (whole && whole.length <= limits.store.rootBytes) return whole
   for (let versions = state.versions; ; ) {
     const bytes = encode({ ...head, ...plainState({ ...state, versions }) })
     const fewer = olderHalfGone(state, versions)
-    if (bytes.length <= limits.store.rootBytes || fewer.length === versions.length) return bytes
+    const isLeast = fewer.length === versions.length
+    if (bytes && (bytes.length <= limits.store.rootBytes || isLeast)) return bytes
+    if (isLeast) throw new GroveError('ERR_TOO_LARGE', `the root of site "${name}" would be too large to be read`)
     versions = fewer
   }
 }

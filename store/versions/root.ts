@@ -65,14 +65,16 @@ export interface RootPlace {
   readonly key: string
 }
 
-/** The bytes of a root. */
+/** The bytes of a root; undefined for one whose text is longer than `limits.store.rootTextBytes`: nobody would read it. */
 export function encodeRoot(
   env: Environment,
   keyring: Keyring | undefined,
   { owner, key }: RootPlace,
   root: Root,
-): Buffer {
-  const body = zstdCompressSync(Buffer.from(JSON.stringify(root)))
+): Buffer | undefined {
+  const text = Buffer.from(JSON.stringify(root))
+  if (text.length > limits.store.rootTextBytes) return undefined
+  const body = zstdCompressSync(text)
   const plain = Buffer.concat([Buffer.from(`grove root 1 ${digest('sha256', body)}\n`), body])
   return keyring ? sealBytes(keyring, env, { owner, name: key }, plain) : plain
 }

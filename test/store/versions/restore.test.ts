@@ -1,14 +1,27 @@
 import { createHash } from 'node:crypto'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { GroveError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
+import type { Environment } from '../../../store/environment.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { objectKeys } from '../../../store/objects/keys.ts'
 import { type Keyring, openKeyring } from '../../../store/segments/keyring.ts'
 import { claimEpoch } from '../../../store/versions/epoch.ts'
 import { readBucket, restoreSite } from '../../../store/versions/restore.ts'
 import { codeOf } from '../fixtures/drivers.ts'
-import { contentsOf, newFolder, nextAct, onBase, owner, type Place, place, send, whole } from './fixtures/place.ts'
+import {
+  contentsOf,
+  logPath,
+  newFolder,
+  nextAct,
+  onBase,
+  owner,
+  type Place,
+  place,
+  send,
+  whole,
+} from './fixtures/place.ts'
 import { type RemoteFolder, remoteFolder } from './fixtures/remote-folder.ts'
 
 const env = nodeEnvironment
@@ -264,3 +277,87 @@ function encoded(root: unknown): Buffer {
 function signed(body: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`grove root 1 ${createHash('sha256').update(body).digest('hex')}\n`), body])
 }
+
+t.test('who is taken over in the moment between look and write takes away nothing of the newer store', async (t) => {
+  const objects = await remoteFolder(env, await newFolder(t))
+  // As if both looks had come before the newer store was there.
+  const late = { number: 1, check: async () => {} }
+  const here = await place(t, { objects: () => objects, epoch: late })
+  const site = await here.open()
+  await site.publish(whole(await send(here.blobs, { a: 'a' })))
+  await site.checkpoint()
+  const newer = objectKeys.root(owner, 'blog', 2)
+  await objects.replace(newer, Buffer.from('of a newer store'))
+  await site.delete(nextAct())
+  await site.checkpoint()
+  t.equal(await objects.stat(rootKey), undefined)
+  t.ok(await objects.stat(newer))
+})
+
+t.test('a root that cannot be written is tried again, until it is or the site is closed', async (t) => {
+  const objects = await remoteFolder(env, await newFolder(t))
+  const retried = Promise.withResolvers<void>()
+  const patient: Environment = {
+    ...env,
+    async sleep(ms, signal) {
+      if (ms === 60_000) await retried.promise
+      else await env.sleep(ms, signal)
+    },
+  }
+  const away = { isAway: true }
+  const sometimes: typeof objects = Object.assign(Object.create(objects), {
+    async replace(key: string, bytes: Uint8Array) {
+      if (away.isAway) throw new GroveError('ERR_OBJECTS', 'the bucket is away')
+      await objects.replace(key, bytes)
+      written.resolve()
+    },
+  })
+  const written = Promise.withResolvers<void>()
+  const epoch = await claimEpoch({ objects, env, owner, storeId: 'test' })
+  const here = await place(t, { env: patient, objects: () => sometimes, epoch })
+  const site = await here.open()
+  await site.publish(whole(await send(here.blobs, { a: 'a' })))
+  while (here.failures.length === 0) await env.turn()
+  t.match(here.failures, [{ code: 'ERR_OBJECTS' }])
+  away.isAway = false
+  retried.resolve()
+  await written.promise
+  t.ok(await objects.stat(rootKey))
+})
+
+t.test('a root whose text nobody would read tells of fewer versions', async (t) => {
+  const objects = await remoteFolder(env, await newFolder(t))
+  const here = await machine(t, objects)
+  const site = await here.open()
+  const { record } = await site.publish(whole(await send(here.blobs, { a: 'a' })))
+  const [segment] = await Array.fromAsync(objects.list(objectKeys.segments(owner, 'blog')))
+  t.ok(segment)
+  await using log = await here.store.open(here.store.root, logPath)
+  const [entry] = await Array.fromAsync(log.read())
+  const { segments, bare } = JSON.parse(Buffer.from(entry?.data ?? '').toString())
+  const { ts, ...about } = record
+  const versions = Array.from({ length: 2_800 }, (_, index) => ({
+    ...about,
+    version: index + 1,
+    message: '\u0001'.repeat(limits.tree.messageChars),
+  }))
+  const merge = {
+    format: 2,
+    kind: 'merge',
+    atMs: 1,
+    lastVersion: 2_800,
+    live: 2_800,
+    versions,
+    pins: [],
+    segments,
+    bare,
+  }
+  await log.write(Buffer.from(JSON.stringify(merge)), { expect: ts })
+  await site.pin({ name: 'tag:x', version: 2_800, untilMs: undefined }, nextAct())
+  await site.checkpoint()
+  const cold = await machine(t, objects)
+  t.equal(await restoreSite(into(cold), rootKey), true)
+  const again = await cold.open()
+  t.equal(again.live?.version, 2_800)
+  t.ok(again.versions.length >= 1_000)
+})
