@@ -66,8 +66,8 @@ export interface SiteRuntime {
   readonly epoch: Epoch
   /** Epochs of earlier tables that may still have answers under way; at most `limits.front.epochs`. */
   readonly earlier: readonly Epoch[]
-  /** Whether somebody came for it since it was last looked at for being let go of. */
-  isUsed: boolean
+  /** When somebody came for it last, or it was loaded: a number that grows with each visit of any site. */
+  usedAt: number
   /** Whether control has said what is live, this control or the one before it as long as that was here. */
   isSure: boolean
   /** When control may be asked again, by a clock that only goes on. */
@@ -86,7 +86,7 @@ export function siteRuntime({
   readonly epoch: Epoch | undefined
 }): SiteRuntime {
   const info = { name: state.name, authorities: state.authorities }
-  return { state, info, table, upstream, epoch, earlier, isUsed: false, isSure, checkAtMs: 0 }
+  return { state, info, table, upstream, epoch, earlier, usedAt: 0, isSure, checkAtMs: 0 }
 }
 
 /** The epochs that a successor of a site has to remember. */

@@ -1,6 +1,6 @@
 /**
  * The sites that a front has loaded: by name, and by authority for the one look-up of a request. Others are known by
- * name and loaded when a visitor comes; those that nobody visits are let go of when they take too much memory.
+ * name and loaded when a visitor comes; those that were visited longest ago are let go of when they take too much memory.
  *
  * A change replaces a site's {@link SiteRuntime} in one step between two requests, after its compiled version was read;
  * what is under way keeps the one it began with.
@@ -48,7 +48,7 @@ const shrinkShare = 0.9
 export class SiteTable {
   readonly #options: SiteTableOptions
   readonly #known = new KnownSites()
-  /** Loaded ones, in the order in which they are looked at when memory is short. */
+  /** Loaded ones. */
   readonly #byName = new Map<SiteName, SiteRuntime>()
   readonly #byAuthority = new Map<Authority, SiteRuntime>()
   /** Of sites that are gone or were let go of: what may still have answers under way. */
@@ -56,6 +56,7 @@ export class SiteTable {
   readonly #asking = new Map<SiteName, Promise<void>>()
   /** What all tables take, counted when it seems too much; until then it may be more than they do. */
   #bytes = 0
+  #visits = 0
 
   constructor(options: SiteTableOptions) {
     this.#options = options
@@ -65,7 +66,7 @@ export class SiteTable {
   at(authority: Authority): SiteRuntime | undefined {
     const site = this.#byAuthority.get(authority)
     if (site === undefined) return undefined
-    site.isUsed = true
+    site.usedAt = this.#visit()
     if (!site.isSure) this.#check(site)
     return site
   }
@@ -162,7 +163,7 @@ export class SiteTable {
       earlier: isSameTable || !now ? this.earlier(name) : earlierEpochs(now),
       isSure: told.untold !== true,
     })
-    site.isUsed = now?.isUsed ?? false
+    site.usedAt = now?.usedAt ?? this.#visit()
     this.#left.delete(name)
     this.#unlist(now)
     this.#byName.set(name, site)
@@ -204,15 +205,17 @@ export class SiteTable {
     this.#bytes = 0
     for (const { table } of this.#byName.values()) this.#bytes += siteBytes + (table?.bytes ?? 0)
     if (this.#bytes <= maxBytes) return
-    // Whoever was visited since the last time gets a second chance. It ends: a mark lasts for one turn.
-    for (const [name, site] of this.#byName) {
+    // Rare: each time a tenth of the memory is let go of.
+    const eldest = [...this.#byName].sort(([, a], [, b]) => a.usedAt - b.usedAt)
+    for (const [name] of eldest) {
       if (this.#bytes <= maxBytes * shrinkShare || this.#byName.size <= least) return
-      if (site.isUsed) {
-        site.isUsed = false
-        this.#byName.delete(name)
-        this.#byName.set(name, site)
-      } else this.#unload(name)
+      this.#unload(name)
     }
+  }
+
+  #visit(): number {
+    this.#visits += 1
+    return this.#visits
   }
 
   /** Takes a site's authorities off, but not those that another site has been given meanwhile. */

@@ -217,6 +217,17 @@ t.test('sites that nobody visits are let go of when memory is short, and those t
   t.ok(table.earlier('h').includes(underWay as never) || table.get('h')?.epoch === underWay)
 })
 
+t.test('a site that was just loaded for a visitor is not the first to go', async (t) => {
+  const { table, load } = create({ maxBytes: 10_000, least: 1 })
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  await table.replace(whole(names))
+  for (const name of names) {
+    await load(state(name, { live: live(1) }))
+    t.ok(table.at(`${name}.localhost`), name)
+    for (const other of table.loaded) table.at(`${other}.localhost`)
+  }
+})
+
 t.test('however much they take, a few sites stay loaded', async (t) => {
   const { table, load } = create({ maxBytes: 1, least: 3 })
   await table.replace(whole(['a', 'b', 'c', 'd']))
