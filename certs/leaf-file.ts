@@ -5,10 +5,11 @@
  */
 
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Leaf } from '../core/messages.ts'
-import { renewalOf } from './own-ca.ts'
-import { pemBlock } from './pem.ts'
+import { renewalOf } from './own-certificates.ts'
+import { pemBlock, pemBlocks } from './pem.ts'
 
 /** The file of a name's leaf. */
 export function leafFile(folder: string, name: string): string {
@@ -21,27 +22,44 @@ export function encodeLeaf(leaf: Leaf): string {
 }
 
 /**
- * The leaf in a file's text, or undefined when the text is damaged, the key is of another certificate, the name or the
- * issuer is another one, or the certificate is not valid now. Never throws: what cannot be used is made again.
+ * The leaf in a file's text, or undefined when the text is damaged, the key is of another certificate, the name is
+ * another one, the chain does not lead to this root, or one of it is not valid now. Never throws: what cannot be used is
+ * made again.
  */
 export function decodeLeaf(text: string, name: string, root: X509Certificate, nowMs: number): Leaf | undefined {
-  const chain = pemBlock(text, 'CERTIFICATE')
   const key = pemBlock(text, 'PRIVATE KEY')
-  if (chain === undefined || key === undefined) return undefined
+  if (key === undefined) return undefined
   try {
-    const certificate = new X509Certificate(chain)
+    const pems = pemBlocks(text).flatMap((block) => (block.label === 'CERTIFICATE' ? [block.text] : []))
+    const chain = pems.map((pem) => new X509Certificate(pem))
+    const [certificate] = chain
+    if (!certificate || chain.length > mostInChain) return undefined
     const notBeforeMs = certificate.validFromDate.getTime()
     const notAfterMs = certificate.validToDate.getTime()
     const usable =
-      notBeforeMs <= nowMs &&
-      nowMs < notAfterMs &&
-      certificate.checkHost(name, { subject: 'never', wildcards: false }) === name &&
-      certificate.checkIssued(root) &&
-      certificate.verify(root.publicKey) &&
+      chain.every((one) => isValidAt(one, nowMs)) &&
+      chain.every((one, index) => isIssuedBy(one, chain[index + 1] ?? root)) &&
+      isFor(certificate, name) &&
       certificate.checkPrivateKey(createPrivateKey(key))
     const renewAtMs = renewalOf(notBeforeMs, notAfterMs)
-    return usable ? { name, chain, key, notBeforeMs, notAfterMs, renewAtMs } : undefined
+    return usable ? { name, chain: pems.join(''), key, notBeforeMs, notAfterMs, renewAtMs } : undefined
   } catch {
     return undefined // Damaged inside its armour; that is the whole answer.
   }
+}
+
+/** A leaf and an intermediate. */
+const mostInChain = 2
+
+function isValidAt({ validFromDate, validToDate }: X509Certificate, nowMs: number): boolean {
+  return validFromDate.getTime() <= nowMs && nowMs < validToDate.getTime()
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+}
+
+function isFor(certificate: X509Certificate, name: string): boolean {
+  if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined
+  return certificate.checkHost(name, { subject: 'never', wildcards: false }) === name
 }

@@ -1,52 +1,32 @@
 /**
- * Grove's own certificate authority: one ECDSA P-256 root, and the leaves that it signs.
+ * Grove's own certificate authority: a root for ten years, an intermediate for three, and leaves for a week.
  *
  * The root is for the people of one machine or one network, who trust it by hand (`grove trust`). Its key can sign for
  * any name, so whoever reads `<folder>/root-key.pem` can stand in for any server towards those people: the file is 0600
- * in a folder of 0700, it never leaves control, and fronts get leaves only. Nothing here defends against root.
+ * in a folder of 0700, it never leaves control, and an operator may take it away altogether; it is needed again when the
+ * intermediate is renewed or limited to other names. The intermediate's key, `<folder>/intermediate-key.pem`, signs for
+ * the names of {@link toConstraints} only, and fronts get leaves only. Nothing here defends against root.
  *
- * Key and certificate of the root lie in one file that is made in one step, so no kill can part them; `root.pem`, the
- * certificate alone, is a copy for people and tools and is made again whenever it differs.
+ * A root of an earlier Grove allows no intermediate (pathLenConstraint 0). People trust it, so it stays until it ends:
+ * it signs leaves by itself, and {@link OwnCa.notices} says what that means and how to get a new one.
  */
 
-import 'reflect-metadata' // Asked for by a dependency of @peculiar/x509, which refuses to load without it.
-import { createHash, createPrivateKey, X509Certificate as NodeCertificate, randomBytes } from 'node:crypto'
-import { chmod } from 'node:fs/promises'
-import { isIP } from 'node:net'
 import { join } from 'node:path'
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  PemConverter,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509Certificate,
-  X509CertificateGenerator,
-} from '@peculiar/x509'
 import { GroveError } from '../core/errors.ts'
 import type { Leaf } from '../core/messages.ts'
 import { isAuthority } from '../core/names.ts'
-import { createFile, makePrivateFolder, readIfThere, removeLeftovers, replaceFile } from '../core/private-file.ts'
-import { fingerprintOf, pemBlock } from './pem.ts'
-
-const dayMs = 86_400_000
-const rootLifeMs = 3_652 * dayMs
-
-/**
- * How long a leaf is valid, in milliseconds: a week. Nobody can revoke a leaf of this CA (no browser would ask), so the
- * end of its life is the only end; and a machine that was off over a weekend still starts with certificates that hold.
- */
-export const leafLifeMs: number = 7 * dayMs
-
-/** How far in the past a certificate begins, in milliseconds: clocks of visitors may be behind ours. */
-const backdateMs = 3_600_000
-
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256' }
-const signing = { name: 'ECDSA', hash: 'SHA-256' }
+import { makePrivateFolder, removeLeftovers } from '../core/private-file.ts'
+import { toAddress } from './addresses.ts'
+import { type Constraints, permits, toConstraints } from './name-constraints.ts'
+import { makeLeaf, makeLeafKeys, renewalOf, type SignedLeaf, type Signer } from './own-certificates.ts'
+import {
+  hasIntermediateOf,
+  type Intermediate,
+  isLimitedTo,
+  readIntermediate,
+  renewIntermediate,
+} from './own-intermediate.ts'
+import { type OwnRoot, openRoot } from './own-root.ts'
 
 /** A certificate authority that signs in this process. */
 export interface OwnCa {
@@ -56,176 +36,187 @@ export interface OwnCa {
   readonly rootFile: string
   /** SHA-256 of the root's DER, 64 lower-case hex digits. */
   readonly fingerprint: string
+  /** What the operator should know of the root and the intermediate, sentences for people. Often none. */
+  readonly notices: readonly string[]
+  /** Whether it signs for a name, a wildcard or an address. */
+  permits(name: string): boolean
   /**
-   * A new certificate with a new key for one name, valid for {@link leafLifeMs} or until the root ends. Asks nobody
-   * whether the name is ours. Throws `ERR_CERT_NAME` for what is not a host name.
+   * Signs for these names from now on, and those of one's own network; see {@link toConstraints}. Makes a new intermediate
+   * if that changes anything. Leaves from before stay valid.
    */
-  issue(name: string): Promise<Leaf>
+  constrain(names: readonly string[]): Promise<void>
+  /**
+   * A new certificate with a new key, valid for a week or until the root ends; `name` is the leaf's name, `others` are in
+   * it too. Each is a host name, a wildcard of at least two labels after the `*.`, or an address. Asks nobody whether a
+   * name is ours. Throws `ERR_CERT_NAME` for what is none of these, or is not permitted.
+   */
+  issue(name: string, others?: readonly string[]): Promise<Leaf>
+  /** A certificate for somebody else's public key, SPKI in DER, which the caller has found good. Otherwise as {@link issue}. */
+  sign(names: readonly string[], spki: Uint8Array<ArrayBuffer>): Promise<SignedChain>
+}
+
+/** A certificate with those above it, without its key. */
+export interface SignedChain extends SignedLeaf {
+  /** PEM: the certificate, and the intermediate. */
+  readonly chain: string
+}
+
+/** How a CA is opened. */
+export interface OwnCaOptions {
+  readonly now?: () => number
+  /** What it signs for besides the names of one's own network; see {@link toConstraints}. @default none */
+  readonly names?: readonly string[]
+}
+
+/** Who signs leaves: the intermediate, or a root of an earlier Grove. */
+interface LeafSigner {
+  readonly signer: Signer
+  /** What stands behind each leaf in a chain, PEM. */
+  readonly above: string
+  readonly constraints: Constraints
+  readonly renewAtMs: number
 }
 
 /**
- * Opens the CA in a folder; makes the folder and the root the first time, and a new root when the old one has no full
- * leaf's life left (then nobody's trust in it is worth keeping). Throws `ERR_CERT` when the root's file is damaged: a
- * new root in its place would silently take away the trust of everybody who installed it.
+ * Opens the CA in a folder; makes the folder, the root and the intermediate the first time, and a new root when the old
+ * one has no full leaf's life left. Throws `ERR_CERT` when the root's file is damaged, and `ERR_CERT_NAME` for names that
+ * are none.
  */
-export async function openOwnCa(folder: string, options: { now?: () => number } = {}): Promise<OwnCa> {
+export async function openOwnCa(folder: string, options: OwnCaOptions = {}): Promise<OwnCa> {
   const now = options.now ?? Date.now
+  let wanted = toConstraints(options.names ?? [])
   await makePrivateFolder(folder)
   await removeLeftovers(folder)
-  const keyFile = join(folder, 'root-key.pem')
-  const rootFile = join(folder, 'root.pem')
-  let root = await readRoot(keyFile)
-  if (!root) {
-    await createFile(keyFile, await createRoot(now()))
-    // Another process may have made it first; what lies there now is the root.
-    root = await readRoot(keyFile)
-  } else if (root.notAfterMs < now() + leafLifeMs) {
-    await replaceFile(keyFile, await createRoot(now()))
-    root = await readRoot(keyFile)
+  const file = join(folder, 'intermediate-key.pem')
+  const root = await openRoot(folder, now(), (certificate) => hasIntermediateOf(file, certificate))
+  let current: LeafSigner | undefined
+  let notices: readonly string[] = []
+  let renewing: Promise<void> | undefined
+
+  async function renew(): Promise<void> {
+    const found = root.allowsIntermediate ? await findIntermediate(root, file, wanted, now()) : undefined
+    notices = noticesOf(root, found, wanted, now())
+    if (!root.allowsIntermediate) current = rootAsSigner(root, wanted)
+    else current = found && { ...found, above: found.pem }
   }
-  if (!root) throw damaged(keyFile, 'it went away while it was read')
-  if ((await readIfThere(rootFile)) !== root.pem) await replaceFile(rootFile, root.pem, 0o644)
-  const signer = await toSigner(root)
+
+  /** Who signs now. One renewal at a time; who comes meanwhile waits for it. */
+  async function signer(): Promise<LeafSigner> {
+    const isDue = !current || (root.signer !== undefined && now() >= current.renewAtMs)
+    if (isDue && root.notAfterMs > now()) {
+      renewing ??= renew().finally(() => {
+        renewing = undefined
+      })
+      await renewing
+    }
+    if (current && current.signer.notAfterMs > now()) return current
+    throw ended(root, now())
+  }
+
+  async function sign(names: readonly string[], spki: Uint8Array<ArrayBuffer>): Promise<SignedChain> {
+    const by = await signer()
+    for (const name of names) refuseName(by.constraints, name)
+    const leaf = await makeLeaf(by.signer, names, spki, now())
+    return { ...leaf, chain: `${leaf.certificate}${by.above}` }
+  }
+
+  await renew()
   return {
     rootPem: root.pem,
-    rootFile,
+    rootFile: root.file,
     fingerprint: root.fingerprint,
-    issue: (name) => issueLeaf(signer, name, now()),
+    get notices() {
+      return notices
+    },
+    permits: (name) => permits(current?.constraints ?? wanted, name),
+    async constrain(names) {
+      wanted = toConstraints(names)
+      await renewing
+      await renew()
+    },
+    sign,
+    async issue(name, others = []) {
+      const { key, spki } = await makeLeafKeys()
+      const names = [...new Set([name, ...others].map((each) => toAddress(each) ?? each))]
+      const { chain, notBeforeMs, notAfterMs } = await sign(names, spki)
+      return {
+        name: names[0] ?? name,
+        chain,
+        key,
+        notBeforeMs,
+        notAfterMs,
+        renewAtMs: renewalOf(notBeforeMs, notAfterMs),
+      }
+    },
   }
 }
 
-interface Root {
-  readonly pem: string
-  readonly keyPem: string
-  readonly fingerprint: string
-  readonly notAfterMs: number
+/** The intermediate to sign with: the one on disk, or a new one if need be and the root's key is there. */
+async function findIntermediate(
+  root: OwnRoot,
+  file: string,
+  constraints: Constraints,
+  nowMs: number,
+): Promise<Intermediate | undefined> {
+  const kept = await readIntermediate(file, root.certificate, nowMs)
+  const isGood = kept !== undefined && nowMs < kept.renewAtMs && isLimitedTo(kept, constraints)
+  if (isGood || !root.signer || root.notAfterMs <= nowMs) return kept
+  return renewIntermediate(file, { root: root.certificate, by: root.signer, constraints, nowMs })
 }
 
-/** The root as the generator of certificates wants it, made once. */
-interface Signer {
-  readonly certificate: X509Certificate
-  readonly key: CryptoKey
-  readonly notAfterMs: number
+function rootAsSigner({ signer, notAfterMs }: OwnRoot, constraints: Constraints): LeafSigner | undefined {
+  return signer && { signer, above: '', constraints, renewAtMs: notAfterMs }
 }
 
-async function createRoot(nowMs: number): Promise<string> {
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-  // The key's hash in the name tells the roots of several Groves apart in a browser's list.
-  const keyHash = createHash('sha256').update(Buffer.from(await crypto.subtle.exportKey('spki', keys.publicKey)))
-  const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: `CN=Grove Local CA ${keyHash.digest('hex').slice(0, 8)}`,
-    serialNumber: randomSerial(),
-    notBefore: toSecond(nowMs - backdateMs),
-    notAfter: toSecond(nowMs + rootLifeMs),
-    signingAlgorithm: signing,
-    keys,
-    extensions: [
-      // No CA may stand under this one: pathLenConstraint 0 (RFC 5280 section 4.2.1.9).
-      new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  })
-  return `${toPem(certificate)}${await exportKey(keys.privateKey)}`
+/** What an operator should know. */
+function noticesOf(root: OwnRoot, found: Intermediate | undefined, wanted: Constraints, nowMs: number): string[] {
+  if (!root.allowsIntermediate)
+    return [
+      `The root ${root.file} is of an earlier Grove and allows no intermediate: it signs by itself, and nothing limits its key to your names. To have a new one, which everybody has to trust anew: stop grove, remove root-key.pem and root.pem beside it, start grove, and run grove trust.`,
+    ]
+  if (root.signer) return []
+  const bringBack = 'put root-key.pem back beside it, restart grove, and take it away again.'
+  if (!found)
+    return [`The intermediate under ${root.file} has ended or is missing, so nothing can be signed: ${bringBack}`]
+  return [
+    ...(isLimitedTo(found, wanted)
+      ? []
+      : [`The intermediate under ${root.file} is for other names than the configuration has: ${bringBack}`]),
+    ...(nowMs < found.renewAtMs
+      ? []
+      : [`The intermediate under ${root.file} ends on ${toDay(found.signer.notAfterMs)}: ${bringBack}`]),
+  ]
 }
 
-async function readRoot(keyFile: string): Promise<Root | undefined> {
-  const text = await readIfThere(keyFile)
-  if (text === undefined) return undefined
-  await chmod(keyFile, 0o600)
-  const pem = pemBlock(text, 'CERTIFICATE')
-  const keyPem = pemBlock(text, 'PRIVATE KEY')
-  if (pem === undefined || keyPem === undefined) throw damaged(keyFile, 'it lacks the certificate or the key')
-  try {
-    const certificate = new NodeCertificate(pem)
-    const whole =
-      certificate.ca &&
-      certificate.checkPrivateKey(createPrivateKey(keyPem)) &&
-      certificate.verify(certificate.publicKey)
-    if (!whole) throw damaged(keyFile, 'its key and certificate do not belong together')
-    const notAfterMs = certificate.validToDate.getTime()
-    return { pem, keyPem, fingerprint: fingerprintOf(certificate), notAfterMs }
-  } catch (error) {
-    throw error instanceof GroveError ? error : damaged(keyFile, 'it cannot be parsed', error)
-  }
-}
-
-async function toSigner(root: Root): Promise<Signer> {
-  const pkcs8 = createPrivateKey(root.keyPem).export({ type: 'pkcs8', format: 'der' })
-  const key = await crypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign'])
-  return { certificate: new X509Certificate(root.pem), key, notAfterMs: root.notAfterMs }
-}
-
-async function issueLeaf(root: Signer, name: string, nowMs: number): Promise<Leaf> {
-  // An address never comes by SNI (RFC 6066 section 3), so it never needs a leaf.
-  if (!isAuthority(name) || name.startsWith('[') || isIP(name) !== 0)
+function refuseName(constraints: Constraints, name: string): void {
+  if (!isName(name))
     throw new GroveError(
       'ERR_CERT_NAME',
-      `cannot issue a certificate for "${name}": expected a host name in lower case`,
+      `cannot issue a certificate for "${name}": expected a host name in lower case, or an address`,
     )
-  const notBefore = toSecond(nowMs - backdateMs)
-  const notAfter = toSecond(Math.min(nowMs + leafLifeMs, root.notAfterMs))
-  if (notAfter.getTime() <= nowMs)
-    throw new GroveError('ERR_CERT', 'the root of the own CA has ended', {
-      hint: 'restart grove: it makes a new root',
+  if (!permits(constraints, name))
+    throw new GroveError('ERR_CERT_NAME', `the own CA does not sign for "${name}"`, {
+      hint: 'it signs for names of one’s own network, and for those of the configuration',
     })
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-  const certificate = await X509CertificateGenerator.create({
-    issuer: root.certificate.subjectName,
-    serialNumber: randomSerial(),
-    notBefore,
-    notAfter,
-    signingAlgorithm: signing,
-    signingKey: root.key,
-    publicKey: keys.publicKey,
-    extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-      // Critical because the subject is empty (RFC 5280 section 4.1.2.6): a common name holds 64 characters, names have 253.
-      new SubjectAlternativeNameExtension([{ type: 'dns', value: name }], true),
-      await SubjectKeyIdentifierExtension.create(keys.publicKey),
-      await AuthorityKeyIdentifierExtension.create(root.certificate.publicKey),
-    ],
+}
+
+/** A wildcard for a whole top-level name would be one for everybody in the network; browsers refuse it too. */
+function isName(name: string): boolean {
+  if (toAddress(name) !== undefined) return toAddress(name) === name
+  if (name.startsWith('*.')) return name.indexOf('.', 2) !== -1 && !name.startsWith('*.*') && isName(name.slice(2))
+  // A host name never ends with a number (RFC 1123 section 2.1): clients would take it for an address.
+  return isAuthority(name) && !name.startsWith('[') && !/(?:^|\.)\d+$/.test(name)
+}
+
+function ended(root: OwnRoot, nowMs: number): GroveError {
+  const isRoot = root.notAfterMs <= nowMs
+  return new GroveError('ERR_CERT', `the ${isRoot ? 'root' : 'intermediate'} of the own CA has ended`, {
+    hint: isRoot
+      ? 'restart grove: it makes a new root'
+      : 'put root-key.pem back beside root.pem and restart grove: it makes a new intermediate',
   })
-  return {
-    name,
-    chain: toPem(certificate),
-    key: await exportKey(keys.privateKey),
-    notBeforeMs: notBefore.getTime(),
-    notAfterMs: notAfter.getTime(),
-    renewAtMs: renewalOf(notBefore.getTime(), notAfter.getTime()),
-  }
 }
 
-/** When a certificate is to be renewed: two thirds into its life, so that a third is left for a control that is away. */
-export function renewalOf(notBeforeMs: number, notAfterMs: number): number {
-  return Math.floor(notBeforeMs + ((notAfterMs - notBeforeMs) * 2) / 3)
-}
-
-/** 16 random bytes, positive and without a leading zero (RFC 5280 section 4.1.2.2). */
-function randomSerial(): string {
-  const bytes = randomBytes(16)
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
-  return bytes.toString('hex')
-}
-
-/** Certificates know no milliseconds. */
-function toSecond(timeMs: number): Date {
-  return new Date(Math.floor(timeMs / 1000) * 1000)
-}
-
-function toPem(certificate: X509Certificate): string {
-  return `${certificate.toString('pem')}\n`
-}
-
-async function exportKey(key: CryptoKey): Promise<string> {
-  return `${PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY')}\n`
-}
-
-function damaged(file: string, reason: string, cause?: unknown): GroveError {
-  return new GroveError('ERR_CERT', `the root of the own CA, ${file}, is damaged: ${reason}`, {
-    cause,
-    hint: 'restore the file from a backup, or remove it to get a new root, which everybody has to trust anew',
-  })
+function toDay(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 10)
 }

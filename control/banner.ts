@@ -4,10 +4,10 @@ import type { OwnCa } from '../certs/own-ca.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteViews } from './site-views.ts'
 
-/** Lines with the addresses of sites and with the root certificate that browsers have to trust. */
+/** Lines with the addresses of sites, the root certificate that browsers have to trust, and what is to be known of it. */
 export function bannerLines(
   sites: Pick<SiteViews, 'count' | 'firstUrls'>,
-  ca: Pick<OwnCa, 'rootFile' | 'fingerprint'>,
+  ca: Pick<OwnCa, 'rootFile' | 'fingerprint' | 'notices'>,
 ): string[] {
   const urls = sites.firstUrls(limits.control.bannerUrls)
   const more = sites.count - urls.length
@@ -16,5 +16,6 @@ export function bannerLines(
     ...(more > 0 ? [`and ${more} more: grove site list`] : []),
     ...(urls.length === 0 ? ['no sites yet: grove publish <folder> --site <name>'] : []),
     `root certificate: ${ca.rootFile} (SHA-256 ${ca.fingerprint})`,
+    ...ca.notices,
   ]
 }

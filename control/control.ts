@@ -105,7 +105,7 @@ class Running implements Control {
     this.#stack = stack
     this.#now = now
     this.#startedAtMs = now()
-    const { layout, blobs, registry, keys, leaves } = host
+    const { layout, blobs, registry, keys, ca, leaves } = host
     const { log } = options
     const texts = new CompiledTexts(layout, log)
     this.#texts = texts
@@ -151,6 +151,7 @@ class Running implements Control {
       fronts: this.#fronts,
       activator: this.#activator,
       keys,
+      ca,
       current: () => this.#current,
       startPlugins: (config) => this.#startPlugins(config),
       createOutboxes: this.#createOutboxes,

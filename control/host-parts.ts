@@ -14,6 +14,7 @@ import { openDataFolder } from './data-folder.ts'
 import { type Holdings, openHoldings } from './holdings.ts'
 import { type Keys, openKeys } from './keys.ts'
 import { Outstanding } from './outstanding.ts'
+import { ownNames } from './own-names.ts'
 import { openRevocations, type Revocations } from './revocations.ts'
 import { SiteRegistry } from './site-registry.ts'
 import { UsageLog } from './usage-log.ts'
@@ -61,7 +62,7 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
       failed: (site, error) => log.warn({ err: error, site }, 'site could not be closed'),
     }),
   )
-  const ca = await openOwnCa(layout.certs, { now })
+  const ca = await openOwnCa(layout.certs, { now, names: ownNames(config) })
   const serves = (name: string) => registry.siteAt(name) !== undefined
   return {
     layout,

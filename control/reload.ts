@@ -8,6 +8,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
+import type { OwnCa } from '../certs/own-ca.ts'
 import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -19,6 +20,7 @@ import type { FrontLinks } from './fronts.ts'
 import { maxSessionMs } from './host-parts.ts'
 import type { Keys } from './keys.ts'
 import type { Outboxes } from './outboxes.ts'
+import { ownNames } from './own-names.ts'
 import type { RunningPlugins } from './plugin-host.ts'
 import type { SiteRegistry } from './site-registry.ts'
 
@@ -46,6 +48,7 @@ export interface ReloaderOptions {
   readonly fronts: Pick<FrontLinks, 'ask' | 'loaded' | 'pushState'>
   readonly activator: Pick<Activator, 'recompile' | 'discard' | 'use' | 'paused'>
   readonly keys: Pick<Keys, 'rotateIfDue'>
+  readonly ca: Pick<OwnCa, 'constrain'>
   readonly current: () => Generation
   readonly startPlugins: (config: Config) => Promise<RunningPlugins>
   readonly createOutboxes: (config: Config) => Outboxes
@@ -79,7 +82,7 @@ export class Reloader {
   }
 
   async #reload(): Promise<ReloadResult> {
-    const { source, registry, fronts, keys, current, startPlugins, log } = this.#options
+    const { source, registry, fronts, keys, ca, current, startPlugins, log } = this.#options
     const before = current()
     const loaded = await loadConfig(source)
     checkReplaces(before.loaded.config, loaded.config)
@@ -90,9 +93,13 @@ export class Reloader {
     try {
       await fronts.ask({ kind: 'prepare', settings: frontSettings(loaded, number, before.ports) })
       await keys.rotateIfDue(maxSessionMs(loaded.config))
+      await ca.constrain(ownNames(loaded.config))
       await this.#putInForce({ number, loaded, plugins, ports: before.ports })
     } catch (error) {
       await plugins[Symbol.asyncDispose]()
+      await ca.constrain(ownNames(before.loaded.config)).catch((err: unknown) => {
+        log.warn({ err }, 'the own CA stays limited to the names of the config that was not put in force')
+      })
       throw error
     }
     const changed = !isDeepStrictEqual(dataOf(before.loaded.config), dataOf(loaded.config))

@@ -116,6 +116,8 @@ export const limits = {
     unknownNames: 4_096,
     unknownNameMs: 1_000,
     retryMs: 10_000,
+    /** Names and networks that the own CA is limited to; they go along in every handshake. */
+    ownNames: 1_000,
     /** A certificate with its chain in PEM, its key in PEM, and what is in one. */
     chainBytes: 131_072,
     keyBytes: 32_768,

@@ -6,7 +6,8 @@ import { type Logger, pino } from 'pino'
 import t, { type Test } from 'tap'
 import { decodeLeaf, leafFile } from '../../certs/leaf-file.ts'
 import { openLeaves } from '../../certs/leaves.ts'
-import { leafLifeMs, type OwnCa, openOwnCa } from '../../certs/own-ca.ts'
+import { type OwnCa, openOwnCa } from '../../certs/own-ca.ts'
+import { leafLifeMs } from '../../certs/own-certificates.ts'
 import { limits } from '../../core/limits.ts'
 
 const log = pino({ level: 'silent' })

@@ -3,7 +3,9 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { leafLifeMs, openOwnCa } from '../../certs/own-ca.ts'
+import { decodeLeaf } from '../../certs/leaf-file.ts'
+import { openOwnCa } from '../../certs/own-ca.ts'
+import { leafLifeMs } from '../../certs/own-certificates.ts'
 import { pemBlock } from '../../certs/pem.ts'
 
 const dayMs = 86_400_000
@@ -30,14 +32,23 @@ t.test('openssl agrees: critical constraints, one name, server authentication on
   await writeFile(join(folder, 'leaf.pem'), (await ca.issue('blog.localhost')).chain)
   const openssl = (...args: string[]) => execFileSync('openssl', args, { encoding: 'utf8', cwd: folder })
   const root = openssl('x509', '-in', 'root.pem', '-noout', '-text')
-  t.match(root, /Basic Constraints: critical\s+CA:TRUE, pathlen:0/)
+  t.match(root, /Basic Constraints: critical\s+CA:TRUE, pathlen:1/)
   t.match(root, /Key Usage: critical\s+Certificate Sign, CRL Sign\n/)
   const leaf = openssl('x509', '-in', 'leaf.pem', '-noout', '-text')
   t.match(leaf, /Basic Constraints: critical\s+CA:FALSE/)
   t.match(leaf, /Key Usage: critical\s+Digital Signature\n/)
   t.match(leaf, /Extended Key Usage: \s+TLS Web Server Authentication\n/)
   t.match(leaf, /Subject Alternative Name: critical\s+DNS:blog\.localhost\n/)
-  const strict = ['verify', '-x509_strict', '-CAfile', 'root.pem', '-purpose', 'sslserver', '-verify_hostname']
+  const intermediate = openssl('x509', '-in', 'intermediate-key.pem', '-noout', '-text')
+  t.match(intermediate, /Basic Constraints: critical\s+CA:TRUE, pathlen:0/)
+  t.match(intermediate, /Extended Key Usage: \s+TLS Web Server Authentication\n/)
+  t.match(
+    intermediate,
+    /Name Constraints: critical\s+Permitted:\s+DNS:home\.arpa\s+DNS:internal\s+DNS:local\s+DNS:localhost/,
+  )
+  t.match(intermediate, /IP:10\.0\.0\.0\/255\.0\.0\.0\s/)
+  const chain = ['-CAfile', 'root.pem', '-untrusted', 'leaf.pem']
+  const strict = ['verify', '-x509_strict', ...chain, '-purpose', 'sslserver', '-verify_hostname']
   t.match(openssl(...strict, 'blog.localhost', 'leaf.pem'), /leaf\.pem: OK/)
   t.throws(() => execFileSync('openssl', [...strict, 'shop.localhost', 'leaf.pem'], { cwd: folder, stdio: 'ignore' }))
 })
@@ -69,7 +80,7 @@ t.test('opening again, or from two processes at once, gives one and the same roo
   const opened = await Promise.all([openOwnCa(folder), openOwnCa(folder), openOwnCa(folder)])
   opened.push(await openOwnCa(folder))
   t.equal(new Set(opened.map(({ fingerprint }) => fingerprint)).size, 1)
-  t.strictSame((await readdir(folder)).sort(), ['root-key.pem', 'root.pem'])
+  t.strictSame((await readdir(folder)).sort(), ['intermediate-key.pem', 'root-key.pem', 'root.pem'])
 })
 
 t.test('a lost or altered root.pem is made again from the root', async (t) => {
@@ -134,9 +145,11 @@ t.test('what is not a host name gets no certificate', async (t) => {
     'a b',
     'a.localhost.',
     '*.localhost',
-    '127.0.0.1',
-    '[::1]',
-    '::1',
+    '*.*.blog.localhost',
+    '127.0.0.1.5',
+    '[::1',
+    'fe80::1%eth0',
+    '2130706433',
     'ä.localhost',
   ]
   names.push('a\0.localhost', '../../etc', `${'a'.repeat(64)}.localhost`, `${'a.'.repeat(127)}a`, '-a.localhost')
@@ -163,9 +176,7 @@ t.test('a process killed while it makes the root leaves none or a whole one', as
     await closed
     const ca = await openOwnCa(folder)
     t.equal((await openOwnCa(folder)).fingerprint, ca.fingerprint, `round ${round}`)
-    t.equal(
-      new X509Certificate((await ca.issue('a.localhost')).chain).checkIssued(new X509Certificate(ca.rootPem)),
-      true,
-    )
+    const { chain, key } = await ca.issue('a.localhost')
+    t.ok(decodeLeaf(chain + key, 'a.localhost', new X509Certificate(ca.rootPem), Date.now()))
   }
 })

@@ -194,7 +194,9 @@ t.test('Debian’s own tool builds a bundle with the root, and one without it', 
   await writeFile(leaf, (await ca.issue('blog.localhost')).chain)
   const certs = join(systemRoot, 'etc/ssl/certs')
   const verify = (...store: string[]) =>
-    execFileSync('openssl', ['verify', '-no-CAfile', '-no-CApath', '-no-CAstore', ...store, leaf], { stdio: 'pipe' })
+    execFileSync('openssl', ['verify', '-no-CAfile', '-no-CApath', '-no-CAstore', ...store, '-untrusted', leaf, leaf], {
+      stdio: 'pipe',
+    })
 
   t.match(await installInSystem(root, ca.rootPem, real), { outcome: 'changed' })
   t.match(verify('-CAfile', join(certs, 'ca-certificates.crt')).toString(), /leaf\.pem: OK/)

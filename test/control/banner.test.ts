@@ -2,7 +2,7 @@ import t from 'tap'
 import { bannerLines } from '../../control/banner.ts'
 import { limits } from '../../core/limits.ts'
 
-const ca = { rootFile: '/data/certs/root.pem', fingerprint: 'abc' }
+const ca = { rootFile: '/data/certs/root.pem', fingerprint: 'abc', notices: [] }
 const sites = (...names: string[]) => ({
   count: names.length,
   firstUrls: (most: number) => names.slice(0, most).map((name) => `https://${name}/`),
@@ -15,6 +15,7 @@ t.test('it names each site and the root certificate', (t) => {
     'root certificate: /data/certs/root.pem (SHA-256 abc)',
   ])
   t.match(bannerLines(sites(), ca)[0], 'grove publish')
+  t.equal(bannerLines(sites('a'), { ...ca, notices: ['The root ends soon.'] }).at(-1), 'The root ends soon.')
   t.end()
 })
 
