@@ -120,7 +120,8 @@ async function versionStatus(request: AdminRequest, { registry, views, outbox }:
 }
 
 async function putBlob(request: AdminRequest, publisher: Publisher): Promise<void> {
-  await publisher.put(contentIn(request).hash, request.body)
+  const site = request.query.get('site')
+  await publisher.put(contentIn(request).hash, request.body, site === null ? undefined : toSiteName(site))
 }
 
 function siteOf({ params }: AdminRequest): SiteName {

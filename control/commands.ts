@@ -13,6 +13,7 @@ import { grantRoutes } from './grant-routes.ts'
 import type { HostParts } from './host-parts.ts'
 import { Publisher } from './publish.ts'
 import type { Generation, ReloadResult } from './reload.ts'
+import { createSentContents } from './sent-contents.ts'
 import type { SiteViews } from './site-views.ts'
 import { statusOf } from './status.ts'
 import { storeRoutes } from './store-routes.ts'
@@ -51,6 +52,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     turns,
     registry,
     blobs,
+    sent: createSentContents(),
     activator,
     fronts,
     outbox,

@@ -17,10 +17,11 @@ import type { Blobs } from '../store/contents/blobs.ts'
 import type { Handle } from '../store/store.ts'
 import { checkFiles } from '../store/trees/check.ts'
 import { refuseFiles } from '../store/trees/refusal.ts'
-import type { Act, Keep, Merged, Pin, PublishInput } from '../store/versions/versions.ts'
+import type { Act, Keep, Merged, Pin, Published, PublishInput } from '../store/versions/versions.ts'
 import type { Activator } from './activate.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
+import type { SentContents } from './sent-contents.ts'
 import { checkNewSiteName } from './site-names.ts'
 import type { SiteRegistry } from './site-registry.ts'
 import type { Turns } from './turns.ts'
@@ -32,6 +33,7 @@ export interface PublisherOptions {
   /** Lines of work, keyed by site. */
   readonly turns: Turns
   readonly blobs: Blobs
+  readonly sent: SentContents
   readonly activator: Pick<Activator, 'request' | 'live'>
   readonly fronts: Pick<FrontLinks, 'push' | 'connected' | 'behind' | 'allInForce'>
   /** The outbox in force. */
@@ -54,29 +56,34 @@ export class Publisher {
     this.#turns = options.turns
   }
 
-  /** Takes in one content, for a publish to come. Throws `ERR_BLOB_MISMATCH`, `ERR_TOO_LARGE`. */
-  async put(hash: BlobHash, source: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#options.blobs.put(hash, source, limits.tree.fileBytes)
+  /** Takes in one content, for a publish of a site to come, or of any. Throws `ERR_BLOB_MISMATCH`, `ERR_TOO_LARGE`. */
+  async put(hash: BlobHash, source: AsyncIterable<Uint8Array>, site?: SiteName): Promise<void> {
+    const { blobs, sent } = this.#options
+    await blobs.put(hash, source, limits.tree.fileBytes)
+    if (site !== undefined) sent.note(site, hash)
   }
 
   /**
    * Makes a version and makes it live; a site that is not there is made. When contents are missing it answers them and
    * does nothing. A repeat with the same `opId` answers the same version. `handle`: whose right it is done with, the
-   * host's own by default. Throws `ERR_PUBLISH_REFUSED`, `ERR_PUBLISH_CONFLICT`, `ERR_VERSION_UNKNOWN`, `ERR_SITE_NAME`,
-   * `ERR_SITE_EXISTS`, `ERR_DENIED`.
+   * host's own by default; under another one only what the site has or was sent for it counts as there. Throws
+   * `ERR_PUBLISH_REFUSED`, `ERR_PUBLISH_CONFLICT`, `ERR_VERSION_UNKNOWN`, `ERR_SITE_NAME`, `ERR_SITE_EXISTS`,
+   * `ERR_DENIED`.
    */
   async publish(name: SiteName, request: PublishRequest, handle?: Handle): Promise<PublishResult> {
-    const { registry, log } = this.#options
+    const { registry, sent, log } = this.#options
     const put = 'files' in request ? request.files : request.put
     checkFiles(put)
     if (!registry.serves(name)) checkNewSite(name, request)
-    const missing = await this.#missing(name, put)
+    const isSent = handle && ((hash: BlobHash) => sent.has(name, hash))
+    const missing = await this.#missing(name, put, isSent)
     if (missing.length > 0) return emptyResult(missing)
-    const { record, unchanged, rebased } = await this.#turns.run(name, async () => {
-      if (!registry.serves(name)) await registry.create(name)
-      using site = await registry.need(name)
-      return await site.versions.publish(this.#input(request, handle))
-    })
+    const input = { ...this.#input(request, handle), isSent }
+    const { record, unchanged, rebased } = await this.#turns.run(name, () => this.#publishTo(name, input))
+    sent.forget(
+      name,
+      put.map(({ hash }) => hash),
+    )
     log.info({ site: name, version: record.version, files: record.files, unchanged, rebased }, 'published')
     this.#options.published(name)
     return {
@@ -160,13 +167,29 @@ export class Publisher {
     log.info({ site: name }, 'site deleted')
   }
 
+  /** A site that is not there is made once its first version is: a publish that is refused makes none. */
+  async #publishTo(name: SiteName, input: PublishInput): Promise<Published> {
+    const { registry } = this.#options
+    if (!registry.serves(name)) registry.checkNew(name)
+    using site = await registry.hold(name)
+    // An earlier process may have ended between the two, or the site had left the config.
+    if (!registry.serves(name) && site.versions.live) await registry.create(name)
+    const published = await site.versions.publish(input)
+    if (!registry.serves(name)) await registry.create(name)
+    return published
+  }
+
   /** Contents that have to be sent: asked of the site, which knows its segments, or of the disk when there is none yet. */
-  async #missing(name: SiteName, files: readonly PublishFile[]): Promise<BlobHash[]> {
+  async #missing(
+    name: SiteName,
+    files: readonly PublishFile[],
+    isSent: PublishInput['isSent'] = () => true,
+  ): Promise<BlobHash[]> {
     using site = await this.#options.registry.get(name)
-    if (site) return await site.versions.missing(files)
+    if (site) return await site.versions.missing(files, isSent)
     /** Keyed by hash; the length, or undefined for what is not there. */
     const lengths = new Map<BlobHash, number | undefined>(files.map(({ hash }) => [hash, undefined]))
-    await forEachParallel([...lengths.keys()], limits.store.blobLookups, async (hash) => {
+    await forEachParallel([...lengths.keys()].filter(isSent), limits.store.blobLookups, async (hash) => {
       lengths.set(hash, await this.#options.blobs.bytesOf(hash))
     })
     const wrong = files.filter(({ hash, bytes }) => (lengths.get(hash) ?? bytes) !== bytes)

@@ -155,8 +155,8 @@ export class SiteRegistry implements AsyncDisposable {
     return this.#find(authority)
   }
 
-  /** Makes a site by command. Throws `ERR_SITE_EXISTS`, `ERR_SITE_NAME`, or `ERR_TOO_MANY` over `limits.control.sites`. */
-  async create(name: SiteName): Promise<void> {
+  /** Checks that a site can be made. Throws `ERR_SITE_EXISTS`, `ERR_SITE_NAME`, or `ERR_TOO_MANY` over `limits.control.sites`. */
+  checkNew(name: SiteName): void {
     checkNewSiteName(name)
     if (this.serves(name))
       throw new GroveError('ERR_SITE_EXISTS', `there is a site "${name}" already`, {
@@ -168,6 +168,11 @@ export class SiteRegistry implements AsyncDisposable {
       throw new GroveError('ERR_SITE_EXISTS', `site "${owner}" has the name ${authority} already`)
     if (this.#created.size + Object.keys(this.#config.sites).length >= limits.control.sites)
       throw new GroveError('ERR_TOO_MANY', `there are ${limits.control.sites} sites, the most that one host serves`)
+  }
+
+  /** Makes a site by command. Throws as {@link SiteRegistry.checkNew} does. */
+  async create(name: SiteName): Promise<void> {
+    this.checkNew(name)
     using _ = await this.hold(name)
     await this.#append('created', name)
     this.#created.add(name)

@@ -8,6 +8,7 @@ import { objectKeys } from '../objects/keys.ts'
 import { refuseFiles } from '../trees/refusal.ts'
 import type { TreeFile } from '../trees/tree-file.ts'
 import type { SiteParts } from './site-parts.ts'
+import type { PublishInput } from './versions.ts'
 
 /** What of some files is where. Each content once. */
 export interface Located {
@@ -20,9 +21,14 @@ export interface Located {
 
 /**
  * Looks for the contents of files. What is found on the local disk counts as used now; what is damaged there counts as
- * missing. Throws `ERR_PUBLISH_REFUSED` that names every file whose content has another length than the list says.
+ * missing, and so does what is not `isSent` (see {@link PublishInput}). Throws `ERR_PUBLISH_REFUSED` that names every
+ * file whose content has another length than the list says.
  */
-export async function locate(parts: SiteParts, files: readonly TreeFile[]): Promise<Located> {
+export async function locate(
+  parts: SiteParts,
+  files: readonly TreeFile[],
+  isSent: PublishInput['isSent'] = () => true,
+): Promise<Located> {
   const { blobs, contents } = parts
   /** Keyed by hash. */
   const wanted = new Map<BlobHash, TreeFile>(files.map((file) => [file.hash, file]))
@@ -32,16 +38,20 @@ export async function locate(parts: SiteParts, files: readonly TreeFile[]): Prom
   await forEachParallel(wanted, limits.store.blobLookups, async ([hash, file]) => {
     const place = await contents.find(hash)
     const kept = place && (place.kind === 'large' ? place.ref.bytes : place.frame.bytes)
-    const bytes = kept ?? (await blobs.bytesOf(hash))
+    const bytes = kept ?? (isSent(hash) ? await blobs.bytesOf(hash) : undefined)
     if (bytes !== undefined) lengths.set(hash, bytes)
     if (bytes === undefined) absent.set(hash, file)
     else if (kept === undefined) local.set(hash, file)
   })
   // A length that is not the content's is one that the list has wrong, or the mark of a damaged file, which would stand
   // in the way of its own repair for ever.
+  const looked = new Set<BlobHash>()
   for (const { hash, bytes } of files) {
     const file = local.get(hash)
-    if (!file || lengths.get(hash) === bytes || !(await blobs.discardDamaged(hash))) continue
+    // Each is read once, however often a list names it wrongly.
+    if (!file || lengths.get(hash) === bytes || looked.has(hash)) continue
+    looked.add(hash)
+    if (!(await blobs.discardDamaged(hash))) continue
     lengths.delete(hash)
     local.delete(hash)
     absent.set(hash, file)

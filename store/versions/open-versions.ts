@@ -119,8 +119,8 @@ class OpenVersions implements SiteVersions {
     }
   }
 
-  async missing(files: readonly TreeFile[]): Promise<BlobHash[]> {
-    return [...(await locate(this.#parts, files)).missing]
+  async missing(files: readonly TreeFile[], isSent?: PublishInput['isSent']): Promise<BlobHash[]> {
+    return [...(await locate(this.#parts, files, isSent)).missing]
   }
 
   async publish(input: PublishInput): Promise<Published> {

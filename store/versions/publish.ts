@@ -93,7 +93,7 @@ async function prepare(parts: SiteParts, input: PublishInput, written: Written):
   const { message, atMs } = input
   const isLive = live?.root === made.root
   const version = isLive ? lastVersion : lastVersion + 1
-  const objects = await writeNew(parts, { ...target, version }, written)
+  const objects = await writeNew(parts, { ...target, version, isSent: input.isSent }, written)
   if (isLive) {
     const isRepaired = objects.segments.length + objects.bare.length > 0
     return isRepaired ? { entry: { format: 2, kind: 'pack', atMs, drop: [], ...objects } } : undefined
@@ -161,12 +161,17 @@ function over({ nodes }: MadeTree, read: ReadNode): ReadNode {
 /** Writes what is new in a version for good, and answers the objects that the version needs beside the site's. */
 async function writeNew(
   parts: SiteParts,
-  { made, needed, version }: Pick<Target, 'made' | 'needed'> & { readonly version: number },
+  {
+    made,
+    needed,
+    version,
+    isSent,
+  }: Pick<Target, 'made' | 'needed'> & Pick<PublishInput, 'isSent'> & { readonly version: number },
   written: Written,
 ): Promise<{ segments: SegmentRef[]; bare: BareRef[] }> {
   const { blobs, contents, log } = parts
   written.releases.push(blobs.hold(needed.map(({ hash }) => hash)))
-  const items: PackItem[] = await contentItems(parts, needed, written)
+  const items: PackItem[] = await contentItems(parts, needed, isSent, written)
   for (const [hash, bytes] of made.nodes) if (!(await contents.find(hash))) items.push(nodeItem(hash, bytes))
   if (items.length > 0) take(written, await contents.pack({ items, lo: version, hi: version }))
   const { segments, bare } = log.state
@@ -175,9 +180,14 @@ async function writeNew(
 }
 
 /** The contents that are in no object yet. Throws `ERR_BLOB_MISSING`, `ERR_PUBLISH_REFUSED`. */
-async function contentItems(parts: SiteParts, files: readonly TreeFile[], written: Written): Promise<PackItem[]> {
+async function contentItems(
+  parts: SiteParts,
+  files: readonly TreeFile[],
+  isSent: PublishInput['isSent'],
+  written: Written,
+): Promise<PackItem[]> {
   const { blobs, owner, name } = parts
-  const { local, sent, missing } = await locate(parts, files)
+  const { local, sent, missing } = await locate(parts, files, isSent)
   if (missing.length > 0) throw missingContents(missing)
   if (sent.length === 0) return local.map((file) => localItem(parts, file))
   written.releases.push(await blobs.reservations.reserve(sent.map(({ hash }) => objectKeys.large(owner, name, hash))))

@@ -64,10 +64,15 @@ export interface Act {
  * changed since version `base` (0: since nothing) is changed on the live version: publishers whose changes touch
  * different paths both come through.
  */
-export type PublishInput = Act & { readonly opId: string; readonly message: string } & (
-    | { readonly files: readonly TreeFile[] }
-    | { readonly base: VersionNumber; readonly change: TreeChange }
-  )
+export type PublishInput = Act & {
+  readonly opId: string
+  readonly message: string
+  /**
+   * Whether a content of the local disk was sent for this site; the others count as missing, unless the site has them. So
+   * who may publish one site can neither find out nor take what another one has. @default all on the disk were
+   */
+  readonly isSent?: ((hash: BlobHash) => boolean) | undefined
+} & ({ readonly files: readonly TreeFile[] } | { readonly base: VersionNumber; readonly change: TreeChange })
 
 /** What a publish did. */
 export interface Published {
@@ -106,10 +111,10 @@ export interface SiteVersions extends AsyncDisposable {
   readonly objects: { readonly segments: number; readonly bytes: number }
 
   /**
-   * Those contents of some files that have to be sent: neither in a segment of the site nor on the local disk. Throws
-   * `ERR_PUBLISH_REFUSED` for a content that is there with another length.
+   * Those contents of some files that have to be sent: neither in a segment of the site nor on the local disk. `isSent`:
+   * see {@link PublishInput}. Throws `ERR_PUBLISH_REFUSED` for a content that is there with another length.
    */
-  missing(files: readonly TreeFile[]): Promise<BlobHash[]>
+  missing(files: readonly TreeFile[], isSent?: PublishInput['isSent']): Promise<BlobHash[]>
   /**
    * Makes a version and makes it live. Throws `ERR_PUBLISH_REFUSED` (paths, limits), `ERR_BLOB_MISSING` (details:
    * `missing`), `ERR_VERSION_UNKNOWN` for a base that is gone, `ERR_PUBLISH_CONFLICT` (details: `paths`, `live`) when

@@ -277,6 +277,53 @@ t.test('a content that the disk damaged before its publish can be sent again', a
   t.match(await site.publish(whole(same)), { record: { version: 1 } })
 })
 
+t.test('a list that names one content many times with another length costs one look at it', async (t) => {
+  const here = await place(t)
+  let looks = 0
+  const blobs = new Proxy(here.blobs, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target)
+      if (typeof value !== 'function') return value
+      if (key === 'discardDamaged') looks += 1
+      return value.bind(target)
+    },
+  })
+  const site = await here.open({ blobs })
+  const [file] = await send(here.blobs, { a: 'content' })
+  const files = Array.from({ length: 50 }, (_, index) => ({ ...fileOf(`f${index}`, 'content'), bytes: index + 100 }))
+  t.equal(file?.hash, files[0]?.hash)
+  await t.rejects(site.missing(files), { code: 'ERR_PUBLISH_REFUSED', message: /"f0" has 7 bytes, not 100/ })
+  t.equal(looks, 1)
+})
+
+t.test('what others have sent counts as missing where that is wanted', async (t) => {
+  const here = await place(t)
+  const site = await here.open()
+  const sent = new Set<string>()
+  const isSent = (hash: string) => sent.has(hash)
+  const [own, others] = [await send(here.blobs, { a: 'own' }), await send(here.blobs, { b: 'of others' })]
+  await site.publish(whole(own))
+  const both = [...own, ...others]
+  const missing = others.map(({ hash }) => hash)
+  t.same(await site.missing(both, isSent), missing, 'the site has the first by itself')
+  t.same(
+    await site.missing(
+      others.map((file) => ({ ...file, bytes: 1 })),
+      isSent,
+    ),
+    missing,
+    'no length is told',
+  )
+  const lacking = { code: 'ERR_BLOB_MISSING', details: { missing } }
+  await t.rejects(site.publish({ ...whole(both), isSent }), lacking)
+  await t.rejects(site.publish({ ...onBase(1, others), isSent }), lacking)
+  sent.add(missing[0] ?? '')
+  t.same(await site.missing(both, isSent), [])
+  t.match(await site.publish({ ...onBase(1, others), isSent }), { record: { version: 2, files: 2 } })
+  sent.clear()
+  t.match(await site.publish({ ...whole(others), isSent }), { record: { version: 3 } }, 'by now the site has it')
+})
+
 t.test('a publish is written under the right of who asked for it, and told in the audit log', async (t) => {
   const here = await place(t)
   const { store } = here
