@@ -78,7 +78,11 @@ export function versionRoutes(options: VersionRoutesOptions): AdminRoute[] {
     {
       method: 'POST',
       pattern: '/sites/:name/uploads',
-      run: async (request) => presign(nameIn(request), await request.json(uploadRequestSchema)),
+      run: async (request) => {
+        // What is sent for a site that is not there would lie in the bucket for ever.
+        using site = await registry.need(nameIn(request))
+        return await presign(site.name, await request.json(uploadRequestSchema))
+      },
     },
   ]
 }

@@ -30,7 +30,7 @@ export async function presignUpload(
     ? 'the store is encrypted, and what is sent to the bucket directly would not be'
     : objects.presign
       ? undefined
-      : `contents lie in ${objects.name}, not in a bucket`
+      : 'contents lie on the disk of this machine, not in a bucket'
   if (why === undefined && objects.presign) return objects.presign(objectKeys.large(owner, name, hash), { hash, bytes })
   throw new GroveError('ERR_BAD_REQUEST', `no URL for an upload: ${why}`, { hint: 'send the content to grove itself' })
 }

@@ -76,3 +76,14 @@ t.test('under a token only what the site has, or was sent for it, counts as ther
   t.match((await publishAs(theirs, 'theirs', { 'a.html': draft })).body, { missing: [] })
   t.match(await publishOver(socket, 'other', stolen), { version: 1 })
 })
+
+t.test('a URL for an upload is for a site that is there', async (t) => {
+  const upload = { hash: hashOf('x'), bytes: 1 }
+  t.match(await ask(socket, 'POST', '/sites/nobody/uploads', upload), {
+    status: 404,
+    body: { error: { code: 'ERR_SITE_UNKNOWN' } },
+  })
+  const { error } = (await ask(socket, 'POST', '/sites/mine/uploads', upload)).body
+  t.match(error, { code: 'ERR_BAD_REQUEST', message: /not in a bucket/ })
+  t.notMatch(error.message, running.layout.root, 'where the data lies is nobody’s business')
+})
