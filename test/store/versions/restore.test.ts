@@ -101,6 +101,7 @@ t.test('a root follows every change, one at a time, and goes with the site', asy
   const again = await cold.open()
   t.equal(again.live?.version, 2, 'the end waits for what is due')
   await again.delete(nextAct())
+  await again.checkpoint()
   t.same([...(await readBucket(objects, owner)).sites], [], 'also that of an earlier epoch')
 })
 
