@@ -5,13 +5,14 @@ import { limits } from '../../core/limits.ts'
 import { type BlobHash, type SiteName, toSiteName, type VersionNumber } from '../../core/names.ts'
 import { createTurnstile, type Turnstile } from '../../core/turnstile.ts'
 import type { Blobs } from '../contents/blobs.ts'
+import { isDamage } from '../contents/damages.ts'
 import { SiteContents } from '../contents/site-contents.ts'
 import type { Environment } from '../environment.ts'
 import type { Objects } from '../objects/objects.ts'
 import type { Keyring } from '../segments/keyring.ts'
 import type { Handle, Store, Ts } from '../store.ts'
 import { diffTrees } from '../trees/difference.ts'
-import type { TreeDifference, TreeFile } from '../trees/tree-file.ts'
+import type { ReadNode, TreeDifference, TreeFile } from '../trees/tree-file.ts'
 import { filesOf, findFile, leavesOf } from '../trees/walk.ts'
 import { changeLive, changesOf, deleteSite, pinVersion, unpinVersion } from './acts.ts'
 import type { Epoch } from './epoch.ts'
@@ -165,21 +166,21 @@ class OpenVersions implements SiteVersions {
   async diff(from: VersionNumber | undefined, to: VersionNumber): Promise<TreeDifference> {
     const after = await this.#findVersion(to)
     const before = from === undefined ? undefined : this.#versionOf(from)
-    return diffTrees(this.#parts.contents.node, before?.root, after.root, this.#parts.env.turn)
+    return diffTrees(this.#node, before?.root, after.root, this.#parts.env.turn)
   }
 
   async *files(version: VersionNumber): AsyncGenerator<TreeFile> {
     const { root } = await this.#findVersion(version)
-    yield* filesOf(this.#parts.contents.node, root, this.#parts.env.turn)
+    yield* filesOf(this.#node, root, this.#parts.env.turn)
   }
 
   async *leaves(version: VersionNumber): ReturnType<typeof leavesOf> {
     const { root } = await this.#findVersion(version)
-    yield* leavesOf(this.#parts.contents.node, root, this.#parts.env.turn)
+    yield* leavesOf(this.#node, root, this.#parts.env.turn)
   }
 
   async find(version: VersionNumber, path: string): Promise<TreeFile | undefined> {
-    return findFile(this.#parts.contents.node, (await this.#findVersion(version)).root, path)
+    return findFile(this.#node, (await this.#findVersion(version)).root, path)
   }
 
   changes(after: Ts | undefined): Promise<SiteChange[]> {
@@ -187,15 +188,21 @@ class OpenVersions implements SiteVersions {
   }
 
   ensure(hash: BlobHash): Promise<void> {
-    return this.#parts.contents.ensure(hash)
+    return this.#upToDate(() => this.#parts.contents.ensure(hash))
   }
 
   async ensureAll(version: VersionNumber): Promise<void> {
     const { contents, env } = this.#parts
     const { root, bytes, files } = await this.#findVersion(version)
-    // Packed it is less; but old versions lie in between, and each file is in the tree and in an index.
-    await contents.fetchUnknown(2 * bytes + 512 * files + limits.store.wholeFetchBytes)
-    await contents.ensureAll(filesOf(contents.node, root, env.turn))
+    await this.#upToDate(async () => {
+      // Packed it is less; but old versions lie in between, and each file is in the tree and in an index.
+      await contents.fetchUnknown(2 * bytes + 512 * files + limits.store.wholeFetchBytes)
+      await contents.ensureAll(filesOf(contents.node, root, env.turn))
+    })
+  }
+
+  refresh(): Promise<void> {
+    return this.#turns.run(() => this.#parts.log.refresh())
   }
 
   checkpoint(): Promise<void> {
@@ -227,8 +234,28 @@ class OpenVersions implements SiteVersions {
 
   /** A version, also one that somebody else has made since. */
   async #findVersion(version: VersionNumber): Promise<VersionRecord> {
-    if (version > this.#state.lastVersion) await this.#turns.run(() => this.#parts.log.refresh())
+    if (version > this.#state.lastVersion) await this.refresh()
     return this.#versionOf(version)
+  }
+
+  /** A node of a tree, for whoever reads outside the line of changes. */
+  readonly #node: ReadNode = (hash) => this.#upToDate(() => this.#parts.contents.node(hash))
+
+  /**
+   * Reads something of the site's objects. Another opening may have merged or pruned, and a day later the objects that
+   * this one knows are gone: what cannot be read is looked for once more where the log says that it is now. Not for a
+   * part of a change, which has looked into the log already.
+   */
+  async #upToDate<T>(read: () => Promise<T>): Promise<T> {
+    const { head } = this.#state
+    try {
+      return await read()
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      await this.refresh()
+      if (this.#state.head === head) throw error
+      return await read()
+    }
   }
 
   /** Does what changes something, in line with all others, and has the bucket's checkpoint follow. */

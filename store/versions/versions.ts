@@ -156,6 +156,8 @@ export interface SiteVersions extends AsyncDisposable {
    * whole after one for each of its objects. Throws like {@link SiteVersions.ensure}.
    */
   ensureAll(version: VersionNumber): Promise<void>
+  /** Takes in what another opening of the site has written since. */
+  refresh(): Promise<void>
   /** Writes the checkpoint that an empty machine starts from, if there is a bucket and it is not there yet. */
   checkpoint(): Promise<void>
 }

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { tailFile, uploadFile } from '../../../core/layout.ts'
+import { layoutOf, tailFile, uploadFile } from '../../../core/layout.ts'
 import { limits } from '../../../core/limits.ts'
+import { openBlobs } from '../../../store/contents/blobs.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { objectKeys } from '../../../store/objects/keys.ts'
 import { collect } from '../../../store/versions/collect.ts'
@@ -216,4 +217,22 @@ t.test('a site at rest is merged into few segments', async (t) => {
   t.equal(site.objects.segments, 5)
   t.equal(await site.compact(), false)
   t.equal(Object.keys(await contentsOf(here, site, 8)).length, 8)
+})
+
+t.test('an opening beside which another one has merged reads on when the old segments are gone', async (t) => {
+  const { env, pass } = clock()
+  const here = await place(t, { env })
+  const site = await here.open()
+  await site.publish(whole(await send(here.blobs, { a: noise(1, 50_000), b: 'b' })))
+  await site.publish(onBase(1, [], ['a']))
+  const cold = await openBlobs(env, layoutOf(await newFolder(t)), { maxBytes: 2 ** 40 })
+  const behind = await here.open({ blobs: cold })
+  t.match(await site.prune(one, nextAct()), { segmentsBefore: 2, segmentsAfter: 2 })
+  await collect(with_(here))
+  pass(graceMs)
+  t.match(await collect(with_(here)), { removed: 1 })
+  const found = await behind.find(2, 'b')
+  t.equal(found?.hash, hashOf('b'))
+  await behind.ensure(hashOf('b'))
+  t.equal((await cold.read(hashOf('b'))).toString(), 'b')
 })
