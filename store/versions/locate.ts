@@ -83,18 +83,21 @@ async function sentToBucket(parts: SiteParts, absent: ReadonlyMap<BlobHash, Tree
 
 /**
  * Takes contents that were sent straight to the bucket onto the local disk, each read once and checked. Answers those
- * that are not what their names say; their objects are removed, so that they can be sent again.
+ * that are not what their names say; their objects are removed, so that they can be sent again. What a version names was
+ * right once and stays: it may have been changed on the way here.
  */
 export async function takeSent(parts: SiteParts, files: readonly TreeFile[]): Promise<BlobHash[]> {
-  const { objects, blobs, owner, name } = parts
+  const { objects, blobs, owner, name, log } = parts
+  const named = new Set(log.state.bare.map(({ id }) => id))
   const wrong: BlobHash[] = []
   await forEachParallel(files, limits.store.fetches, async ({ hash, bytes }) => {
     const key = objectKeys.large(owner, name, hash)
     try {
       await blobs.put(hash, objects.stream(key), bytes)
     } catch (error) {
-      if (isGroveError(error, 'ERR_BLOB_MISMATCH') || isGroveError(error, 'ERR_TOO_LARGE')) await objects.remove([key])
-      else if (!isGroveError(error, 'ERR_NOT_FOUND')) throw error
+      const isOther = isGroveError(error, 'ERR_BLOB_MISMATCH') || isGroveError(error, 'ERR_TOO_LARGE')
+      if (!isOther && !isGroveError(error, 'ERR_NOT_FOUND')) throw error
+      if (isOther && !named.has(hash)) await objects.remove([key])
       wrong.push(hash)
     }
   })

@@ -67,6 +67,24 @@ t.test('what was sent is another content, or of another length: it is missing, a
   t.equal(await codeOf(site.publish(onBase(1, [gone]))), 'ERR_BLOB_MISSING', 'one that went in between')
 })
 
+t.test('an object that a version names is not removed because it was read wrongly', async (t) => {
+  const objects = await open(t)
+  const here = await place(t, { objects: () => objects })
+  const site = await here.open()
+  const large = Buffer.alloc(limits.segment.bareBytes + 5, 'large')
+  const file = fileOf('a', large)
+  const key = objectKeys.large(owner, 'blog', file.hash)
+  await objects.create(key, { bytes: large })
+  await site.publish(whole([file]))
+  rmSync(here.layout.blobs, { recursive: true })
+  objects.spoil = (_, bytes) => Buffer.alloc(bytes.length, 'wrong')
+  t.equal(await codeOf(site.ensure(file.hash)), 'ERR_BLOB_CORRUPT')
+  await t.rejects(site.publish(whole([file])), { code: 'ERR_BLOB_MISSING', details: { missing: [file.hash] } })
+  t.ok(await objects.stat(key), 'perhaps it was only the way here')
+  objects.spoil = undefined
+  t.equal((await contentsOf(here, site, 1))['a'], large.toString())
+})
+
 t.test('a URL is refused where bytes may not come that way', async (t) => {
   const objects = await open(t)
   const upload = { hash: hashOf('a'), bytes: 1 }
