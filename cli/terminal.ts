@@ -24,9 +24,12 @@ export function processTerminal(): Terminal {
   return { cwd: process.cwd(), stdin, stdout, stderr, env }
 }
 
-/** Writes lines for people. What a terminal would obey is shown, not sent: names and messages come from others. */
+/** What a terminal would obey, and what would show the text around it in another order (UAX 9, UTR 36 section 2.6). */
+const steering = /[^\P{Cc}\n]|\p{Bidi_Control}/gu
+
+/** Writes lines for people. What steers a terminal is shown as a sign, not sent: names and messages come from others. */
 export function printLines(stream: Writable, lines: readonly string[]): void {
-  for (const line of lines) stream.write(`${line.replace(/[^\P{Cc}\n]/gu, '\ufffd')}\n`)
+  for (const line of lines) stream.write(`${line.replace(steering, '\ufffd')}\n`)
 }
 
 /** Writes one JSON text for machines. */
