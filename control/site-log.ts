@@ -47,7 +47,7 @@ async function newest(
     for await (const entry of log.read()) {
       const one = read(entry)
       if (one) found.push(one)
-      if (found.length > limit * 2) found.splice(0, limit - 1)
+      if (found.length > limit * 2) found.splice(0, limit)
     }
   } catch (error) {
     if (!isGroveError(error, 'ERR_NOT_FOUND')) throw error // A site that nobody has published yet.
