@@ -12,9 +12,9 @@ import { chmod } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
+import { activeKey, type RingTimes, turnRing } from '../core/key-ring.ts'
 import type { FrontKeys } from '../core/messages.ts'
 import { readIfThere, removeLeftovers, replaceFile } from '../core/private-file.ts'
-import { activeKey, type RingTimes, turnRing } from './key-ring.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs

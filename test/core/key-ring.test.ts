@@ -1,5 +1,5 @@
 import t from 'tap'
-import { activeKey, type Turn, turnRing } from '../../control/key-ring.ts'
+import { activeKey, type Turn, turnRing } from '../../core/key-ring.ts'
 
 const times = { useMs: 100, announceMs: 10 }
 const make = (activeFromMs: number): Turn => ({ activeFromMs, keepMs: 50 })
