@@ -3,11 +3,13 @@
  * config; only a plugin's own bounds stand with the plugin.
  */
 
+import { managedLimits } from './managed-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
 /** The bounds that are not configurable, grouped by what they bound. */
 export const limits = {
   ...storeLimits,
+  ...managedLimits,
   /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
   http: {
     headerBytes: 16_384,
@@ -128,65 +130,6 @@ export const limits = {
     /** A certificate that begins this far in the future is taken: the clock of its CA may be ahead of ours. */
     aheadMs: 60_000,
   },
-  /** Certificates that are obtained and renewed by themselves. */
-  managed: {
-    /** Sets of names that are looked after. */
-    sets: 200_000,
-    lookEveryMs: 600_000,
-    /** Waking up is no more often than this, however many names are due. */
-    leastLookMs: 1_000,
-    /** Records of certificates that are read at one time when all are looked through. */
-    reads: 8,
-    walkEveryMs: 86_400_000,
-    /** Certificates whose chain and key are kept in memory, and how long one is used without a look at the record. */
-    loaded: 1_000,
-    loadedMs: 60_000,
-    /** Orders under way at one time; and how many may begin at one CA within a time. */
-    orders: 8,
-    ordersBegun: 10,
-    ordersBegunWithinMs: 10_000,
-    /** One order by one kind of challenge. */
-    orderMs: 600_000,
-    /** Asking the CA when it wants a renewal, and how long until it is asked again when it does not say. */
-    renewalInfoMs: 30_000,
-    renewalInfoEveryMs: 21_600_000,
-    /** Another machine has the lease: when it is looked again. */
-    elsewhereMs: 30_000,
-    /** A record cannot be read or written: when it is tried again; and tries to keep a certificate that was just obtained. */
-    vaultRetryMs: 60_000,
-    keepTries: 10,
-    keepRetryMs: 2_000,
-    /** The longest wait that a CA can ask for with Retry-After. */
-    longestWaitMs: 604_800_000,
-    /** How long after its end a certificate that nobody wants is kept. */
-    expiredMs: 1_209_600_000,
-    errorChars: 1_000,
-    recordChars: 262_144,
-    /** Handshakes that wait for one name's order, and how long. */
-    waiters: 100,
-    waitMs: 120_000,
-  },
-  /**
-   * Certificates on demand. Budgets are buckets: so many at once, then so many an hour; each table of them is bounded, and
-   * so is what is remembered of names.
-   */
-  onDemand: {
-    allowedNames: 10_000,
-    allowedMs: 300_000,
-    refusedNames: 10_000,
-    refusedMs: 60_000,
-    asking: 256,
-    askMs: 5_000,
-    buckets: 10_000,
-    questions: { burst: 30, perHour: 360 },
-    addressOrders: { burst: 10, perHour: 10 },
-    domainOrders: { burst: 30, perHour: 0.25 },
-    allOrders: { burst: 100, perHour: 100 },
-  },
-  /** Proof that an author owns a domain: a question to the DNS, and answers that are looked at. */
-  ownership: { queryMs: 3_000, tries: 2, totalMs: 10_000, records: 100, recordChars: 512 },
-  /** Keys of TLS session tickets that are known at one time. */
-  tickets: { keys: 4, raced: 8 },
   /** Frames between processes, and calls under way on one channel. */
   channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
   /** The control socket. */

@@ -1,0 +1,66 @@
+/**
+ * The bounds of certificates that are had from CAs, and of handing them out on demand; each with its unit in its name.
+ * Part of the one table in limits.ts.
+ */
+
+/** The bounds of managed certificates, grouped by what they bound. */
+export const managedLimits = {
+  /** Certificates that are obtained and renewed by themselves. */
+  managed: {
+    /** Certificates that are looked after. */
+    names: 200_000,
+    lookEveryMs: 600_000,
+    /** Waking up is no more often than this, however many names are due. */
+    leastLookMs: 1_000,
+    /** Records of certificates that are read at one time when all are looked through. */
+    reads: 8,
+    walkEveryMs: 86_400_000,
+    /** Certificates whose chain and key are kept in memory. */
+    loaded: 1_000,
+    /** Orders under way at one time. */
+    orders: 8,
+    /** One order at one CA; and what is to be left at least of a certificate when it comes. */
+    orderMs: 600_000,
+    leastLeftMs: 60_000,
+    /** Asking the CA when it wants a renewal, and how long until it is asked again when it does not say. */
+    renewalInfoMs: 30_000,
+    renewalInfoEveryMs: 21_600_000,
+    revokeMs: 60_000,
+    /** Another machine has the lease: when it is looked again; a holder that died is noticed only by such looks. */
+    elsewhereMs: 5_000,
+    /** A record cannot be read or written: when it is tried again; and tries to keep a certificate that was just obtained. */
+    vaultRetryMs: 60_000,
+    keepTries: 10,
+    keepRetryMs: 2_000,
+    /** The longest wait that a CA can ask for with Retry-After. */
+    longestWaitMs: 604_800_000,
+    /** How long after its end a certificate that nobody wants is kept. */
+    expiredMs: 1_209_600_000,
+    errorChars: 1_000,
+    recordChars: 262_144,
+    /** Handshakes that wait for one name's order, and how long. */
+    waiters: 100,
+    waitMs: 120_000,
+  },
+  /**
+   * Certificates on demand. Budgets are buckets: so many at once, then so many an hour; each table of them is bounded, and
+   * so is what is remembered of names.
+   */
+  onDemand: {
+    allowedNames: 10_000,
+    allowedMs: 300_000,
+    refusedNames: 10_000,
+    refusedMs: 60_000,
+    asking: 256,
+    askMs: 5_000,
+    buckets: 10_000,
+    questions: { burst: 30, perHour: 360 },
+    addressOrders: { burst: 10, perHour: 10 },
+    domainOrders: { burst: 30, perHour: 0.25 },
+    allOrders: { burst: 100, perHour: 100 },
+  },
+  /** Proof that an author owns a domain: a question to the DNS, and answers that are looked at. */
+  ownership: { queryMs: 3_000, tries: 2, totalMs: 10_000, records: 100, recordChars: 512 },
+  /** Keys of TLS session tickets that are known at one time. */
+  tickets: { keys: 4, raced: 8 },
+} as const
