@@ -34,7 +34,6 @@ import { GroveError } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
-import { type CollectedResult, collectedSchema } from '../core/store-api.ts'
 import type { Handle } from '../store/store.ts'
 import { explain, isAway, isRefused } from './admin-faults.ts'
 import { failureIn, valuesOf } from './admin-lines.ts'
@@ -72,8 +71,6 @@ export interface AdminClient extends Disposable {
   prune(name: SiteName, request: PruneRequest): Promise<PruneResult>
   /** Asks anything else; `answer` is the schema of what is said. */
   ask<T>(method: Call['method'], path: string, json: unknown, answer: z.ZodType<T>): Promise<T>
-  /** Removes objects that have had no use for so long; by default a day. */
-  collect(graceMs?: number): Promise<CollectedResult>
   /** Runs something long: what it says, line by line. */
   lines<T>(path: string, json: unknown, line: z.ZodType<T>): AsyncIterable<T>
   /** Runs a plugin's command; `answer` is the schema of what it says. */
@@ -85,6 +82,8 @@ interface Call {
   readonly path: string
   readonly json?: unknown
   readonly body?: { readonly bytes: number; readonly open: () => Promise<Readable> }
+  /** Whether it may take long, as it brings much to the disk or a bucket before it is answered. */
+  readonly isLong?: boolean
 }
 
 /** How control is reached. */
@@ -93,6 +92,8 @@ interface Way {
   readonly agent: Agent
   /** Sent with every request. */
   readonly headers: Readonly<Record<string, string>>
+  /** How long an answer may keep silent, in milliseconds. */
+  readonly answerMs: number
 }
 
 const nothing = z.object({})
@@ -102,15 +103,19 @@ const pinsSchema = z.object({ pins: z.array(pinSchema) })
 export type Pin = z.output<typeof pinSchema>
 const segment = encodeURIComponent
 
-/** A client of the control socket at `socket`, as the operator or with a token. Connects when it is first used. */
+/**
+ * A client of the control socket at `socket`, as the operator or with a token. Connects when it is first used.
+ * `answerMs`: how long an answer may keep silent, by default `limits.cli.answerMs`; what may take long has an hour.
+ */
 export function createAdminClient(
   socket: string,
-  { token }: { readonly token?: Handle | undefined } = {},
+  { token, answerMs = limits.cli.answerMs }: { readonly token?: Handle | undefined; readonly answerMs?: number } = {},
 ): AdminClient {
   const way: Way = {
     socket,
     agent: new Agent({ keepAlive: true, maxSockets: limits.cli.parallelSends }),
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    answerMs,
   }
   const disposed = new AbortController()
   const call = createCaller(way, disposed.signal)
@@ -136,7 +141,12 @@ export function createAdminClient(
     rollback: (name, version) =>
       call(
         // The id makes a retry after a lost answer go back one version, not two.
-        { method: 'POST', path: `${site(name)}/rollback`, json: { opId: randomId(), ...(version && { version }) } },
+        {
+          method: 'POST',
+          path: `${site(name)}/rollback`,
+          json: { opId: randomId(), ...(version && { version }) },
+          isLong: true,
+        },
         publishResultSchema,
       ),
     putBlob: async (name, hash, bytes, open) =>
@@ -145,7 +155,7 @@ export function createAdminClient(
         nothing,
       )),
     publish: (name, request) =>
-      call({ method: 'POST', path: `${site(name)}/versions`, json: request }, publishResultSchema),
+      call({ method: 'POST', path: `${site(name)}/versions`, json: request, isLong: true }, publishResultSchema),
     version: (name, version, { wait }) =>
       call(
         { method: 'GET', path: `${site(name)}/versions/${version}${wait ? '?wait=purged' : ''}` },
@@ -170,9 +180,9 @@ export function createAdminClient(
     removePin: async (name, pin) =>
       (await call({ method: 'DELETE', path: `${site(name)}/pins/${segment(pin)}` }, z.object({ removed: z.boolean() })))
         .removed,
-    prune: (name, request) => call({ method: 'POST', path: `${site(name)}/prune`, json: request }, pruneResultSchema),
+    prune: (name, request) =>
+      call({ method: 'POST', path: `${site(name)}/prune`, json: request, isLong: true }, pruneResultSchema),
     ask: (method, path, json, answer) => call({ method, path, json }, answer),
-    collect: (graceMs) => call({ method: 'POST', path: '/store/collect', json: { graceMs } }, collectedSchema),
     lines: (path, json, line) => lines({ method: 'POST', path, json }, line),
     plugin: (plugin, command, input, answer) =>
       call({ method: 'POST', path: `/plugins/${segment(plugin)}/${segment(command)}`, json: input }, answer),
@@ -220,8 +230,9 @@ async function callOnce(way: Way, call: Call): Promise<unknown> {
   throw failureIn(value, response.statusCode)
 }
 
-async function send(way: Way, { method, path, json, body }: Call): Promise<IncomingMessage> {
+async function send(way: Way, { method, path, json, body, isLong }: Call): Promise<IncomingMessage> {
   const { socket: socketPath, agent } = way
+  const timeout = isLong ? limits.admin.requestTimeoutMs : way.answerMs
   const payload = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
   const source = await body?.open()
   const headers = {
@@ -230,12 +241,12 @@ async function send(way: Way, { method, path, json, body }: Call): Promise<Incom
     ...(body && { 'content-type': 'application/octet-stream', 'content-length': body.bytes }),
   }
   return await new Promise<IncomingMessage>((resolve, reject) => {
-    const request = sendRequest({ socketPath, agent, method, path, headers, timeout: limits.cli.answerMs })
+    const request = sendRequest({ socketPath, agent, method, path, headers, timeout })
     request.on('response', resolve)
     request.on('error', reject)
     request.on('timeout', () =>
       request.destroy(
-        new GroveError('ERR_TIMEOUT', `control did not answer within ${limits.cli.answerMs / 1_000} s`, {
+        new GroveError('ERR_TIMEOUT', `control did not answer within ${timeout / 1_000} s`, {
           hint: 'it may be busy or stuck, and may do it yet: look at grove status and the log before you send it again',
         }),
       ),

@@ -5,7 +5,7 @@ import type { Terminal } from './terminal.ts'
 
 /** A progress line. Disposing takes it away. */
 export interface Progress extends Disposable {
-  /** Begins a phase that has `totalBytes` to do. */
+  /** Begins a phase that has `totalBytes` to do; 0 where nobody knows how much it is. */
   begin(label: string, totalBytes: number): void
   /** Tells that so many bytes more are done. */
   add(bytes: number): void
@@ -22,9 +22,10 @@ export function createProgress({ stderr }: Terminal): Progress {
   let doneBytes = 0
   let drawnAtMs = Number.NEGATIVE_INFINITY
   const draw = () => {
-    const share = totalBytes === 0 ? 1 : Math.min(doneBytes / totalBytes, 1)
+    const share = Math.min(doneBytes / totalBytes, 1)
     const bar = '='.repeat(Math.round(share * barChars)).padEnd(barChars)
-    const line = `${label} [${bar}] ${Math.floor(share * 100)} % of ${formatBytes(totalBytes)}`
+    const done = `[${bar}] ${Math.floor(share * 100)} % of ${formatBytes(totalBytes)}`
+    const line = totalBytes === 0 ? `${label} …` : `${label} ${done}`
     stderr.write(`\r\x1b[K${line.slice(0, (stderr.columns ?? 80) - 1)}`)
     drawnAtMs = performance.now()
   }

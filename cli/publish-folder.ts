@@ -60,6 +60,7 @@ export async function publishFolder(
     ...changeFrom(before.files, hashed),
   }
   for (let round = 1; round <= limits.cli.publishRounds; round++) {
+    progress.begin('publishing', 0)
     const result = await client.publish(site, request)
     if (result.missing.length === 0) {
       return {

@@ -11,10 +11,11 @@ import { dirname, join, resolve, sep } from 'node:path'
 import { GroveError, toGroveError } from '../core/errors.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
 import { createFile } from '../core/private-file.ts'
-import type { BackupLine } from '../core/store-api.ts'
+import type { BackupResult } from '../core/store-api.ts'
 import { nodeEnvironment } from '../store/environment-node.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Store } from '../store/store.ts'
+import type { ProgressLine } from './progress-lines.ts'
 
 /** What a backup is made of. */
 export interface BackupOptions {
@@ -26,6 +27,9 @@ export interface BackupOptions {
   /** Also what lies in a bucket; what lies in the data folder is always part of it. */
   readonly withContents: boolean
   readonly now: () => number
+  /** Told how far it is. */
+  readonly say?: (progress: ProgressLine) => void
+  readonly signal?: AbortSignal
 }
 
 const { files } = nodeEnvironment
@@ -34,11 +38,11 @@ const { files } = nodeEnvironment
 export const backupFile = 'grove-backup.json'
 
 /**
- * Makes a backup, and tells how far it is. Throws `ERR_EXISTS` for a folder with something in it, `ERR_BAD_REQUEST` for
- * one inside the data folder, `ERR_DATA_IO`.
+ * Makes a backup. Throws `ERR_EXISTS` for a folder with something in it, `ERR_BAD_REQUEST` for one inside the data folder,
+ * `ERR_DATA_IO`, and the signal's reason.
  */
-export async function* backUp(options: BackupOptions): AsyncGenerator<BackupLine> {
-  const { layout, store, objects, now } = options
+export async function backUp(options: BackupOptions): Promise<BackupResult> {
+  const { layout, store, objects, now, say, signal } = options
   const target = layoutOf(await openTarget(layout, options.folder))
   const atMs = now()
   await store.copyTo(store.root, target.database)
@@ -47,13 +51,14 @@ export async function* backUp(options: BackupOptions): AsyncGenerator<BackupLine
   if (!objects.isRemote || options.withContents) {
     const folders = new Set<string>([target.objects])
     for await (const { key, bytes: length } of objects.list('')) {
+      signal?.throwIfAborted()
       const file = join(target.objects, key)
       if (!(await copyObject(objects, key, file))) continue
       for (let folder = dirname(file); folder.length >= target.root.length; folder = dirname(folder))
         folders.add(folder)
       count += 1
       bytes += length
-      yield { progress: { what: 'copying', objects: count, bytes } }
+      say?.({ what: 'copying', objects: count, bytes })
     }
     for (const folder of folders) await files.syncFolder(folder).catch(ignoreMissing)
   }
@@ -61,7 +66,7 @@ export async function* backUp(options: BackupOptions): AsyncGenerator<BackupLine
   const result = { folder: target.root, objects: count, bytes, inBucket: objects.isRemote && !options.withContents }
   const about = { format: 'grove-backup-1', storeId: store.id, atMs, ...result, folder: undefined }
   await createFile(join(target.root, backupFile), `${JSON.stringify(about, undefined, 2)}\n`)
-  yield { result }
+  return result
 }
 
 /** The folder of a backup, made. */

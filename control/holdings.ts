@@ -22,6 +22,8 @@ import { restoreSite } from '../store/versions/restore.ts'
 import type { SiteVersions } from '../store/versions/versions.ts'
 import { fencedVersions } from './fenced-versions.ts'
 import { refuseLostStore } from './lost-store.ts'
+import { forgetBackup, refuseOldBackup } from './old-backup.ts'
+import type { ProgressLine } from './progress-lines.ts'
 import { adoptSites, sitesToAdopt, takeBucket } from './take-bucket.ts'
 
 /** Objects, contents and keys of one host. */
@@ -40,8 +42,16 @@ export interface Holdings {
     name: SiteName,
     upload: { readonly hash: BlobHash; readonly bytes: number },
   ) => Promise<PresignedUpload>
-  /** Removes objects that have had no use for so long. @default limits.store.collectGraceMs */
-  readonly collect: (signal: AbortSignal, graceMs?: number) => Promise<CollectedAll>
+  /** Removes objects that have had no use for long. */
+  readonly collect: (signal: AbortSignal, options?: CollectInput) => Promise<CollectedAll>
+}
+
+/** How a collection is done. */
+export interface CollectInput {
+  /** How long something must have had no use. @default limits.store.collectGraceMs */
+  readonly graceMs?: number | undefined
+  /** Told how far it is. */
+  readonly say?: (progress: ProgressLine) => void
 }
 
 /** A site that is fetched as a whole takes at most this part of the cache. */
@@ -66,7 +76,7 @@ export async function openHoldings({ config, layout, store, env, log, stack }: H
   const keyring = await configuredKeyring(config.encryption, process.env)
   const bucket = await configuredBucket(config.store, process.env)
   const objects = stack.use(await openObjects(env, { folder: layout.objects, bucket }))
-  const taken = objects.isRemote ? await takeRemote({ store, objects, env, log }) : undefined
+  const taken = objects.isRemote ? await takeRemote({ store, objects, env, log, layout, keyring }) : undefined
   if (!objects.isRemote) await refuseLostStore(store, layout)
   const blobs = stack.use(
     await openBlobs(env, layout, {
@@ -100,8 +110,14 @@ export async function openHoldings({ config, layout, store, env, log, stack }: H
       return taken ? fencedVersions(versions, taken.epoch) : versions
     },
     presign: (name, upload) => presignUpload({ objects, keyring, owner: siteOwner, name }, upload),
-    collect: (signal, graceMs) =>
-      collect({ ...common, owner: siteOwner, signal, ...(graceMs !== undefined && { graceMs }) }),
+    collect: (signal, { graceMs, say } = {}) =>
+      collect({
+        ...common,
+        owner: siteOwner,
+        signal,
+        ...(graceMs !== undefined && { graceMs }),
+        onProgress: (objects, removedBytes) => say?.({ what: 'collecting', objects, bytes: removedBytes }),
+      }),
   }
 }
 
@@ -116,9 +132,14 @@ async function takeRemote({
   objects,
   env,
   log,
-}: Pick<HoldingsOptions, 'store' | 'env' | 'log'> & { readonly objects: Objects }): Promise<TakenRemote> {
+  layout,
+  keyring,
+}: Pick<HoldingsOptions, 'store' | 'env' | 'log' | 'layout'> &
+  Pick<Holdings, 'objects' | 'keyring'>): Promise<TakenRemote> {
   await probeObjects(objects, env)
+  await refuseOldBackup({ layout, store, objects, owner: siteOwner, keyring })
   const { epoch, sites } = await takeBucket({ store, objects, env, owner: siteOwner })
+  await forgetBackup(layout)
   const names = await sitesToAdopt(store, sites)
   await adoptSites(store, names, env.now())
   log.info({ bucket: objects.name, epoch: epoch.number, sites: sites.size, adopted: names.length }, 'bucket in use')

@@ -22,8 +22,10 @@ export function storeRoutes(options: StoreRoutesOptions): AdminRoute[] {
     {
       method: 'POST',
       pattern: '/backup',
-      run: async (request) =>
-        new Lines(backUp({ ...host, ...(await request.json(backupRequestSchema)), now: host.env.now })),
+      run: async (request) => {
+        const options = { ...host, ...(await request.json(backupRequestSchema)), now: host.env.now }
+        return new Lines(progressLines((say, signal) => backUp({ ...options, say, signal })))
+      },
     },
     { method: 'POST', pattern: '/store/verify', run: async () => new Lines(verifyLines(host)) },
     {
@@ -31,7 +33,7 @@ export function storeRoutes(options: StoreRoutesOptions): AdminRoute[] {
       pattern: '/store/collect',
       run: async (request) => {
         const { graceMs } = await request.json(collectRequestSchema)
-        return await host.collect(request.signal, graceMs)
+        return new Lines(progressLines((say, signal) => host.collect(signal, { graceMs, say })))
       },
     },
     {

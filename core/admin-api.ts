@@ -27,7 +27,7 @@
  * | `POST /store/verify` | lines: `verifyLineSchema` |
  * | `POST /sites/<name>/export` `{ file }` | lines: `exportLineSchema` |
  * | `POST /sites/<name>/import` `{ file }` | lines: `importLineSchema` |
- * | `POST /store/collect` `{ graceMs? }` | `collectedSchema`: removes what has had no use for so long |
+ * | `POST /store/collect` `{ graceMs? }` | lines: `collectLineSchema`; removes what has had no use for so long |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
  * Grants, tokens and the log of who did what are in core/grant-api.ts; a request may carry a token.

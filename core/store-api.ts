@@ -11,21 +11,22 @@ export const backupRequestSchema = z.strictObject({
   withContents: z.boolean().default(false),
 })
 
+/** What a backup came to. */
+export const backupResultSchema = z.object({
+  folder: z.string(),
+  objects: z.int(),
+  bytes: z.number(),
+  /** The objects stay in the bucket, and are not part of the backup. */
+  inBucket: z.boolean(),
+})
+/** What a backup came to. */
+export type BackupResult = z.output<typeof backupResultSchema>
+
 /** A line of a backup's answer. */
 export const backupLineSchema = z.union([
   z.object({ progress: progressSchema }),
-  z.object({
-    result: z.object({
-      folder: z.string(),
-      objects: z.int(),
-      bytes: z.number(),
-      /** The objects stay in the bucket, and are not part of the backup. */
-      inBucket: z.boolean(),
-    }),
-  }),
+  z.object({ result: backupResultSchema }),
 ])
-/** A line of a backup's answer. */
-export type BackupLine = z.output<typeof backupLineSchema>
 
 /** What a verification found. */
 export const verifyResultSchema = z.object({
@@ -85,3 +86,9 @@ export const collectedSchema = z.object({
 })
 /** What a collection did. */
 export type CollectedResult = z.output<typeof collectedSchema>
+
+/** A line of a collection's answer. */
+export const collectLineSchema = z.union([
+  z.object({ progress: progressSchema }),
+  z.object({ result: collectedSchema }),
+])

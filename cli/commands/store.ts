@@ -7,7 +7,13 @@ import { isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { loadConfig } from '../../core/load-config.ts'
 import { toSiteName } from '../../core/names.ts'
-import { exportLineSchema, importLineSchema, type VerifyResult, verifyLineSchema } from '../../core/store-api.ts'
+import {
+  collectLineSchema,
+  exportLineSchema,
+  importLineSchema,
+  type VerifyResult,
+  verifyLineSchema,
+} from '../../core/store-api.ts'
 import {
   type CommandContext,
   type CommonOptions,
@@ -133,7 +139,11 @@ What is without a use is noted at first, and removed when it is found so again a
   )
   command.action(async (options: CommonOptions & { readonly grace?: number }) => {
     using client = await connectAdmin(options, context)
-    const done = await client.collect(options.grace)
+    const done = await runLong(client, context.terminal, {
+      path: '/store/collect',
+      json: { graceMs: options.grace },
+      line: collectLineSchema,
+    })
     const { objects, waiting, removed, removedBytes } = done
     printResult(options, context, done, [
       `removed ${formatCount(removed, 'object')}, ${formatBytes(removedBytes)}, of ${objects}`,

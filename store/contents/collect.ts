@@ -30,6 +30,8 @@ export interface CollectOptions {
   /** @default limits.store.collectGraceMs */
   readonly graceMs?: number
   readonly signal?: AbortSignal
+  /** Told how many objects were looked at, and how many bytes were removed. */
+  readonly onProgress?: (objects: number, removedBytes: number) => void
 }
 
 /** What a collection did. */
@@ -67,6 +69,7 @@ export async function collectObjects(options: CollectOptions): Promise<Collected
       const { removed, removedBytes } = await collectSite(options, site, found, { before, notes })
       done.removed += removed
       done.removedBytes += removedBytes
+      options.onProgress?.(done.objects, done.removedBytes)
       await env.turn()
     }
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { type BlobHash, isBlobHash, isSiteName, type SiteName } from '../../core/names.ts'
-import { type Collected, collectObjects } from '../contents/collect.ts'
+import { type Collected, type CollectOptions as ContentsCollectOptions, collectObjects } from '../contents/collect.ts'
 import { objectKeys } from '../objects/keys.ts'
 import type { ObjectInfo } from '../objects/objects.ts'
 import type { Epoch } from './epoch.ts'
@@ -17,6 +17,8 @@ export type CollectOptions = Omit<SiteVersionsOptions, 'name'> & {
   readonly signal?: AbortSignal
   /** @default limits.store.collectGraceMs */
   readonly graceMs?: number
+  /** See collectObjects in ../contents/collect.ts. */
+  readonly onProgress?: ContentsCollectOptions['onProgress']
 }
 
 /** What a collection did. */
@@ -47,6 +49,7 @@ export async function collect(options: CollectOptions): Promise<CollectedAll> {
     ...(epoch && { check: epoch.check }),
     ...(signal && { signal }),
     ...(graceMs !== undefined && { graceMs }),
+    ...(options.onProgress && { onProgress: options.onProgress }),
     async namedBy(site) {
       const state = await stateOf(options, site)
       if (!state) return undefined

@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -109,6 +110,20 @@ t.test('a client that was answered once waits for control to come back, and send
   await client.putBlob('blog', helloHash, 5, open)
   t.equal(opened, 3)
   t.equal(String(admin.blobs.get(helloHash)), 'hello')
+})
+
+t.test('a control that is silent for too long is given up; what may take long has its time', async (t) => {
+  const socket = join(shortFolder(t), 'control.sock')
+  const server = createHttpServer((request, response) => {
+    request.resume()
+    setTimeout(() => response.end(JSON.stringify({ missing: [], version: 1, pruned: [] })), 300)
+  })
+  await new Promise<void>((resolve) => server.listen(socket, resolve))
+  t.teardown(() => server.close())
+  using client = createAdminClient(socket, { answerMs: 50 })
+  await t.rejects(client.liveVersion('blog'), { code: 'ERR_TIMEOUT', message: /within 0.05 s/, hint: /may do it yet/ })
+  t.match(await client.publish('blog', { opId: 'operation-1', message: '', files: [] }), { version: 1 })
+  t.match(await client.rollback('blog'), { version: 1 })
 })
 
 t.test('a source that fails ends its request', async (t) => {

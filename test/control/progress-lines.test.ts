@@ -27,6 +27,23 @@ t.test('progress is told while the work goes on', async (t) => {
   t.equal((await lines.next()).done, true)
 })
 
+t.test('work that says nothing for long is told to be going on, with what was said last', async (t) => {
+  const going = Promise.withResolvers<void>()
+  const lines = progressLines(async (say) => {
+    await going.promise
+    say(at(1))
+    say(at(2))
+    await new Promise<void>((resolve) => setTimeout(resolve, 50))
+    return 'all'
+  }, 5)
+  t.same((await lines.next()).value, { progress: { what: 'working', objects: 0, bytes: 0 } })
+  t.same((await lines.next()).value, { progress: { what: 'working', objects: 0, bytes: 0 } })
+  going.resolve()
+  const rest = await Array.fromAsync(lines)
+  t.same(rest.at(-1), { result: 'all' })
+  t.same(rest.at(-2), { progress: at(2) }, 'also what came too fast to be told at once')
+})
+
 t.test('work that fails ends the lines with its error', async (t) => {
   const failing = progressLines(async () => {
     throw new Error('no')

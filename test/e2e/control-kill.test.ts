@@ -5,7 +5,7 @@ import { createAdminClient } from '../../cli/admin-client.ts'
 import { publishFolder } from '../../cli/publish-folder.ts'
 import type { SiteDetail } from '../../core/admin-api.ts'
 import { GroveError } from '../../core/errors.ts'
-import type { CollectedResult } from '../../core/store-api.ts'
+import { type CollectedResult, collectLineSchema } from '../../core/store-api.ts'
 import { type Harness, startGrove } from './harness.ts'
 
 /** A thousand were tried by hand; in every run it is enough of them to meet every step. */
@@ -65,7 +65,7 @@ t.test(
       acknowledged.set(result.version ?? 0, round)
       // What nobody keeps is forgotten, and what nobody needs removed at once, while the next kill may come at any step.
       if (round % 3 === 0) await client.prune('blog', {})
-      if (round % 4 === 0) await client.collect(0)
+      if (round % 4 === 0) await Array.fromAsync(client.lines('/store/collect', { graceMs: 0 }, collectLineSchema))
     }
     // A front cannot make the first certificate of a name by itself; from then on it needs nobody.
     await publish(0)
