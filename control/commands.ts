@@ -81,7 +81,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     ...routes,
     ...versionRoutes({ publisher, registry, keep: keepOf, presign: host.presign, now }),
     ...grantRoutes({ store, now }),
-    ...storeRoutes({ host, activator, turns }),
+    ...storeRoutes({ host, activator, outbox, turns }),
   ]
   return AdminServer.listen({ socket: layout.controlSocket, routes: authorized(all, store), log })
 }

@@ -22,5 +22,6 @@ export function fencedVersions(versions: SiteVersions, epoch: Epoch): SiteVersio
     pin: (pin, act) => inCharge(() => versions.pin(pin, act)),
     unpin: (name, act) => inCharge(() => versions.unpin(name, act)),
     prune: (keep, act) => inCharge(() => versions.prune(keep, act)),
+    compact: () => inCharge(() => versions.compact()),
   })
 }

@@ -94,7 +94,8 @@ export class Publisher {
   }
 
   /**
-   * Makes an earlier version live again: the given one, or the one that was live before the present one was published.
+   * Makes an earlier version live again: the given one, or the one that was live before the present one was published;
+   * where none is live, as after an import that did not come to its end, the newest.
    * A repeat with the same `opId` answers the same version. Throws `ERR_SITE_UNKNOWN`, `ERR_VERSION_UNKNOWN`.
    */
   async rollback(
@@ -106,7 +107,8 @@ export class Publisher {
     const change = await this.#turns.run(name, async () => {
       using site = await registry.need(name)
       if (version !== undefined && version === site.versions.live?.version) return undefined
-      const wanted = version ?? site.versions.live?.parent ?? noVersion
+      const { live, versions } = site.versions
+      const wanted = version ?? (live ? live.parent : versions.at(-1)?.version) ?? noVersion
       return await site.versions.activate(wanted, { opId, ...this.#act(handle) }).catch((error: unknown) => {
         if (wanted !== noVersion) throw error
         throw new GroveError('ERR_VERSION_UNKNOWN', `site "${name}" has no version before the live one`, {

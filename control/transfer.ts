@@ -3,12 +3,13 @@
 import { open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GroveError, toGroveError } from '../core/errors.ts'
-import type { SiteName } from '../core/names.ts'
+import type { SiteName, VersionNumber } from '../core/names.ts'
 import { nodeEnvironment } from '../store/environment-node.ts'
 import { exportSite } from '../store/transfer/export-site.ts'
 import { type Imported, importSite } from '../store/transfer/import-site.ts'
 import type { Activator } from './activate.ts'
 import type { HostParts } from './host-parts.ts'
+import type { Outbox } from './outbox.ts'
 import type { ProgressLine } from './progress-lines.ts'
 import { checkNewSiteName } from './site-names.ts'
 import type { Turns } from './turns.ts'
@@ -19,6 +20,8 @@ const { files } = nodeEnvironment
 export interface TransferOptions {
   readonly host: Pick<HostParts, 'registry' | 'siteOptions' | 'env'>
   readonly activator: Pick<Activator, 'request'>
+  /** The outbox in force. */
+  readonly outbox: () => Pick<Outbox, 'poke'>
   /** Lines of work, keyed by site. */
   readonly turns: Turns
 }
@@ -63,10 +66,11 @@ export async function exportToFile(
 
 /**
  * Makes a site of an export and puts it live. Throws `ERR_SITE_EXISTS`, `ERR_SITE_NAME`, and what reading the file
- * throws; then there is no such site.
+ * throws; then there is no such site. From the moment on at which it has versions it is a site like any other: if grove
+ * ends before one is live, `rollback` makes one so.
  */
 export async function importFromFile(
-  { host, activator, turns }: TransferOptions,
+  { host, activator, outbox, turns }: TransferOptions,
   name: SiteName,
   file: string,
   say: Say,
@@ -80,12 +84,33 @@ export async function importFromFile(
       })
     const onProgress = (progress: { readonly contents: number; readonly bytes: number }) =>
       say({ what: 'importing', objects: progress.contents, bytes: progress.bytes })
-    const made = await importSite({ ...host.siteOptions(name), act: { atMs: env.now() }, onProgress }, contentsOf(file))
-    await registry.create(name)
-    return made
+    const act = { atMs: env.now() }
+    const begin = () => registry.create(name)
+    const activate = async (version: VersionNumber) => {
+      using site = await registry.need(name)
+      await site.versions.activate(version, act)
+    }
+    try {
+      const options = { ...host.siteOptions(name), act, onProgress, begin, activate }
+      const made = await importSite(options, contentsOf(file))
+      await lookInto(registry, name)
+      return made
+    } catch (error) {
+      await lookInto(registry, name).catch(() => {}) // The first error tells more.
+      throw error
+    }
   })
   await activator.request(name)
+  outbox().poke(name, imported.live)
   return imported
+}
+
+/** The site may have been open for long: it has to see what was imported beside it. One without a version was not made. */
+async function lookInto(registry: HostParts['registry'], name: SiteName): Promise<void> {
+  using site = await registry.get(name)
+  if (!site) return
+  await site.versions.refresh()
+  if (site.versions.versions.length === 0) await registry.delete(name)
 }
 
 /** The bytes of a file that an operator named. */
@@ -94,6 +119,6 @@ async function* contentsOf(file: string): AsyncGenerator<Buffer> {
     yield* files.stream(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw toGroveError(error)
-    throw new GroveError('ERR_NOT_FOUND', `${file} is not there`)
+    throw new GroveError('ERR_NOT_FOUND', `${file} is not there`, { hint: 'name a file that grove store export wrote' })
   }
 }

@@ -20,6 +20,10 @@ import { type TakenExport, takeExport } from './take-export.ts'
 export type ImportOptions = SiteVersionsOptions & {
   readonly act: Pick<Act, 'handle' | 'atMs'>
   readonly onProgress?: (progress: TransferProgress) => void
+  /** Runs when all of the export was found right, before the site has a version. When it rejects, so does the import. */
+  readonly begin?: () => Promise<void>
+  /** Makes a version live. @default in an opening of its own */
+  readonly activate?: (version: VersionNumber) => Promise<unknown>
 }
 
 /** What an import made. */
@@ -34,8 +38,8 @@ export interface Imported {
 
 /**
  * Makes a site of an export. Its name must be without versions: throws `ERR_SITE_EXISTS`. Throws what {@link takeExport}
- * throws, and then there is no trace of the site; `ERR_DENIED`, `ERR_DATA_IO`, `ERR_OBJECTS`. When it ends between its
- * two entries, all versions are there and none is live.
+ * throws, and then there is no trace of the site; `ERR_FENCED`, `ERR_DENIED`, `ERR_DATA_IO`, `ERR_OBJECTS`. When it ends
+ * between its two entries, all versions are there and none is live.
  */
 export async function importSite(options: ImportOptions, source: AsyncIterable<Uint8Array>): Promise<Imported> {
   const { env, blobs, onProgress } = options
@@ -44,17 +48,21 @@ export async function importSite(options: ImportOptions, source: AsyncIterable<U
   const release = blobs.hold(taken.contents.keys())
   try {
     const offset = await writeVersions(options, taken)
-    await blobs.settle(taken.contents.keys())
     const { about } = taken
     const live = about.live === null ? undefined : about.live + offset
-    if (live !== undefined) {
-      await using site = await openSiteVersions(options)
-      await site.activate(live, options.act)
-    }
+    if (live !== undefined) await (options.activate ?? activateIn(options))(live)
+    await blobs.settle(taken.contents.keys())
     const versions = taken.versions.map(({ version }) => version + offset)
     return { from: about.site, versions, live, contents: taken.contents.size }
   } finally {
     release()
+  }
+}
+
+function activateIn(options: ImportOptions): (version: VersionNumber) => Promise<void> {
+  return async (version) => {
+    await using site = await openSiteVersions(options)
+    await site.activate(version, options.act)
   }
 }
 
@@ -76,6 +84,9 @@ async function writeVersions(options: ImportOptions, taken: TakenExport): Promis
     })
     try {
       const entry = await entryOf(options, taken, { ...packed, offset })
+      // Nobody would find what a store writes that is not in charge any more.
+      await options.epoch?.check()
+      await options.begin?.()
       await log.change(options.act.handle === undefined ? {} : { handle: options.act.handle }, async () => {
         requireVacant(parts.name, log.state)
         if (log.state.lastVersion !== offset)

@@ -24,6 +24,7 @@ t.test('what changes a site asks first who is in charge; what reads it does not'
     () => versions.pin({ name: 'kept', version: 1, untilMs: undefined }, act),
     () => versions.unpin('kept', act),
     () => versions.prune({ versions: 1, ms: 0 }, act),
+    () => versions.compact(),
   ])
     await t.rejects(async () => void (await change()), { code: 'ERR_FENCED' })
   t.equal(versions.live?.version, 1)

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { GroveError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import { openKeyring } from '../../../store/segments/keyring.ts'
 import { type ExportOptions, exportSite, type TransferProgress } from '../../../store/transfer/export-site.ts'
@@ -427,4 +428,28 @@ t.test('a site that is made while it is imported is not written over', async (t)
   const site = await to.open()
   t.same(await contentsOf(to, site, 1), { 'mine.html': 'mine' })
   mkdirSync(join(to.layout.root, 'end'))
+})
+
+t.test('whoever imports is told before there is a version, makes it live, and has to be in charge', async (t) => {
+  const to = await place(t)
+  const steps: string[] = []
+  const site = await to.open()
+  const begin = async () => {
+    await site.refresh()
+    steps.push(`begin with ${site.versions.length}`)
+  }
+  const activate = async (version: number) => {
+    steps.push(`activate ${version}`)
+    await site.activate(version, nextAct())
+  }
+  const refusing = { number: 1, check: () => Promise.reject(new GroveError('ERR_FENCED', 'another one is in charge')) }
+  const options = { ...optionsOf(to), act: { atMs: 1 }, begin, activate }
+  await t.rejects(importSite({ ...options, epoch: refusing }, inPieces(pack(good), 1_000)), { code: 'ERR_FENCED' })
+  await t.rejects(importSite({ ...options, begin: () => Promise.reject(new Error('no')) }, inPieces(pack(good), 1_000)))
+  t.same(steps, [])
+  await site.refresh()
+  t.same(site.versions, [])
+  t.match(await importSite(options, inPieces(pack(good), 1_000)), { versions: [1], live: 1 })
+  t.same(steps, ['begin with 0', 'activate 1'])
+  t.equal(site.live?.version, 1)
 })
