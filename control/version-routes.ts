@@ -66,6 +66,8 @@ export function versionRoutes(options: VersionRoutesOptions): AdminRoute[] {
       pattern: '/sites/:name/pins/:pin',
       run: async (request) => {
         const { version, untilMs } = await request.json(pinRequestSchema)
+        if (untilMs !== undefined && untilMs <= options.now())
+          throw new GroveError('ERR_BAD_REQUEST', `a pin cannot end in the past: ${new Date(untilMs).toISOString()}`)
         await publisher.pin(nameIn(request), { name: pinOf(request), version, untilMs }, request.handle)
       },
     },

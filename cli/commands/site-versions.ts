@@ -15,6 +15,7 @@ import {
 } from '../command-context.ts'
 import { parseDuration } from '../duration.ts'
 import { formatCount, formatTable, formatTime } from '../human-text.ts'
+import { withToken } from '../token.ts'
 
 const tagPrefix = 'tag:'
 const someVersion = wholeNumber(1, 2 ** 31)
@@ -41,7 +42,7 @@ function addTag(site: Command, context: CommandContext): void {
     .description('give a version a name, which keeps it from being pruned')
     .option('--to <version>', 'the version (default: the live one)', someVersion)
     .option('--delete', 'take the tag away')
-  withCommon(command, 'grove site tag blog before-redesign --to 41').action(
+  withCommon(withToken(command), 'grove site tag blog before-redesign --to 41').action(
     (name: string, tag: string | undefined, options: PinOptions) => pin(name, tag, { ...options, tag: true }, context),
   )
 }
@@ -55,7 +56,7 @@ function addPin(site: Command, context: CommandContext): void {
     .option('--to <version>', 'the version (default: the live one)', someVersion)
     .option('--for <time>', 'how long, such as 12h or 30d (default: until it is taken away)', parseDuration)
     .option('--delete', 'take the pin away')
-  withCommon(command, 'grove site pin blog review --to 41 --for 14d').action(
+  withCommon(withToken(command), 'grove site pin blog review --to 41 --for 14d').action(
     (name: string, pinName: string | undefined, options: PinOptions) =>
       pin(name, pinName, { ...options, tag: false }, context),
   )
@@ -85,7 +86,11 @@ async function pin(
   const version = options.to ?? (await client.liveVersion(site))
   if (version === undefined)
     throw new GroveError('ERR_VERSION_UNKNOWN', `${site} has no live version`, { hint: 'name a version with --to' })
-  const made: Pin = { name: pinName, version, ...(options.for && { untilMs: Date.now() + options.for }) }
+  const made: Pin = {
+    name: pinName,
+    version,
+    ...(options.for !== undefined && { untilMs: Date.now() + options.for }),
+  }
   await client.setPin(site, made)
   const until = made.untilMs === undefined ? '' : ` until ${formatTime(made.untilMs)}`
   printResult(options, context, made, [`${versionLabel(site, version)} is kept as ${what} ${given}${until}`])
@@ -116,7 +121,7 @@ function addPrune(site: Command, context: CommandContext): void {
     .option('--keep <count>', 'how many of the newest stay (default: as the config says)', wholeNumber(1, 1_000_000))
     .option('--days <days>', 'versions younger than this stay (default: as the config says)', wholeNumber(0, 36_500))
     .option('--dry-run', 'only say which would go')
-  withCommon(command, 'grove site prune blog --keep 5 --days 7 --dry-run').action(
+  withCommon(withToken(command), 'grove site prune blog --keep 5 --days 7 --dry-run').action(
     async (name: string, { keep, days, dryRun, ...options }: PruneOptions) => {
       const site = toSiteName(name)
       const request: PruneRequest = {
@@ -140,7 +145,7 @@ function addDiff(site: Command, context: CommandContext): void {
     .argument('<from>', 'a version', someVersion)
     .argument('[to]', 'another one (default: the live one)', someVersion)
     .description('list the files that differ between two versions')
-  withCommon(command, 'grove site diff blog 41 42').action(
+  withCommon(withToken(command), 'grove site diff blog 41 42').action(
     async (name: string, from: number, to: number | undefined, options: CommonOptions) => {
       const site = toSiteName(name)
       using client = await connectAdmin(options, context)

@@ -16,6 +16,7 @@ import {
   withCommon,
 } from '../command-context.ts'
 import { formatBytes, formatCount, formatTable, formatTime } from '../human-text.ts'
+import { withToken } from '../token.ts'
 import { addSiteLog } from './site-log.ts'
 import { addSiteVersions } from './site-versions.ts'
 
@@ -47,7 +48,7 @@ function addCreate(site: Command, context: CommandContext): void {
 
 function addList(site: Command, context: CommandContext): void {
   const command = site.command('list').description('list all sites')
-  withCommon(command, 'grove site list --json').action(async (options: CommonOptions) => {
+  withCommon(withToken(command), 'grove site list --json').action(async (options: CommonOptions) => {
     using client = await connectAdmin(options, context)
     const { sites, count } = await client.sites()
     printResult(
@@ -86,7 +87,7 @@ function addShow(site: Command, context: CommandContext): void {
     .command('show')
     .argument('<name>')
     .description('show a site: when each version was committed, live on every front, and confirmed by plugins')
-  withCommon(command, 'grove site show blog').action(async (name: string, options: CommonOptions) => {
+  withCommon(withToken(command), 'grove site show blog').action(async (name: string, options: CommonOptions) => {
     using client = await connectAdmin(options, context)
     const detail = await client.site(toSiteName(name))
     printResult(options, context, detail, showLines(detail))
@@ -121,7 +122,7 @@ function addVersions(site: Command, context: CommandContext): void {
     .command('versions')
     .argument('<name>')
     .description(`list the versions of a site, newest first, at most ${limits.admin.history}`)
-  withCommon(command, 'grove site versions blog').action(async (name: string, options: CommonOptions) => {
+  withCommon(withToken(command), 'grove site versions blog').action(async (name: string, options: CommonOptions) => {
     using client = await connectAdmin(options, context)
     const { history } = await client.site(toSiteName(name))
     const rows = history.map(({ version, live, pins, committedAtMs, files, bytes, message }) => [
@@ -143,7 +144,7 @@ function addRollback(site: Command, context: CommandContext): void {
     .argument('<name>')
     .description('make an earlier version live; also the way forward again')
     .option('--to <version>', 'the version (default: the one before the live one)', wholeNumber(1, 2 ** 31))
-  withCommon(command, 'grove site rollback blog --to 41').action(
+  withCommon(withToken(command), 'grove site rollback blog --to 41').action(
     async (name: string, options: CommonOptions & { readonly to?: number }) => {
       using client = await connectAdmin(options, context)
       const { missing: _none, ...result } = await client.rollback(toSiteName(name), options.to)

@@ -296,6 +296,26 @@ t.test('publishing acts with the token', async (t) => {
   for (const { authorization } of asked) t.equal(authorization, `Bearer ${token}`)
 })
 
+t.test('whatever a token can do to a site can be done with one', async (t) => {
+  const cwd = shortFolder(t)
+  const { asked } = await startAdmin(t, cwd)
+  const commands = [
+    'list',
+    'show blog',
+    'versions blog',
+    'rollback blog',
+    'tag blog',
+    'pin blog',
+    'prune blog',
+    'diff blog 1 2',
+  ]
+  for (const command of commands) {
+    const ran = await grove(['site', ...command.split(' '), '--token', token, '--data', '.'], { cwd })
+    t.equal(ran.exitCode, 1, 'this control knows none of them')
+    t.equal(asked.at(-1)?.authorization, `Bearer ${token}`, command)
+  }
+})
+
 t.test('the log of a site says who did what', async (t) => {
   const { out } = await run(['site', 'log', 'blog'])
   const lines = out.split('\n')

@@ -91,16 +91,43 @@ for (const { args, err } of usage) {
   })
 }
 
-const commands = ['serve', 'publish', 'site', 'user', 'status', 'reload', 'stop', 'validate', 'trust']
-const subcommands = ['create', 'list', 'show', 'versions', 'rollback', 'delete'].map((name) => `site ${name}`)
-for (const command of [...commands, ...subcommands, 'user add', 'user list', 'user passwd', 'user remove']) {
+/** Keyed by command: its subcommands. */
+const commands: Readonly<Record<string, readonly string[]>> = {
+  serve: [],
+  publish: [],
+  site: 'create list show versions rollback tag pin prune diff log delete'.split(' '),
+  grant: 'create list show revoke narrow rotate-keys'.split(' '),
+  user: 'add list passwd remove'.split(' '),
+  backup: [],
+  store: 'verify export import collect'.split(' '),
+  status: [],
+  reload: [],
+  stop: [],
+  validate: [],
+  trust: [],
+}
+
+t.test('these are all the commands', async (t) => {
+  for (const [command, expected] of [['', Object.keys(commands)], ...Object.entries(commands)] as const) {
+    const { out } = await grove([...command.split(' ').filter(Boolean), '--help'], { cwd: t.testdir() })
+    const [, list = ''] = /\nCommands:\n(.*?)\n\n/s.exec(out) ?? []
+    const listed = [...list.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name)
+    t.same(listed.filter((name) => name !== 'help').sort(), [...expected].sort(), command || 'grove')
+  }
+})
+
+for (const command of Object.entries(commands).flatMap(([name, more]) => [
+  name,
+  ...more.map((sub) => `${name} ${sub}`),
+])) {
   t.test(`grove ${command} --help shows an example`, async (t) => {
     const ran = await grove([...command.split(' '), '--help'], { cwd: t.testdir() })
     t.match(ran, {
       exitCode: 0,
       err: '',
-      out: new RegExp(`^Usage: grove ${command} [^]*\nExample:\n {2}(?:sudo )?grove `),
+      out: new RegExp(`^Usage: grove ${command} [^]*\nExample:\n {2}(?:sudo |GROVE_TOKEN=\\$\\()?grove `),
     })
+    if (!commands[command]?.length && command !== 'serve') t.match(ran.out, '--json')
   })
 }
 

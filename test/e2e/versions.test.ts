@@ -18,6 +18,10 @@ t.test('tags and pins keep versions that a prune would take; what differs betwee
     out: 'blog@1 is kept as tag first\n',
   })
   t.match((await grove.command(['site', 'pin', 'blog', 'review', '--to', '4', '--for', '14d'])).out, /until/)
+  t.match(await grove.command(['site', 'pin', 'blog', 'never', '--to', '4', '--for', '0s']), {
+    exitCode: 1,
+    err: /cannot end in the past/,
+  })
   t.match(await grove.json(['site', 'tag', 'blog']), { pins: [{ name: 'tag:first', version: 1 }] })
   t.match((await grove.command(['site', 'pin', 'blog'])).out, /review +4 .*\n.*tag:first +1 +-/)
   t.match(await grove.json(['site', 'diff', 'blog', '1', '3']), {
