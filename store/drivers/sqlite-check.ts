@@ -29,7 +29,10 @@ interface Check {
 export async function checkSqliteFile(env: Environment, file: string): Promise<readonly string[]> {
   // An empty file would become a new store.
   const found = await env.files.stat(file)
-  if (!found || found.isFolder || found.bytes === 0) throw new GroveError('ERR_NOT_FOUND', `${file} is not there`)
+  if (!found || found.isFolder || found.bytes === 0)
+    throw new GroveError('ERR_NOT_FOUND', `${file} is not there`, {
+      hint: 'name the data folder with --data; in one where grove was never started there is no store yet',
+    })
   const database = await openDatabase(file, env.files, newStoreSeed(env))
   try {
     const check: Check = { env, database, faults: [] }
