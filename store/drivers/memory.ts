@@ -82,7 +82,11 @@ function memoryGrants(
         .filter(({ path }) => covers(prefix, path))
         .reverse()
         .slice(0, most),
-    children: (id) => [...grants.values()].filter(({ parent }) => parent === id).map((grant) => grant.id),
+    children: (id, most) =>
+      [...grants.values()]
+        .filter(({ parent }) => parent === id)
+        .slice(0, most)
+        .map((grant) => grant.id),
     addGrant: setGrant,
     useGrant(id, bytes, writes) {
       const record = grants.get(id)

@@ -51,7 +51,8 @@ export function grantTable(sql: Statements): GrantTable {
         const rows = sql.grants.all({ prefix: prefix === '/' ? '' : prefix, most })
         return rows.flatMap((row) => grantOf(row) ?? [])
       },
-      children: (id) => sql.children.all(id).map((row) => String(row['id'])),
+      // Without a bound SQLite takes a negative one (sqlite.org/lang_select.html, section 5).
+      children: (id, most = -1) => sql.children.all(id, most).map((row) => String(row['id'])),
       addGrant(record) {
         const { id, parent = '', path, untilMs, read, write, grant, label, madeAtMs } = record
         const { maxBytes = null, maxWrites = null, usedBytes, usedWrites, revokedSeq = null } = record

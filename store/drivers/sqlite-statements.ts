@@ -69,7 +69,7 @@ export function prepareStatements(database: DatabaseSync) {
       `SELECT * FROM grants WHERE path = :prefix OR (path > :prefix || '/' AND path < :prefix || '0') OR :prefix = ''
        ORDER BY number DESC LIMIT :most`,
     ),
-    children: statement('SELECT id FROM grants WHERE parent = ? ORDER BY number'),
+    children: statement('SELECT id FROM grants WHERE parent = ? ORDER BY number LIMIT ?'),
     addGrant: action(
       `INSERT INTO grants (id, parent, path, until_ms, may_read, may_write, may_grant, label, made_at_ms,
          max_bytes, max_writes, used_bytes, used_writes, revoked_seq, sum)

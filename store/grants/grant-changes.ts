@@ -139,13 +139,17 @@ function countAlive(source: ChangeSource, top: GrantRecord): number {
   const nowMs = source.now()
   if (ancestorsOf(source, top).some((grant) => isDead(grant, nowMs))) return 0
   let count = 0
+  // The dead are not counted, and there may be many of them.
+  let looks = 10 * limits.store.grantsCounted
   const waiting: GrantRecord[] = [top]
   for (let grant = waiting.pop(); grant && count < limits.store.grantsCounted; grant = waiting.pop()) {
     // What lies under a dead grant is dead with it.
     if (isDead(grant, nowMs)) continue
     count += 1
-    const left = limits.store.grantsCounted - count
-    for (const id of source.records.children(grant.id).slice(0, left)) {
+    const left = Math.min(limits.store.grantsCounted - count, looks)
+    if (left === 0) continue
+    for (const id of source.records.children(grant.id, left)) {
+      looks -= 1
       const child = source.records.grant(id)
       if (child) waiting.push(child)
     }

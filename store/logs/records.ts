@@ -120,8 +120,8 @@ export interface Records {
   grant(id: GrantId): GrantRecord | undefined
   /** Grants whose path the prefix covers, newest first, at most `most`. */
   grants(prefix: string, most: number): readonly GrantRecord[]
-  /** Grants made by a grant. */
-  children(id: GrantId): readonly GrantId[]
+  /** Grants made by a grant, the oldest first, at most `most`. @default all */
+  children(id: GrantId, most?: number): readonly GrantId[]
   /** Only in a transaction. */
   addGrant(record: GrantRecord): void
   /** Adds to what was used. Only in a transaction. */

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { limits } from '../../../core/limits.ts'
 import { revokeGrant } from '../../../store/grants/grant-changes.ts'
 import { requireRight } from '../../../store/grants/grants.ts'
 import { narrow } from '../../../store/grants/handle.ts'
@@ -130,4 +131,28 @@ t.test('a narrowed handle ends only what it could have made', async (t) => {
   t.equal(await revoke(store, narrow(top, { untilMs: 1_000 }), target()), 'ERR_DENIED expired')
   t.equal(await revoke(store, top, narrow(target(), { rights: [] })), 'none', 'a narrowed target is its grant')
   t.equal(await revoke(store, top, idOf(target())), 'none', 'so is an id')
+})
+
+t.test('a revocation looks at so many grants and no more, however many have been made', async (t) => {
+  const store = grantStore()
+  const top = store.child(store.root)
+  const sample = store.records.grant(idOf(top))
+  if (!sample) throw new Error('a grant that was made has a record')
+  let looks = 0
+  const wide = 1_000
+  const records = {
+    ...store.records,
+    // Each child that is alive has many that are not.
+    grant(id: string) {
+      looks += 1
+      if (id.startsWith('alive')) return { ...sample, id, parent: sample.id }
+      return id.startsWith('dead') ? { ...sample, id, untilMs: 1 } : store.records.grant(id)
+    },
+    children(id: string, most = Number.POSITIVE_INFINITY) {
+      const count = id === sample.id || id.startsWith('alive') ? Math.min(wide, most) : 0
+      return Array.from({ length: count }, (_, index) => `${id === sample.id ? 'alive' : 'dead'} ${index}`)
+    },
+  }
+  t.equal(revokeGrant({ ...store, records }, store.root, top).revoked, 1 + wide)
+  t.ok(looks < 11 * limits.store.grantsCounted, `${looks} looks`)
 })

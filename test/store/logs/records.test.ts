@@ -135,6 +135,7 @@ eachRecords(t, 'grants are found by path, newest first, and by parent', async (t
   t.same(ids('/b'), ['b', 'c'])
   t.same(ids('/x'), [])
   t.same(records.children('c'), ['b', 'd'])
+  t.same(records.children('c', 1), ['b'])
   t.same(records.children('b'), [])
 })
 
