@@ -13,6 +13,7 @@ import { diskHint } from './disk-hint.ts'
  * The exit code of the CLI follows from the status: 4xx and 5xx alike end a command with 1.
  */
 export const errorStatus = {
+  ERR_ACME: 502,
   ERR_AFTER_NOT_VISIBLE: 409,
   ERR_BAD_REQUEST: 400,
   ERR_BLOB_CORRUPT: 500,

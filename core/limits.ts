@@ -3,12 +3,14 @@
  * config; only a plugin's own bounds stand with the plugin.
  */
 
+import { acmeLimits } from './acme-limits.ts'
 import { managedLimits } from './managed-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
 /** The bounds that are not configurable, grouped by what they bound. */
 export const limits = {
   ...storeLimits,
+  ...acmeLimits,
   ...managedLimits,
   /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
   http: {

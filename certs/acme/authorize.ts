@@ -1,0 +1,144 @@
+/** Proving the names of an order: challenges are answered, several at a time, and the CA is asked what it found. */
+
+import { limits } from '../../core/limits.ts'
+import { forEachParallel } from '../../core/parallel.ts'
+import { acmeError, acmeFacts, quoteCa } from './acme-error.ts'
+import { type AuthorizationAnswer, type ChallengeAnswer, toAuthorization, toToken } from './answers.ts'
+import type { Ca } from './ca.ts'
+import type { OrderRequest } from './order-request.ts'
+import { poll } from './poll.ts'
+import type { Session } from './session.ts'
+import { type Challenge, type ChallengeKind, type Solver, toChallenge } from './solver.ts'
+
+/** Names to be proven in one way. */
+export interface Proof {
+  readonly ca: Ca
+  readonly session: Session
+  readonly request: OrderRequest
+  readonly kind: ChallengeKind
+  readonly signal: AbortSignal
+}
+
+/**
+ * Proves all names of an order that are not proven yet. The first that fails ends the others, and what is still open at
+ * the CA is deactivated (RFC 8555 section 7.5.2), so that it does not count against us there. Rejects with `ERR_ACME`:
+ * `challenge` or `solver` when it is worth trying another kind.
+ */
+export async function authorize(proof: Proof, urls: readonly string[]): Promise<void> {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([proof.signal, stop.signal])
+  const failures: unknown[] = []
+  await forEachParallel(urls, limits.acme.parallelChallenges, async (url) => {
+    if (failures.length > 0) return
+    try {
+      await authorizeOne({ ...proof, signal }, url)
+    } catch (error) {
+      failures.push(error)
+      stop.abort(error)
+    }
+  })
+  if (failures.length === 0) return
+  if (isOfProof(failures[0])) await deactivate(proof, urls)
+  throw failures[0]
+}
+
+/** Whether something thrown says that this way of proving does not work, while another one may. */
+export function isOfProof(thrown: unknown): boolean {
+  const reason = acmeFacts(thrown)?.reason
+  return reason === 'challenge' || reason === 'solver'
+}
+
+async function authorizeOne(proof: Proof, url: string): Promise<void> {
+  const { ca, session, request, kind, signal } = proof
+  const authorization = toAuthorization((await session.post(url)).data)
+  const { name, offered } = checkAsked(authorization, request, kind)
+  if (authorization.status === 'valid') return
+  if (authorization.status !== 'pending') throw failureOf(authorization, name, kind)
+  const solver = request.solvers.find((one) => one.kind === kind)
+  if (!offered || !solver)
+    throw acmeError(`the CA does not offer ${kind} for ${name}`, { reason: 'challenge', name, kind })
+  const token = toToken(offered.token)
+  const challenge = toChallenge(name, token, await session.keyAuthorization(token))
+  try {
+    await present(ca, solver, challenge, signal)
+    await session.post(offered.url, {})
+    await poll(
+      ca,
+      {
+        what: `the proof of ${name} by ${kind}`,
+        ask: () => session.post(url),
+        take(answered) {
+          const now = toAuthorization(answered)
+          if (now.status === 'pending') return undefined
+          if (now.status === 'valid') return now
+          throw failureOf(now, name, kind)
+        },
+      },
+      signal,
+    )
+  } finally {
+    // What is left behind answers nobody's question: it is not worth failing an order for.
+    await solver
+      .remove(challenge)
+      .catch((err: unknown) => ca.log.warn({ err, name, kind }, 'the answer to a challenge is left behind'))
+  }
+}
+
+/** A CA only gets answers for names that were asked of it. */
+function checkAsked(
+  { identifier, wildcard, challenges }: AuthorizationAnswer,
+  { names }: OrderRequest,
+  kind: ChallengeKind,
+): { name: string; offered: ChallengeAnswer | undefined } {
+  const name = identifier.value
+  if (identifier.type !== 'dns' || !names.includes(wildcard ? `*.${name}` : name))
+    throw acmeError(`the CA wants a proof of "${quoteCa(name)}", which was not ordered`, { reason: 'answer' })
+  return { name, offered: challenges.find(({ type }) => type === kind) }
+}
+
+async function present(ca: Ca, solver: Solver, challenge: Challenge, signal: AbortSignal): Promise<void> {
+  const { name } = challenge
+  const { kind } = solver
+  const late = new AbortController()
+  const timer = ca.environment.sleep(limits.acme.presentMs, AbortSignal.any([signal, late.signal])).then(() => {
+    throw acmeError(`the answer to ${kind} for ${name} was not published in time`, { reason: 'solver', name, kind })
+  })
+  try {
+    await Promise.race([solver.present(challenge), timer])
+  } catch (cause) {
+    signal.throwIfAborted()
+    if (acmeFacts(cause)) throw cause
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw acmeError(
+      `the answer to ${kind} for ${name} cannot be published: ${message}`,
+      { reason: 'solver', name, kind },
+      { cause },
+    )
+  } finally {
+    late.abort()
+    timer.catch(() => undefined)
+  }
+}
+
+function failureOf({ status, challenges }: AuthorizationAnswer, name: string, kind: ChallengeKind): Error {
+  const error = (challenges.find(({ type }) => type === kind) ?? challenges.find((one) => one.error))?.error
+  const said = error?.detail === undefined ? `the proof is ${status}` : quoteCa(error.detail)
+  return acmeError(`the CA does not find ${name} proven by ${kind}: ${said}`, {
+    reason: 'challenge',
+    ...(error?.type !== undefined && { type: error.type }),
+    name,
+    kind,
+  })
+}
+
+async function deactivate({ ca, session, signal }: Proof, urls: readonly string[]): Promise<void> {
+  await forEachParallel(urls, limits.acme.parallelChallenges, async (url) => {
+    try {
+      const { status } = toAuthorization((await session.post(url)).data)
+      if (status === 'pending') await session.post(url, { status: 'deactivated' })
+    } catch (err) {
+      signal.throwIfAborted()
+      ca.log.debug({ err }, 'an authorization that is not needed any more stays open at the CA')
+    }
+  })
+}
