@@ -101,14 +101,20 @@ async function writeLarge(options: SourceOptions, hash: BlobHash, bytes: number,
       await env.files.remove(file)
     }
   }
-  const file = await blobs.fileOf(hash)
-  if (file === undefined) throw missingContents([hash])
   const ref = plainBare(hash, bytes)
-  const source = { file, length: bytes, sha256: hash }
-  await createReserved(options, objectKeys.large(owner, site, ref.id), source, made).catch((error) =>
-    damaged(options, hash, error),
-  )
-  return ref
+  for (let isFirst = true; ; isFirst = false) {
+    const file = await blobs.fileOf(hash)
+    if (file === undefined) throw missingContents([hash])
+    try {
+      const source = { file, length: bytes, sha256: hash }
+      await createReserved(options, objectKeys.large(owner, site, ref.id), source, made)
+      return ref
+    } catch (error) {
+      // Another site that has published it just now has had it moved into the cache while it was read.
+      const isMoved = isFirst && (await blobs.fileOf(hash)) !== file
+      if (!isMoved) return damaged(options, hash, error)
+    }
+  }
 }
 
 /** Creates an object that nobody collects before it is released. */

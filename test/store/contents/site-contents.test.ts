@@ -322,3 +322,24 @@ t.test('a file whose content equals a node comes, too', async (t) => {
   await there.contents.ensure(hashOf('node'))
   t.equal((await there.blobs.read(hashOf('node'))).toString(), 'node')
 })
+
+t.test(
+  'a large content that another site moves into the cache while it is packed is packed all the same',
+  async (t) => {
+    const objects = await remote(t)
+    let move: (() => Promise<void>) | undefined
+    const slow: RemoteFolder = {
+      ...objects,
+      async create(key, source) {
+        await move?.()
+        move = undefined
+        return objects.create(key, source)
+      },
+    }
+    const here = await machine(t, slow)
+    move = () => here.blobs.settle([hashOf(large)])
+    await here.pack({ large })
+    t.equal(await here.blobs.isCached(hashOf(large)), true)
+    t.match(await objects.stat(objectKeys.large('ada', 'blog', hashOf(large))), { bytes: large.length })
+  },
+)
