@@ -5,7 +5,7 @@ import { isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { type BlobHash, isBlobHash, isSiteName, type SiteName } from '../../core/names.ts'
 import { type Collected, type CollectOptions as ContentsCollectOptions, collectObjects } from '../contents/collect.ts'
-import { objectKeys } from '../objects/keys.ts'
+import { epochOf, objectKeys } from '../objects/keys.ts'
 import type { ObjectInfo } from '../objects/objects.ts'
 import type { Epoch } from './epoch.ts'
 import { openSiteVersions, type SiteVersionsOptions } from './open-versions.ts'
@@ -98,7 +98,9 @@ async function tendRoots(options: CollectOptions, epoch: Epoch): Promise<number>
     const state = await stateOf(options, site)
     if (!state) continue
     const newest = roots.at(-1)
-    const gone = (state.live ? roots.slice(0, -1) : roots).map(({ key }) => key)
+    const old = (state.live ? roots.slice(0, -1) : roots).map(({ key }) => key)
+    // A newer store may have taken over since the look above: what it has written stays.
+    const gone = old.filter((key) => (epochOf(key) ?? 0) <= epoch.number)
     if (gone.length > 0) await objects.remove(gone)
     // Whoever changed the site may have taken a while, the bucket's clock may be ahead of ours: being newer by a little
     // proves nothing, and one root too many costs nothing.

@@ -7,6 +7,7 @@ import type { Environment } from '../../../store/environment.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { objectKeys } from '../../../store/objects/keys.ts'
 import { type Keyring, openKeyring } from '../../../store/segments/keyring.ts'
+import { collect } from '../../../store/versions/collect.ts'
 import { claimEpoch } from '../../../store/versions/epoch.ts'
 import { readBucket, restoreSite } from '../../../store/versions/restore.ts'
 import { codeOf } from '../fixtures/drivers.ts'
@@ -292,6 +293,8 @@ t.test('who is taken over in the moment between look and write takes away nothin
   await site.delete(nextAct())
   await site.checkpoint()
   t.equal(await objects.stat(rootKey), undefined)
+  t.ok(await objects.stat(newer))
+  await collect({ ...into(here), epoch: late })
   t.ok(await objects.stat(newer))
 })
 
