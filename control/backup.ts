@@ -6,9 +6,10 @@
  * compiled versions are derived from these and left out.
  */
 
-import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { GroveError, toGroveError } from '../core/errors.ts'
+import { siteOwner } from '../core/grant-api.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
 import { createFile } from '../core/private-file.ts'
 import type { BackupResult } from '../core/store-api.ts'
@@ -50,7 +51,8 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
   let bytes = 0
   if (!objects.isRemote || options.withContents) {
     const folders = new Set<string>([target.objects])
-    for await (const { key, bytes: length } of objects.list('')) {
+    // Of what else lies in a bucket nothing is ours.
+    for await (const { key, bytes: length } of objects.list(`${siteOwner}/`)) {
       signal?.throwIfAborted()
       const file = join(target.objects, key)
       if (!(await copyObject(objects, key, file))) continue
@@ -93,8 +95,9 @@ async function copyObject(objects: Objects, key: string, file: string): Promise<
   try {
     for await (const chunk of objects.stream(key)) await copy.writeFile(chunk)
   } catch (error) {
-    if (error instanceof GroveError && error.code === 'ERR_NOT_FOUND') return false
-    throw error
+    if (!(error instanceof GroveError && error.code === 'ERR_NOT_FOUND')) throw error
+    await rm(file)
+    return false
   }
   await copy.sync()
   return true
