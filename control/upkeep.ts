@@ -1,6 +1,7 @@
 /**
  * Upkeep in the background: after a publish, versions that the config does not keep any more are forgotten and a site's
- * segments are merged; once a day, objects that have long had no use are removed.
+ * segments are merged; once a day, and an hour after a start, objects that have long had no use are removed: a grove that
+ * is started anew each day would else never come to it.
  *
  * One site at a time, and after a pause, so that many publishes in a row are one prune and none of them waits for it.
  */
@@ -24,7 +25,12 @@ export interface UpkeepOptions {
   readonly pruneAfterMs?: number
   /** @default limits.control.collectEveryMs */
   readonly collectEveryMs?: number
+  /** @default an hour */
+  readonly collectFirstMs?: number
 }
+
+/** How long after a start objects are collected first: nothing else is to wait for that. */
+const firstMs = 3_600_000
 
 /** The upkeep of one host. Disposing of it stops it; what is left undone is done after the next publish or start. */
 export class Upkeep implements AsyncDisposable {
@@ -71,7 +77,8 @@ export class Upkeep implements AsyncDisposable {
 
   async #collectAll(): Promise<void> {
     const { collect, log, collectEveryMs = limits.control.collectEveryMs } = this.#options
-    while (await this.#waited(collectEveryMs)) {
+    const { collectFirstMs = Math.min(firstMs, collectEveryMs) } = this.#options
+    for (let waitMs = collectFirstMs; await this.#waited(waitMs); waitMs = collectEveryMs) {
       try {
         log.debug({ result: await collect(this.#ended.signal) }, 'objects without use collected')
       } catch (error) {

@@ -71,3 +71,18 @@ t.test('the end does not wait for what is not due yet, but for what is under way
   await ended
   t.equal(done, true)
 })
+
+t.test('objects are collected soon after a start, and not again before it is time', async (t) => {
+  stayAwake(t)
+  let runs = 0
+  const first = Promise.withResolvers<void>()
+  const collect = async () => {
+    runs += 1
+    first.resolve()
+  }
+  const publisher = { prune: async () => merged }
+  const upkeep = new Upkeep({ publisher, keep, collect, log: silentLog, collectFirstMs: 1, collectEveryMs: never })
+  await first.promise
+  await upkeep[Symbol.asyncDispose]()
+  t.equal(runs, 1)
+})
