@@ -31,6 +31,7 @@ export const errorStatus = {
   ERR_DATA_IO: 500,
   ERR_DATA_LOCKED: 409,
   ERR_DENIED: 403,
+  ERR_DNS: 502,
   ERR_EXISTS: 409,
   ERR_FENCED: 409,
   ERR_INTERNAL: 500,

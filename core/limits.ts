@@ -5,11 +5,15 @@
 
 import { acmeLimits } from './acme-limits.ts'
 import { managedLimits } from './managed-limits.ts'
+import { certFilesLimits } from './cert-files-limits.ts'
+import { dnsLimits } from './dns-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
 /** The bounds that are not configurable, grouped by what they bound. */
 export const limits = {
   ...storeLimits,
+  ...dnsLimits,
+  ...certFilesLimits,
   ...acmeLimits,
   ...managedLimits,
   /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
