@@ -18,7 +18,8 @@ export function addBackup(program: Command, context: CommandContext): void {
     'after',
     `
 The copy is a data folder: to go back, stop Grove and start it with --data <folder>, or copy it to its place.
-It holds keys. Keep it as safe as the machine.`,
+It holds keys. Keep it as safe as the machine. With a bucket it is not started beside what came later: a machine that
+is lost is replaced by an empty one, and a copy with contents is served without the bucket. docs/store.md says more.`,
   )
   command.action(async (folder: string, options: CommonOptions & { readonly withContents?: boolean }) => {
     const { terminal } = context

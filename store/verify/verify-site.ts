@@ -44,10 +44,12 @@ export async function verifySite(
   for (const ref of state.segments) {
     options.signal?.throwIfAborted()
     await verifyPacked(site, ref).catch((error) => findings.addError(`segment ${ref.id} of ${name}`, error, lostHint))
+    tellObjects(site)
   }
   for (const ref of state.bare) {
     options.signal?.throwIfAborted()
     await verifyLarge(site, ref).catch((error) => findings.addError(`content ${ref.hash} of ${name}`, error, lostHint))
+    tellObjects(site)
   }
   /** Nodes whose files are all there. */
   const whole = new Set<BlobHash>()
@@ -56,6 +58,11 @@ export async function verifySite(
     const where = versionLabel(name, record.version)
     await verifyVersion(site, record, whole).catch((error) => findings.addError(where, error, lostHint))
   }
+}
+
+function tellObjects({ options, findings: { counts } }: Site): void {
+  const done = counts.segments + counts.largeContents
+  options.onProgress?.({ what: 'objects', done, of: undefined, bytes: counts.bytes })
 }
 
 function contextOf({ options, name }: Site) {

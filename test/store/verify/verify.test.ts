@@ -83,6 +83,20 @@ t.test('a whole store has no fault, and all of it was looked at', async (t) => {
   t.same(new Set(progress.map(({ what }) => what)), new Set(['logs', 'sites', 'objects', 'cache']))
 })
 
+t.test('how far it is is told after each object of a site', async (t) => {
+  const here = await published(t, { withLarge: true })
+  const told: VerifyProgress[] = []
+  const { counts } = await verify(here, { onProgress: (progress) => void told.push(progress) })
+  const beforeTheSite = told.slice(
+    told.findLastIndex(({ what }) => what === 'logs') + 1,
+    told.findIndex(({ what }) => what === 'sites'),
+  )
+  t.same(
+    beforeTheSite.map(({ what, done }) => [what, done]),
+    Array.from({ length: counts.segments + counts.largeContents }, (_, index) => ['objects', index + 1]),
+  )
+})
+
 t.test('an encrypted store is verified with its keys, and not without', async (t) => {
   const keyring = openKeyring([Buffer.alloc(32, 7)])
   const here = await published(t, { keyring, withLarge: true })
