@@ -6,9 +6,31 @@ import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import type { GroveError } from '../../../core/errors.ts'
 import { openSqliteStore } from '../../../store/drivers/sqlite.ts'
+import { openDatabase } from '../../../store/drivers/sqlite-open.ts'
+import { newStoreSeed } from '../../../store/drivers/store-seed.ts'
+import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { justAfter } from '../../../store/logs/timestamp.ts'
 import type { Store } from '../../../store/store.ts'
 import { bytes, codeOf, dump, rootLog, texts } from '../fixtures/drivers.ts'
+
+t.test(
+  'at each open an acknowledgement means that it is on the disk, in whatever mode the file was left',
+  async (t) => {
+    const file = join(t.testdir(), 'store.db')
+    const modes = { journal_mode: 'wal', synchronous: 2, wal_autocheckpoint: 0, locking_mode: 'exclusive' }
+    for (const opening of ['new', 'again', 'left in another mode']) {
+      if (opening === 'left in another mode') {
+        const other = new DatabaseSync(file)
+        other.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = OFF')
+        other.close()
+      }
+      const database = await openDatabase(file, nodeEnvironment.files, newStoreSeed(nodeEnvironment))
+      for (const [name, expected] of Object.entries(modes))
+        t.equal(Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0], expected, `${opening}: ${name}`)
+      database.close()
+    }
+  },
+)
 
 t.test('a file that another process has is refused by name, with what to do, until that process ends', async (t) => {
   const file = join(t.testdir(), 'store.db')
