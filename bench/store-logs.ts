@@ -13,7 +13,12 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
+import { openDatabase } from '../store/drivers/sqlite-open.ts'
+import { sqliteRecords } from '../store/drivers/sqlite-records.ts'
+import { newStoreSeed } from '../store/drivers/store-seed.ts'
+import { nodeEnvironment } from '../store/environment-node.ts'
 import { handleOf, narrow, openHandle } from '../store/grants/handle.ts'
+import { createLocalStore } from '../store/logs/create-store.ts'
 import { knownHandles } from '../store/logs/known-handles.ts'
 import type { Handle, Log, Store } from '../store/store.ts'
 
@@ -72,19 +77,36 @@ async function authorOf(store: Store): Promise<Handle> {
   return narrow(author, { rights: ['read', 'write'] })
 }
 
+/** The same store with its engine in this thread: what the way to another thread and back costs is the difference. */
+async function logInThisThread(): Promise<Log> {
+  const file = join(folder, 'here.db')
+  const database = await openDatabase(file, nodeEnvironment.files, newStoreSeed(nodeEnvironment))
+  const store = createLocalStore(sqliteRecords(database, file))
+  const author = await authorOf(store)
+  await store.create(store.root, '/sites/ada/blog/versions', { serialized: false })
+  const log = await store.open(author, '/sites/ada/blog/versions')
+  await Promise.all(Array.from({ length: 5_000 }, () => log.write(entry)))
+  return log
+}
+
 async function benchAppends(log: Log): Promise<void> {
+  const here = await logInThisThread()
   const raw = openRaw(join(folder, 'raw.db'))
   await Promise.all(Array.from({ length: 5_000 }, () => log.write(entry)))
   const alone: number[] = []
   const ours: number[] = []
+  const oursHere: number[] = []
   for (let round = 0; round < rounds; round += 1) {
     alone.push(await rate(() => raw(1)))
     ours.push(await rate(() => log.write(entry)))
+    oursHere.push(await rate(() => here.write(entry)))
   }
-  const ratio = median(ours.map((one, index) => one / (alone[index] ?? 0)))
+  const ratioOf = (some: readonly number[]) => median(some.map((one, index) => one / (alone[index] ?? 0))).toFixed(2)
   rows.push(['one append after another, node:sqlite alone', `${whole(median(alone))}/s`, ''])
-  const measured = `${whole(median(ours))}/s, ${ratio.toFixed(2)} of it`
+  const measured = `${whole(median(ours))}/s, ${ratioOf(ours)} of it`
   rows.push(['the same through the store, with a grant check', measured, '0.80 of it'])
+  const measuredHere = `${whole(median(oursHere))}/s, ${ratioOf(oursHere)} of it`
+  rows.push(['the same with the engine in the thread of the writer', measuredHere, ''])
 
   const aloneTogether: number[] = []
   const together: number[] = []
