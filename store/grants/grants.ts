@@ -154,8 +154,8 @@ export function requireChild(chain: GrantChain, options: GrantOptions): void {
 
 /**
  * Checks that a chain may revoke a grant: it is the grant itself, an ancestor, or may grant on the parent's path. A
- * narrowed handle can end only what it could have made: it needs to grant, on the target's own path for what lies
- * under its grant. Throws `ERR_DENIED`.
+ * narrowed handle needs to grant in any case, on the target's own path for what lies under its grant, and cannot end
+ * its own grant: that is more than it was given. Throws `ERR_DENIED`.
  */
 export function requireRevoker(source: GrantSource, chain: GrantChain, target: GrantRecord): void {
   const ancestors = ancestorsOf(source, target)
@@ -163,9 +163,11 @@ export function requireRevoker(source: GrantSource, chain: GrantChain, target: G
   if (!parent) throw denied('rights', 'the root grant cannot be revoked', { grant: target.id })
   const isAbove = ancestors.some((grant) => grant.id === chain.id)
   const isNarrowed = chain.caveats.length > 0
-  if (!isNarrowed && (isAbove || chain.id === target.id)) return
+  const isItself = chain.id === target.id
+  if (!isNarrowed && (isAbove || isItself)) return
   const error = refusalError(chain, 'grant', isAbove ? target.path : parent.path, {})
   if (error) throw error
+  if (isItself) throw denied('rights', `a narrowed handle of ${nameOf(target)} cannot end it`, { grant: target.id })
 }
 
 /** The grant that a handle or an id names, alive or not. Throws `ERR_DENIED` (reason handle), `ERR_NOT_FOUND` for an id. */

@@ -131,6 +131,11 @@ t.test('a narrowed handle ends only what it could have made', async (t) => {
   t.equal(await revoke(store, narrow(top, { untilMs: 1_000 }), target()), 'ERR_DENIED expired')
   t.equal(await revoke(store, top, narrow(target(), { rights: [] })), 'none', 'a narrowed target is its grant')
   t.equal(await revoke(store, top, idOf(target())), 'none', 'so is an id')
+  const equal = store.child(top)
+  const brief = narrow(equal, { untilMs: 2_000 })
+  t.equal(await revoke(store, brief, equal), 'ERR_DENIED rights', 'nor where it may grant all that its parent may')
+  t.equal(await revoke(store, brief, store.child(top)), 'none', 'though one beside it')
+  t.equal(await revoke(store, equal, brief), 'none', 'and the grant itself can')
 })
 
 t.test('a revocation looks at so many grants and no more, however many have been made', async (t) => {
