@@ -3,7 +3,7 @@
  * never be a question of who was started last by accident.
  *
  * A store that has been in charge notes its claim of an epoch, before it makes it. So three cases can be told apart: it
- * goes on (the bucket's newest epoch is the one noted, by the same claim, or an older one when the claim was never made);
+ * goes on (the bucket's newest epoch is the one noted, by a claim of its own, or an older one when the claim was never made);
  * another one has taken over since, or this store was restored from a backup that is older than the bucket (newer than
  * noted, or claimed by another); or it is new and empty, and takes over what is there.
  */
@@ -39,8 +39,15 @@ const bucketLog = '/bucket'
 const sitesLog = '/sites'
 const noteSchema = z.object({ bucket: z.string(), epoch: z.int().positive(), claim: z.string() })
 
-/** The claim of an epoch that this store made last, or was about to. */
 type Note = z.output<typeof noteSchema>
+
+/** What this store has noted of a bucket. */
+interface Notes {
+  /** The newest epoch that it claimed, or was about to. */
+  readonly epoch: number
+  /** What tells each of its claims from others; of those of one number, any may have been made, however late. */
+  readonly claims: ReadonlySet<string>
+}
 
 /**
  * Takes charge. Throws `ERR_FENCED` when another store has taken over since this one was last in charge, and when this
@@ -49,7 +56,7 @@ type Note = z.output<typeof noteSchema>
 export async function takeBucket(options: TakeBucketOptions): Promise<TakenBucket> {
   const { store, objects, env, owner } = options
   await using log = await openOwnLog(store, store.root, bucketLog)
-  const noted = await lastNote(log, objects.name)
+  const noted = await readNotes(log, objects.name)
   const { epochs, sites } = await readBucket(objects, owner)
   const newest = epochs.at(-1) ?? 0
   if (noted === undefined) await requireFresh(options)
@@ -67,20 +74,23 @@ export async function takeBucket(options: TakeBucketOptions): Promise<TakenBucke
   return { epoch, sites }
 }
 
-async function lastNote(log: Log, bucket: string): Promise<Note | undefined> {
-  let last: Note | undefined
+async function readNotes(log: Log, bucket: string): Promise<Notes | undefined> {
+  let epoch: number | undefined
+  const claims = new Set<string>()
   for await (const { data } of log.read()) {
     const note = noteSchema.safeParse(JSON.parse(Buffer.from(data).toString('utf8')))
     if (!note.success) throw new GroveError('ERR_DATA_FORMAT', `${bucketLog} has an entry that is no note of an epoch`)
-    if (note.data.bucket === bucket) last = note.data
+    if (note.data.bucket !== bucket) continue
+    epoch = note.data.epoch
+    claims.add(note.data.claim)
   }
-  return last
+  return epoch === undefined ? undefined : { epoch, claims }
 }
 
 /** Whether nobody else was in charge since a claim was noted. It may not have been made: then another may have its number. */
-async function isOurs({ objects, owner }: TakeBucketOptions, noted: Note, newest: number): Promise<boolean> {
+async function isOurs({ objects, owner }: TakeBucketOptions, noted: Notes, newest: number): Promise<boolean> {
   if (newest !== noted.epoch) return newest < noted.epoch
-  return (await readClaim(objects, owner, newest)) === noted.claim
+  return noted.claims.has((await readClaim(objects, owner, newest)) ?? '')
 }
 
 /** A store whose sites' objects lie somewhere else cannot serve them from a bucket that has never seen them. */

@@ -104,3 +104,22 @@ t.test('a claim that was never made does not stand for that of another one', asy
   await t.rejects(takeBucket({ store: first, objects, env, owner }), { code: 'ERR_FENCED' })
   await epoch.check()
 })
+
+t.test(
+  'a claim that reaches the bucket late, after the next one of the same store was noted, is known for our own',
+  async (t) => {
+    const objects = await newObjects(t)
+    const store = await newStore(t)
+    let late: Parameters<Objects['create']> | undefined
+    const slow: Objects = Object.assign(Object.create(objects) as Objects, {
+      async create(...args: Parameters<Objects['create']>) {
+        late ??= args
+        throw new Error('no answer yet')
+      },
+    })
+    for (let start = 0; start < 2; start += 1)
+      await t.rejects(takeBucket({ store, objects: slow, env, owner }), /no answer yet/)
+    await objects.create(...(late ?? ['', { bytes: Buffer.alloc(0) }]))
+    t.equal((await takeBucket({ store, objects, env, owner })).epoch.number, 2)
+  },
+)
