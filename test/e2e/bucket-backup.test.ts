@@ -1,3 +1,4 @@
+import { cpSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { failedStart, folderOf, page, publish, rootTells, startBucket, startMachine } from './bucket.ts'
@@ -29,4 +30,15 @@ t.test('a backup with contents is served without the bucket, and not beside one 
   t.equal((await page(grove, '/big.bin')).length, 17_000_000)
   t.match(await grove.json(['grant', 'list']), { grants: [{ label: 'CI', state: 'alive' }] })
   t.match(await grove.json(['store', 'verify']), { faultCount: 0 })
+  await grove.stop()
+
+  const root = readFileSync(grove.rootFile)
+  grove.data = join(grove.folder, 'empty')
+  mkdirSync(grove.data, { mode: 0o700 })
+  for (const name of ['certs', 'keys.json']) cpSync(join(copy, name), join(grove.data, name), { recursive: true })
+  grove.writeConfig({ fronts: 1, store: bucket.store() })
+  await grove.start()
+  t.equal(await page(grove), 'two', 'an empty machine has what came later')
+  t.ok(readFileSync(grove.rootFile).equals(root), 'with the certificates that visitors trust')
+  t.match(await grove.json(['grant', 'list']), { grants: [] }, 'and without the tokens')
 })
