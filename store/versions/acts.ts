@@ -72,19 +72,18 @@ export async function changesOf(
   { log, path }: Pick<SiteLog, 'log' | 'path'>,
   after: Ts | undefined,
 ): Promise<SiteChange[]> {
-  if (after === undefined) {
-    const { trimmed, oldest } = await log.stat()
-    if (trimmed)
-      throw new GroveError('ERR_TRIMMED', `${path} does not tell of its beginning any more`, {
-        details: { oldest, cover: trimmed.cover },
-      })
-  }
   const changes: SiteChange[] = []
   for await (const entry of log.read(after === undefined ? {} : { after })) {
     const change = toSiteChange(decodeEntry(entry))
     if (change) changes.push(change)
   }
-  return changes
+  if (after !== undefined) return changes
+  // Such a read begins with what is kept. Looked at after it: what was trimmed meanwhile may be lacking, too.
+  const { trimmed, oldest } = await log.stat()
+  if (!trimmed) return changes
+  throw new GroveError('ERR_TRIMMED', `${path} does not tell of its beginning any more`, {
+    details: { oldest, cover: trimmed.cover },
+  })
 }
 
 function siteChangeOf(done: Done, kind: VersionEntry['kind'], act: Act): SiteChange {

@@ -281,3 +281,27 @@ t.test('who opens a site while it is merged again and again begins with the last
   const late = await here.open({ store: busy })
   t.equal(late.live?.version, site.live?.version)
 })
+
+t.test('changes that are forgotten while they are read are not left out without a word', async (t) => {
+  const here = await place(t)
+  const site = await here.open()
+  for (const text of ['1', '2', '3']) await site.publish(whole(await send(here.blobs, { a: text })))
+  let isDue = false
+  const busy: Store = {
+    ...here.store,
+    async open(handle, path) {
+      const log = await here.store.open(handle, path)
+      const read = log.read.bind(log)
+      log.read = async function* (range) {
+        if (isDue) await site.prune(one, nextAct())
+        isDue = false
+        yield* read(range)
+      }
+      return log
+    },
+  }
+  const reader = await here.open({ store: busy })
+  t.equal((await reader.changes(undefined)).length, 3)
+  isDue = true
+  await t.rejects(reader.changes(undefined), { code: 'ERR_TRIMMED', details: { cover: /./ } })
+})
