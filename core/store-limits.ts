@@ -162,6 +162,8 @@ export const storeLimits = {
     /** Objects of one answer to a list, by S3's own limit. */
     listed: 1_000,
     presignMs: 900_000,
+    /** In a shared folder, a file that somebody began so long ago is one that nobody will finish. */
+    abandonedMs: 3_600_000,
     /** Names of folders that are known to be durable. */
     foldersKnown: 20_000,
     /** What is read from a file or written to one at a time. */

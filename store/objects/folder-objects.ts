@@ -28,15 +28,29 @@ interface Place {
   readonly folders: DurableFolders
 }
 
+/** How a folder of objects is opened. */
+export interface FolderOptions {
+  /**
+   * Other processes and machines have it open too. Then only what one of them began long ago is removed at the opening;
+   * `limits.objects.abandonedMs`. @default false, so that this process is the only one
+   */
+  readonly isShared?: boolean
+}
+
 /**
- * Opens a folder of objects, makes it when it is not there, and removes what an earlier process had not finished: one
- * process at a time may have it open. Rejects with `ERR_DATA_IO`.
+ * Opens a folder of objects, makes it when it is not there, and removes what an earlier process had not finished.
+ * Rejects with `ERR_DATA_IO`.
  */
-export async function folderObjects(env: Environment, folder: string): Promise<Objects> {
+export async function folderObjects(
+  env: Environment,
+  folder: string,
+  { isShared = false }: FolderOptions = {},
+): Promise<Objects> {
   const place: Place = { env, folder, folders: createDurableFolders(env, folder) }
   try {
-    await env.files.removeFolder(join(folder, newFolder))
+    if (!isShared) await env.files.removeFolder(join(folder, newFolder))
     await place.folders.make(join(folder, newFolder))
+    if (isShared) await removeAbandoned(place)
   } catch (error) {
     throw toDiskError(`open the objects in ${folder}`, error)
   }
@@ -149,7 +163,22 @@ async function writeTemporary(place: Place, source: ObjectSource): Promise<strin
   }
 }
 
-/** What stays in spite of this goes at the next opening. */
+/** Removes what nobody is writing any more. Age is told by the disk's own clock: that of a machine may be any. */
+async function removeAbandoned(place: Place): Promise<void> {
+  const { env, folder } = place
+  const names = await env.files.list(join(folder, newFolder))
+  if (names.length === 0) return
+  const probe = await writeTemporary(place, { bytes: Buffer.alloc(0) })
+  const nowMs = (await env.files.stat(probe))?.modifiedMs ?? 0
+  await discard(place, probe)
+  for (const name of names) {
+    const file = join(folder, newFolder, name)
+    const found = await env.files.stat(file)
+    if (found && nowMs - found.modifiedMs > limits.objects.abandonedMs) await discard(place, file)
+  }
+}
+
+/** What stays in spite of this goes at a later opening. */
 async function discard({ env }: Place, temporary: string): Promise<void> {
   await env.files.remove(temporary).catch(() => {})
 }

@@ -1,6 +1,7 @@
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { limits } from '../../../core/limits.ts'
 import type { Environment, Files } from '../../../store/environment.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { folderObjects } from '../../../store/objects/folder-objects.ts'
@@ -37,6 +38,20 @@ t.test('what an earlier process had not finished goes at the opening, and what i
   t.same(await readdir(join(folder, '.new')), [])
   t.same(await keysOf(objects, ''), ['a/b'])
   t.equal((await objects.read('a/b')).toString(), 'whole')
+})
+
+t.test('in a shared folder only what was begun long ago goes, by the clock of the disk', async (t) => {
+  const folder = t.testdir({ '.new': { old: 'half', fresh: 'being written' } })
+  const [old, fresh] = [join(folder, '.new/old'), join(folder, '.new/fresh')]
+  const nowS = Date.now() / 1000
+  await utimes(old, nowS, nowS - limits.objects.abandonedMs / 1000 - 60)
+  await utimes(fresh, nowS, nowS - limits.objects.abandonedMs / 1000 + 60)
+  const elsewhere = { ...nodeEnvironment, now: () => 0 }
+  const one = await folderObjects(elsewhere, folder, { isShared: true })
+  t.same(await readdir(join(folder, '.new')), ['fresh'])
+  const other = await folderObjects(nodeEnvironment, folder, { isShared: true })
+  t.equal(await one.create('a', { bytes: Buffer.from('1') }), 'created')
+  await t.rejects(other.create('a', { bytes: Buffer.from('2') }), { code: 'ERR_OBJECTS', details: { reason: 'taken' } })
 })
 
 t.test('a file that is durable gets a second name, where that is possible', async (t) => {
