@@ -4,9 +4,10 @@
  */
 
 import { acmeLimits } from './acme-limits.ts'
-import { managedLimits } from './managed-limits.ts'
+import { acmeServerLimits } from './acme-server-limits.ts'
 import { certFilesLimits } from './cert-files-limits.ts'
 import { dnsLimits } from './dns-limits.ts'
+import { managedLimits } from './managed-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
 /** The bounds that are not configurable, grouped by what they bound. */
@@ -16,6 +17,7 @@ export const limits = {
   ...certFilesLimits,
   ...acmeLimits,
   ...managedLimits,
+  ...acmeServerLimits,
   /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
   http: {
     headerBytes: 16_384,
@@ -135,6 +137,21 @@ export const limits = {
     rsaMostBits: 8_192,
     /** A certificate that begins this far in the future is taken: the clock of its CA may be ahead of ours. */
     aheadMs: 60_000,
+    /** The vault: text of a record, tries of a call that others come before, how long a removed record is remembered. */
+    recordBytes: 262_144,
+    recordTries: 16,
+    goneKeptMs: 604_800_000,
+    /**
+     * Leases: between two signs of life of their holder, after which it gives them up without having given one, and
+     * after which others take it for dead. The difference of the last two is for clocks that do not go at one speed.
+     */
+    leaseTickMs: 1_000,
+    leaseBeatMs: 4_000,
+    leaseLostMs: 10_000,
+    leaseDeadMs: 15_000,
+    /** Leases that are held, and leases of others that are watched; and how long a holder that is silent is remembered. */
+    leases: 10_000,
+    holderKeptMs: 86_400_000,
   },
   /** Frames between processes, and calls under way on one channel. */
   channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
