@@ -9,13 +9,14 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import type { Test } from 'tap'
+import { freePort } from './free-port.ts'
 
 /** A running S3 server. */
 export interface S3Server {
@@ -142,22 +143,6 @@ async function makeBucket(endpoint: string): Promise<string> {
   await client.send(new CreateBucketCommand({ Bucket: name }))
   client.destroy()
   return name
-}
-
-/** A port outside of those that the system gives out by itself, so that no test's port 0 takes it. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + (randomBytes(2).readUInt16BE() % 12_000)
-    const server = createServer().listen(port, '127.0.0.1')
-    const taken = await Promise.race([
-      once(server, 'listening').then(() => false),
-      once(server, 'error').then(() => true),
-    ])
-    if (taken) continue
-    server.close()
-    await once(server, 'close')
-    return port
-  }
 }
 
 async function listening(port: number, daemon: ChildProcess): Promise<void> {
