@@ -1,5 +1,5 @@
 /**
- * Real name servers for tests: Debian's BIND, on a free port of a loopback address, with zones of the test's and a key
+ * Real name servers for tests: Debian's BIND, on a free port of 127.0.0.1, with zones of the test's and a key
  * that may change their TXT records.
  *
  * It runs in the foreground as a child, asks nobody else (the root is its own), and the kernel ends it with this process.
@@ -17,7 +17,6 @@ import type { Test } from 'tap'
 
 /** A running BIND. */
 export interface Bind {
-  readonly address: string
   readonly port: number
   /** `127.0.0.1:<port>`: for `setServers`, or as a resolver that knows the zones and nothing else. */
   readonly server: string
@@ -43,8 +42,6 @@ export interface BindKey {
 export interface BindOptions {
   /** Records in the form of zone files, keyed by zone: `{ 'example.test': 'www A 127.0.0.1' }`. NS and SOA are made. */
   readonly zones: Readonly<Record<string, string>>
-  /** A loopback address; several servers can share a port on different ones. Default: 127.0.0.1. */
-  readonly address?: string
   /** Default: a free one. */
   readonly port?: number
   /** Name servers of every zone besides this one, keyed by name, with their addresses. Default: none. */
@@ -58,7 +55,6 @@ const tries = 5
 
 /** Starts a BIND that ends with the test. Throws with its last words when it does not start. */
 export async function startBind(t: Pick<Test, 'teardown'>, options: BindOptions): Promise<Bind> {
-  const { address = '127.0.0.1' } = options
   const folder = await mkdtemp(join(tmpdir(), 'grove-bind-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const key: BindKey = { name: 'grove.key', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }
@@ -66,10 +62,10 @@ export async function startBind(t: Pick<Test, 'teardown'>, options: BindOptions)
   for (let round = 1; ; round += 1) {
     const port = options.port ?? 20_000 + (randomBytes(2).readUInt16BE() % 12_000)
     try {
-      const stop = await start(join(folder, String(round)), { ...options, address, port, keys: [key, powerless] })
+      const stop = await start(join(folder, String(round)), { ...options, port, keys: [key, powerless] })
       t.teardown(stop)
       const server = `${address}:${port}`
-      return { address, port, server, key, powerless, stop, texts: (name) => textsOf(server, name) }
+      return { port, server, key, powerless, stop, texts: (name) => textsOf(server, name) }
     } catch (error) {
       // Somebody else may have the port.
       if (round === tries || options.port !== undefined) throw error
@@ -78,10 +74,12 @@ export async function startBind(t: Pick<Test, 'teardown'>, options: BindOptions)
 }
 
 interface Start extends BindOptions {
-  readonly address: string
   readonly port: number
   readonly keys: readonly [BindKey, BindKey]
 }
+
+/** BIND listens at addresses of interfaces only, so that this is the one that every machine has. */
+const address = '127.0.0.1'
 
 async function start(folder: string, options: Start): Promise<() => Promise<void>> {
   await mkdir(folder)
@@ -121,7 +119,7 @@ async function start(folder: string, options: Start): Promise<() => Promise<void
   throw new Error(deaf)
 }
 
-function toConfig(folder: string, { address, port, keys, zones, config = '' }: Start): string {
+function toConfig(folder: string, { port, keys, zones, config = '' }: Start): string {
   const [key] = keys
   const keyBlocks = keys.map(
     ({ name, algorithm, secret }) => `key "${name}" { algorithm ${algorithm}; secret "${secret}"; };`,
@@ -149,7 +147,7 @@ ${zoneBlocks.join('\n')}
 `
 }
 
-function toZone(zone: string, records: string, { address, others = {} }: Start): string {
+function toZone(zone: string, records: string, { others = {} }: Start): string {
   const origin = zone === '.' ? '.' : `${zone}.`
   const within = zone === '.' ? '' : `.${zone}`
   const servers = Object.entries({ [`ns1${within}`]: address, ...(zone === '.' ? {} : others) })
