@@ -4,6 +4,7 @@ import { isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { isSiteName, type SiteName } from '../../core/names.ts'
 import { forEachParallel } from '../../core/parallel.ts'
+import { formatTs } from '../logs/timestamp.ts'
 import type { GrantInfo, Ts } from '../store.ts'
 import { decodeEntry } from '../versions/entry.ts'
 import { versionsPath } from '../versions/site-log.ts'
@@ -58,7 +59,9 @@ async function verifyLog(
     for (let attempt = 0; ; attempt += 1) {
       try {
         const { trimmed } = await log.stat()
-        return await fold(log.read(), findings, isSite, trimmed?.cover)
+        // Said in so many words: a read without a beginning would pass over what is trimmed just now.
+        const after = trimmed?.upto ?? formatTs(store.id, 0)
+        return await fold(log.read({ after }), findings, isSite, trimmed?.cover)
       } catch (error) {
         if (!isGroveError(error, 'ERR_TRIMMED') || attempt >= limits.store.conflictRetries) throw error
       }

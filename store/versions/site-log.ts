@@ -4,7 +4,7 @@ import { GroveError, isGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { SiteName } from '../../core/names.ts'
 import { openOwnLog } from '../logs/own-log.ts'
-import { justBefore } from '../logs/timestamp.ts'
+import { formatTs, justBefore } from '../logs/timestamp.ts'
 import type { Handle, Log, Store, Ts, WriteOptions } from '../store.ts'
 import { type Committed, decodeEntry, encodeEntry, type VersionEntry } from './entry.ts'
 import { afterEntry, emptySite, type SiteState } from './site-state.ts'
@@ -157,7 +157,9 @@ export class SiteLog {
       after = trimmed && justBefore(trimmed.cover)
     }
     let found: Committed | undefined
-    for await (const entry of this.log.read(after === undefined ? {} : { after })) {
+    // Said in so many words: a read without a beginning would pass over what is trimmed just now.
+    after ??= formatTs(this.#options.store.id, 0)
+    for await (const entry of this.log.read({ after })) {
       const committed = decodeEntry(entry)
       this.#state = afterEntry(this.#state, committed)
       if (committed.ts === wanted) found = committed

@@ -7,6 +7,7 @@ import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { objectKeys } from '../../../store/objects/keys.ts'
 import { openKeyring } from '../../../store/segments/keyring.ts'
 import type { Store } from '../../../store/store.ts'
+import { verifyStore } from '../../../store/verify/verify.ts'
 import { codeOf } from '../fixtures/drivers.ts'
 import { always, contentsOf, logPath, nextAct, noise, onBase, owner, place, send, whole } from './fixtures/place.ts'
 import { type RemoteFolder, remoteFolder } from './fixtures/remote-folder.ts'
@@ -304,4 +305,34 @@ t.test('changes that are forgotten while they are read are not left out without 
   t.equal((await reader.changes(undefined)).length, 3)
   isDue = true
   await t.rejects(reader.changes(undefined), { code: 'ERR_TRIMMED', details: { cover: /./ } })
+})
+
+t.test('a site whose log is cut short while it is opened is opened as it is then', async (t) => {
+  const here = await place(t)
+  const site = await here.open()
+  for (const text of ['1', '2', '3']) await site.publish(whole(await send(here.blobs, { a: text })))
+  let isDue = true
+  const busy: Store = {
+    ...here.store,
+    async open(handle, path) {
+      const log = await here.store.open(handle, path)
+      const read = log.read.bind(log)
+      log.read = async function* (range) {
+        // What came after version 2 stays for somebody who has yet to read it.
+        if (isDue) await site.prune(one, { ...nextAct(), keepAfter: site.versions[1]?.ts })
+        isDue = false
+        yield* read(range)
+      }
+      return log
+    },
+  }
+  const late = await here.open({ store: busy })
+  t.same(late.versions, site.versions)
+  t.equal(late.live?.version, 3)
+  const { store, objects, env } = here
+  isDue = true
+  await site.publish(whole(await send(here.blobs, { a: '4' })))
+  await site.publish(whole(await send(here.blobs, { a: '5' })))
+  const report = await verifyStore({ store: busy, handle: store.root, env, objects, keyring: undefined, owner })
+  t.same(report.faults, [])
 })
