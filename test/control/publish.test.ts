@@ -1,4 +1,7 @@
 import t from 'tap'
+import { Publisher } from '../../control/publish.ts'
+import { createSentContents } from '../../control/sent-contents.ts'
+import { Turns } from '../../control/turns.ts'
 import { siteGrantPath } from '../../core/grant-api.ts'
 import { narrow } from '../../store/grants/handle.ts'
 import type { Handle } from '../../store/store.ts'
@@ -6,6 +9,8 @@ import { ask } from './fixtures/ask.ts'
 import { filesOf, hashOf, newOpId, publishOver } from './fixtures/contents.ts'
 import { runControl } from './fixtures/running-control.ts'
 import { shortFolder } from './fixtures/short-folder.ts'
+import { silentLog } from './fixtures/silent-log.ts'
+import { openSiteHost, publishTexts } from './fixtures/site-host.ts'
 
 const running = await runControl({ folder: shortFolder(t) })
 t.teardown(() => running.stop())
@@ -86,4 +91,39 @@ t.test('a URL for an upload is for a site that is there', async (t) => {
   const { error } = (await ask(socket, 'POST', '/sites/mine/uploads', upload)).body
   t.match(error, { code: 'ERR_BAD_REQUEST', message: /not in a bucket/ })
   t.notMatch(error.message, running.layout.root, 'where the data lies is nobody’s business')
+})
+
+t.test('a version whose process ended before it had made the site is found by the next publish', async (t) => {
+  await using host = await openSiteHost(t.testdir())
+  const { registry, blobs } = host
+  const nowhere = { live: 0, connected: 0 }
+  const publisher = new Publisher({
+    registry,
+    blobs,
+    turns: new Turns(),
+    sent: createSentContents(),
+    activator: { request: async () => nowhere, live: () => undefined },
+    fronts: { push: async () => nowhere, connected: 0, behind: undefined, allInForce: async () => {} },
+    outbox: () => ({ poke: () => {}, plugins: [], toldUpto: () => undefined }),
+    published: () => {},
+    urls: () => [],
+    log: silentLog,
+    now: Date.now,
+  })
+  const half = async (name: string) => {
+    using site = await registry.hold(name)
+    await publishTexts(host, site, { a: '1' })
+    t.equal(registry.serves(name), false)
+  }
+  const put = async (texts: Record<string, string>) => {
+    for (const text of Object.values(texts)) await blobs.putBytes(Buffer.from(text))
+    return { opId: newOpId(), message: '', base: 0, put: filesOf(texts), del: [] }
+  }
+  await half('other-files')
+  t.match(await publisher.publish('other-files', await put({ b: '2' })), { version: 2, rebased: true })
+  t.ok(registry.serves('other-files'))
+  await half('same-file')
+  await t.rejects(publisher.publish('same-file', await put({ a: '2' })), { code: 'ERR_PUBLISH_CONFLICT' })
+  t.ok(registry.serves('same-file'), 'so that what is live can be looked at')
+  t.match(await publisher.publish('same-file', { ...(await put({ a: '2' })), base: 1 }), { version: 2 })
 })
