@@ -59,8 +59,7 @@ async function authorizeOne(proof: Proof, url: string): Promise<void> {
     throw acmeError(`the CA does not offer ${kind} for ${name}`, { reason: 'challenge', name, kind })
   const token = toToken(offered.token)
   const challenge = toChallenge(name, token, await session.keyAuthorization(token))
-  try {
-    await present(ca, solver, challenge, signal)
+  await whilePresented(ca, solver, challenge, signal, async () => {
     await session.post(offered.url, {})
     await poll(
       ca,
@@ -76,11 +75,38 @@ async function authorizeOne(proof: Proof, url: string): Promise<void> {
       },
       signal,
     )
-  } finally {
+  })
+}
+
+/** Runs work while the answer to a challenge is published, and takes it away however that ends. */
+async function whilePresented(
+  ca: Ca,
+  solver: Solver,
+  challenge: Challenge,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  const { kind } = solver
+  const { name } = challenge
+  let isSettled = false
+  const presenting = Promise.try(() => solver.present(challenge))
+  const settled = presenting
+    .catch(() => undefined) // Whoever waits for it sees it.
+    .then(() => {
+      isSettled = true
+    })
+  const remove = () =>
     // What is left behind answers nobody's question: it is not worth failing an order for.
-    await solver
-      .remove(challenge)
-      .catch((err: unknown) => ca.log.warn({ err, name, kind }, 'the answer to a challenge is left behind'))
+    Promise.try(() => solver.remove(challenge)).catch((err: unknown) =>
+      ca.log.warn({ err, name, kind }, 'the answer to a challenge is left behind'),
+    )
+  try {
+    await waitUntilPresented(ca, presenting, { name, kind }, signal)
+    await work()
+  } finally {
+    await remove()
+    // It was given up while it was being published, and may be there only after it was taken away.
+    if (!isSettled) settled.then(remove).catch(() => undefined)
   }
 }
 
@@ -96,15 +122,18 @@ function checkAsked(
   return { name, offered: challenges.find(({ type }) => type === kind) }
 }
 
-async function present(ca: Ca, solver: Solver, challenge: Challenge, signal: AbortSignal): Promise<void> {
-  const { name } = challenge
-  const { kind } = solver
-  const late = new AbortController()
-  const timer = ca.environment.sleep(limits.acme.presentMs, AbortSignal.any([signal, late.signal])).then(() => {
+async function waitUntilPresented(
+  ca: Ca,
+  presenting: Promise<void>,
+  { name, kind }: { readonly name: string; readonly kind: ChallengeKind },
+  signal: AbortSignal,
+): Promise<void> {
+  const over = new AbortController()
+  const timer = ca.environment.sleep(limits.acme.presentMs, AbortSignal.any([signal, over.signal])).then(() => {
     throw acmeError(`the answer to ${kind} for ${name} was not published in time`, { reason: 'solver', name, kind })
   })
   try {
-    await Promise.race([solver.present(challenge), timer])
+    await Promise.race([presenting, timer])
   } catch (cause) {
     signal.throwIfAborted()
     if (acmeFacts(cause)) throw cause
@@ -115,7 +144,7 @@ async function present(ca: Ca, solver: Solver, challenge: Challenge, signal: Abo
       { cause },
     )
   } finally {
-    late.abort()
+    over.abort()
     timer.catch(() => undefined)
   }
 }

@@ -140,6 +140,30 @@ t.test('an order that is given up rejects at once, stays noted, and is gone on w
   t.equal(ca.count('newOrder'), 1)
 })
 
+t.test('an answer that is published only after its order was given up is taken away again', async (t) => {
+  const issuer = await makeIssuer(t, pebble)
+  const stop = new AbortController()
+  const late = Promise.withResolvers<void>()
+  const removed: boolean[] = []
+  const gone = Promise.withResolvers<void>()
+  const slow: Solver = {
+    kind: 'http-01',
+    async present() {
+      stop.abort(new Error('enough'))
+      await late.promise
+    },
+    async remove() {
+      removed.push(true)
+      if (removed.length === 2) gone.resolve()
+      throw new Error('not there')
+    },
+  }
+  await t.rejects(orderNow(issuer, ['late.example.com'], [slow], { signal: stop.signal }), { message: 'enough' })
+  t.equal(removed.length, 1)
+  late.resolve()
+  await gone.promise
+})
+
 t.test('a certificate that nobody stored is not ordered again, and one that is to be replaced is', async (t) => {
   const ca = await startFaultyCa(t, pebble.directory)
   const issuer = await makeIssuer(t, ca)
