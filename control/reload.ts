@@ -137,7 +137,7 @@ export class Reloader {
 
 /** What was opened at the start stays as it is: a reload that passed over a change of it in silence would be believed. */
 function checkReplaces(before: Config, after: Config): void {
-  for (const key of ['store', 'cache', 'encryption'] as const) {
+  for (const key of ['store', 'cache', 'encryption', 'certs', 'email'] as const) {
     if (isDeepStrictEqual(before[key], after[key])) continue
     const hint = 'stop grove and start it again'
     throw new GroveError('ERR_CONFIG_INVALID', `${key} has changed: it cannot while grove runs`, { hint })

@@ -8,6 +8,7 @@
 
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { certsSchema } from './certs-config.ts'
 import { type ConfigFault, quote, toFaults } from './config-faults.ts'
 import { GroveError } from './errors.ts'
 import { isAuthority, isSiteName } from './names.ts'
@@ -104,6 +105,11 @@ export const configSchema = z.strictObject({
   domain: authority
     .prefault('localhost')
     .describe('Sites are served at `<name>.<domain>`. `localhost` needs no DNS: browsers resolve it by themselves.'),
+  email: z
+    .email()
+    .max(254)
+    .optional()
+    .describe('Where CAs may write to when something is wrong with a certificate. Strangers do not get to see it.'),
   data: z
     .string()
     .min(1)
@@ -114,6 +120,7 @@ export const configSchema = z.strictObject({
   encryption: encryptionSchema,
   keep: keepSchema,
   listen: listenSchema.prefault({}),
+  certs: certsSchema,
   fronts: z
     .int()
     .min(1)

@@ -153,6 +153,11 @@ export const limits = {
     leases: 10_000,
     holderKeptMs: 86_400_000,
   },
+  /**
+   * Challenges of CAs that are answered at one time, of each kind; a certificate for one, and its key. `helloBytes` and
+   * `hellos`: while one is answered in handshakes, how much of a ClientHello is looked at, and how many at a time.
+   */
+  challenges: { most: 1_000, certificateBytes: 8_192, helloBytes: 16_384, hellos: 1_000 },
   /** Frames between processes, and calls under way on one channel. */
   channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
   /** The control socket. */
@@ -173,6 +178,8 @@ export const limits = {
   /** Control: sites, turns that wait for one of them, and how long fronts may take to answer. */
   control: {
     sites: 200_000,
+    /** Certificates of single names that are ordered before a visitor comes; those of further names on demand. */
+    eagerCertificates: 100,
     turns: 1_000,
     compileParallel: 4,
     helloMs: 5_000,

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { withAbsoluteCertFiles } from './certs-config.ts'
 import { type Config, parseConfig } from './config.ts'
 import { GroveError } from './errors.ts'
 import { limits } from './limits.ts'
@@ -43,7 +44,8 @@ export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
   const config = parseConfig(applyOverrides(input, source), file ?? 'the default config')
   const folder = file === undefined ? source.cwd : dirname(file)
   const data = resolve(source.data === undefined ? folder : source.cwd, config.data)
-  return { config: { ...withAbsoluteFiles(config, folder), data }, file }
+  const certs = withAbsoluteCertFiles(config.certs, folder)
+  return { config: { ...withAbsoluteFiles(config, folder), certs, data }, file }
 }
 
 /** The config file, absolute: the one that is named, there or not, or the one that is found; undefined when there is none. */

@@ -3,22 +3,11 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { ConfigFault } from './config-faults.ts'
+import { matching, secret, secretSource, withAbsoluteFile } from './config-values.ts'
 import { limits } from './limits.ts'
 import { type SecretSource, whereOf } from './secrets.ts'
 
 const fileName = z.string().min(1).max(4_096)
-
-const sourceOptions = [
-  z.strictObject({ file: fileName.describe("A file that holds it, relative to the config's folder.") }),
-  z.strictObject({
-    env: matching(/^[A-Za-z_]\w{0,127}$/, 'the name of an environment variable').describe(
-      'An environment variable that holds it.',
-    ),
-  }),
-] as const
-
-const secretSource = z.union(sourceOptions, '{ file: … } or { env: … }')
-const secret = z.union([z.string().min(1).max(4_096), ...sourceOptions], 'a text, { file: … } or { env: … }')
 
 const endpoint = z.string().refine((text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -136,18 +125,12 @@ export function local(): { readonly kind: 'local' } {
   return { kind: 'local' }
 }
 
-/** A text of a form. Not zod's own check of patterns, whose faults tell the pattern. */
-function matching(pattern: RegExp, what: string) {
-  return z.string().refine((text) => pattern.test(text), what)
-}
-
 /** The parts with absolute paths in place of those that count from a folder. */
 export function withAbsoluteFiles<Parts extends { readonly store: StoreConfig; readonly encryption: EncryptionConfig }>(
   parts: Parts,
   folder: string,
 ): Parts {
-  const absolute = <Source>(source: Source): Source =>
-    isFileSource(source) ? { ...source, file: resolve(folder, source.file) } : source
+  const absolute = <Source extends string | SecretSource>(source: Source) => withAbsoluteFile(source, folder)
   const encryption = { ...parts.encryption, keys: parts.encryption.keys.map(absolute) }
   const { store } = parts
   if (store.kind === 'local') return { ...parts, encryption }
@@ -157,10 +140,6 @@ export function withAbsoluteFiles<Parts extends { readonly store: StoreConfig; r
     ...(store.roots !== undefined && { roots: resolve(folder, store.roots) }),
   }
   return { ...parts, encryption, store: { ...store, ...files } }
-}
-
-function isFileSource(source: unknown): source is { readonly file: string } {
-  return typeof source === 'object' && source !== null && 'file' in source
 }
 
 /** Keys of encryption that are named twice: the second one opens nothing that the first does not. */

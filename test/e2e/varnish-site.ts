@@ -78,6 +78,7 @@ export async function startCachedSite(t: Test, purgeUrl = (varnish: Varnish) => 
       fronts: 2,
       listen: { plain },
       trustedProxies: ['127.0.0.1'],
+      certs: { acme: false },
       sites: { blog: { authorities: ['blog.example.org'] } },
       log: { level: 'warn', access: false },
     },
