@@ -36,7 +36,7 @@ const goneCodes = new Set([81044])
 const envelopeSchema = z.object({
   success: z.boolean(),
   errors: z.array(z.object({ code: z.number(), message: z.string().catch('') })).catch([]),
-  result: z.unknown(),
+  result: z.unknown().optional(),
 })
 const zonesSchema = z.array(z.object({ id: z.string().regex(/^[0-9a-f]{32}$/), name: z.string() }))
 const recordsSchema = z.array(z.object({ id: z.string().regex(/^[0-9A-Za-z]{1,64}$/), content: z.string() }))

@@ -136,9 +136,7 @@ function listSets(sets: RecordSets, query: URLSearchParams): ApiReply {
 }
 
 function setXml(name: string, ttl: string, values: readonly string[]): string {
-  const records = values.map(
-    (value) => `<ResourceRecord><Value>${value.replaceAll('"', '&quot;')}</Value></ResourceRecord>`,
-  )
+  const records = values.map((value) => `<ResourceRecord><Value>${escaped(value)}</Value></ResourceRecord>`)
   return `<ResourceRecordSet><Name>${name}</Name><Type>TXT</Type><TTL>${ttl}</TTL><ResourceRecords>${records.join('')}</ResourceRecords></ResourceRecordSet>`
 }
 
@@ -148,9 +146,7 @@ function change({ name: zone, sets }: HostedZone, body: string): ApiReply {
   for (const [, action = '', name = '', ttl = '', records = ''] of body.matchAll(
     /<Change><Action>(\w+)<\/Action><ResourceRecordSet><Name>([^<]+)<\/Name><Type>TXT<\/Type><TTL>(\d+)<\/TTL><ResourceRecords>(.*?)<\/ResourceRecords><\/ResourceRecordSet><\/Change>/g,
   )) {
-    const values = [...records.matchAll(/<Value>(.*?)<\/Value>/g)].map(([, value = '']) =>
-      value.replaceAll('&quot;', '"'),
-    )
+    const values = [...records.matchAll(/<Value>(.*?)<\/Value>/g)].map(([, value = '']) => unescaped(value))
     const old = next.get(name)
     const isSame = old?.ttl === ttl && old.values.join() === values.join()
     if (!name.endsWith(zone)) return invalid(`RRSet with DNS name ${name} is not permitted in zone ${zone}`)
@@ -168,6 +164,21 @@ function change({ name: zone, sets }: HostedZone, body: string): ApiReply {
     200,
     `<ChangeResourceRecordSetsResponse ${space}><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status></ChangeInfo></ChangeResourceRecordSetsResponse>`,
   )
+}
+
+const signs = [
+  ['&', '&amp;'],
+  ['<', '&lt;'],
+  ['>', '&gt;'],
+  ['"', '&quot;'],
+] as const
+
+function escaped(text: string): string {
+  return signs.reduce((all, [sign, entity]) => all.replaceAll(sign, entity), text)
+}
+
+function unescaped(text: string): string {
+  return signs.reduceRight<string>((all, [sign, entity]) => all.replaceAll(entity, sign), text)
 }
 
 function invalid(message: string): ApiReply {
