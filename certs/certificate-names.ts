@@ -4,6 +4,7 @@ import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { limits } from '../core/limits.ts'
 import { isAuthority } from '../core/names.ts'
+import { toAddress } from './addresses.ts'
 import { certificateFault } from './certificate-fault.ts'
 
 /** A kind and a value of Node's text of alternative names; a value with odd characters stands there as a JSON string. */
@@ -67,12 +68,4 @@ function toDnsName(text: string): string | undefined {
 /** No top-level name is a number, and what ends with one is an address to browsers, whole or not. */
 function looksLikeAddress(name: string): boolean {
   return /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(name)
-}
-
-/** An address in its shortest spelling without brackets, or undefined. */
-function toAddress(text: string): string | undefined {
-  const address = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
-  if (isIP(address) === 4) return address
-  if (isIP(address) !== 6 || address.includes('%')) return undefined
-  return new URL(`http://[${address}]/`).hostname.slice(1, -1)
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { pemBlock } from '../../certs/pem.ts'
+import { pemBlock, pemBlocks } from '../../certs/pem.ts'
 
 const block = (label: string, body: string) => `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`
 const both = `note\n${block('CERTIFICATE', 'AAAA')}${block('PRIVATE KEY', 'BBBB')}${block('CERTIFICATE', 'CCCC')}`
@@ -21,3 +21,16 @@ const cases = [
 
 for (const { name, text, label, expected } of cases)
   t.test(`finds ${name}`, async (t) => t.equal(pemBlock(text, label), expected))
+
+t.test('finds all blocks in their order, as they stand, and passes over what is between', async (t) => {
+  const text = `Bag Attributes\n${block('CERTIFICATE', 'A')}# ----- -----\n${block('EC PRIVATE KEY', 'B\nC')}${block('CERTIFICATE', 'D')}`
+  t.strictSame(pemBlocks(text), [
+    { label: 'CERTIFICATE', text: block('CERTIFICATE', 'A') },
+    { label: 'EC PRIVATE KEY', text: block('EC PRIVATE KEY', 'B\nC') },
+    { label: 'CERTIFICATE', text: block('CERTIFICATE', 'D') },
+  ])
+  t.same(pemBlocks(''), [])
+  t.same(pemBlocks('-----BEGIN certificate-----\n-----BEGIN -----\n-----END CERTIFICATE-----'), [])
+  for (const cut of ['-----BEGIN A-----', '-----BEGIN A-----\n-----END B-----', `${block('A', 'x')}-----BEGIN A-----`])
+    t.throws(() => pemBlocks(cut), { code: 'ERR_CERT', details: { reason: 'parse' } })
+})
