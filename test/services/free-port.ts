@@ -9,10 +9,11 @@ export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + (randomBytes(2).readUInt16BE() % 12_000)
     const server = createServer().listen(port, '127.0.0.1')
-    const taken = await Promise.race([
-      once(server, 'listening').then(() => false),
-      once(server, 'error').then(() => true),
-    ])
+    // Rejects when the server tells an error instead: somebody else has the port.
+    const taken = await once(server, 'listening').then(
+      () => false,
+      () => true,
+    )
     if (taken) continue
     server.close()
     await once(server, 'close')
