@@ -5,6 +5,7 @@
  * anchor; a lost or damaged one is made anew without anybody noticing.
  */
 
+import 'reflect-metadata' // Asked for by a dependency of @peculiar/x509, which refuses to load without it.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { chmod } from 'node:fs/promises'
 import { X509Certificate as ParsedCertificate } from '@peculiar/x509'

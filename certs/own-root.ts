@@ -6,6 +6,7 @@
  * may take `root-key.pem` away and keep it elsewhere, as long as `root.pem` and the intermediate stay.
  */
 
+import 'reflect-metadata' // Asked for by a dependency of @peculiar/x509, which refuses to load without it.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'

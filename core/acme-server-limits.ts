@@ -11,6 +11,8 @@ export const acmeServerLimits = {
     headersTimeoutMs: 10_000,
     requestTimeoutMs: 20_000,
     keepAliveMs: 5_000,
+    /** What requests under way get when the listener closes. */
+    closeMs: 2_000,
     bodyBytes: 65_536,
     pathChars: 512,
     /** Addresses whose budgets are remembered, and budgets of accounts. */
