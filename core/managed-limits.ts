@@ -22,9 +22,13 @@ export const managedLimits = {
     /** One order at one CA; and what is to be left at least of a certificate when it comes. */
     orderMs: 600_000,
     leastLeftMs: 60_000,
-    /** Asking the CA when it wants a renewal, and how long until it is asked again when it does not say. */
+    /**
+     * Asking the CA when it wants a renewal; how long until it is asked again when it does not answer, and when it has
+     * nothing to say.
+     */
     renewalInfoMs: 30_000,
     renewalInfoEveryMs: 21_600_000,
+    renewalInfoNoneMs: 604_800_000,
     revokeMs: 60_000,
     /** Another machine has the lease: when it is looked again; a holder that died is noticed only by such looks. */
     elsewhereMs: 5_000,

@@ -1,0 +1,41 @@
+/** Revoking a managed certificate: at the CA first, then in the vault, so that nobody uses it any more. */
+
+import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { RevocationReason } from './acme/issuer.ts'
+import { type CertificateRecord, encodeRecord, newRecord, openCertificate, recordKey } from './managed-record.ts'
+import { readRecord, type TendOptions } from './managed-tend.ts'
+import { within } from './within.ts'
+
+/**
+ * Revokes what the vault holds for a name, and answers the record as it is then: without a certificate. Rejects with
+ * `ERR_CERT_NAME` when there is none, `ERR_CERT` when the CA that issued it is not configured any more, `ERR_CONFLICT`
+ * while it is being ordered, and with what the CA says.
+ */
+export async function revokeUnderLease(
+  name: string,
+  reason: RevocationReason,
+  options: TendOptions,
+  signal: AbortSignal,
+): Promise<CertificateRecord> {
+  const { vault, environment, issuers } = options
+  const lease = await vault.lease(recordKey(name), signal)
+  if (!lease) throw new GroveError('ERR_CONFLICT', `the certificate of ${name} is being ordered`)
+  await using held = lease
+  const certificate = (await readRecord(name, options))?.certificate
+  if (!certificate) throw new GroveError('ERR_CERT_NAME', `there is no certificate for "${name}"`)
+  const issuer = issuers.find((choice) => choice.issuer.id === certificate.issuerId)?.issuer
+  if (!issuer)
+    throw new GroveError(
+      'ERR_CERT',
+      `${certificate.directory}, which issued the certificate of ${name}, is not configured`,
+    )
+  const both = AbortSignal.any([signal, held.signal])
+  const what = `the revocation of ${name} at ${issuer.directory}`
+  await within({ environment, ms: limits.managed.revokeMs, what, signal: both }, () =>
+    issuer.revoke(openCertificate(certificate, environment.now()), reason),
+  )
+  const record = { ...newRecord(name), revoked: { id: certificate.id, atMs: environment.now() } }
+  await held.write(recordKey(name), encodeRecord(record))
+  return record
+}
