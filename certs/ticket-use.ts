@@ -1,0 +1,60 @@
+/**
+ * Giving a TLS server its ticket keys.
+ *
+ * Node's own interface (`server.setTicketKeys`, 24 and 26 alike) takes one key: a ticket of any other one is thrown away
+ * and the handshake becomes a full one, so a change of keys would end the sessions of everybody at once. Below it the
+ * native context can ask a function which key opens a ticket. Node documents that nowhere and uses it in its tests alone,
+ * so it is used where it is found, behind the documented call: without it sessions begin anew after a change, and nothing
+ * else is different. Tickets of both ways have the same format.
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:tls'
+import type { TicketKeys } from './tickets.ts'
+
+/** What OpenSSL is told about a ticket: not ours, take it, take it and send a new one. */
+const [unknown, takes, renews] = [0, 1, 2]
+const none = Buffer.alloc(16)
+
+/** The native context, as far as it is used here. */
+interface TicketContext {
+  enableTicketKeyCallback(): void
+  onticketkeycallback?: (name: Buffer, iv: Buffer, isSealing: boolean) => [number, Buffer, Buffer, Buffer?, Buffer?]
+}
+
+/**
+ * Gives a server its keys; call it again when they change. Connections go on. Answers whether tickets of the previous
+ * keys are opened as well.
+ */
+export function useTicketKeys(server: Server, { current, previous }: TicketKeys): boolean {
+  server.setTicketKeys(current)
+  const context = contextOf(server)
+  if (!context) return false
+  const sealing = toParts(current)
+  /** Keyed by the name of the key, as a string of its bytes. */
+  const opening = new Map([current, ...previous].map((key) => [nameOf(key), toParts(key)]))
+  const currentName = nameOf(current)
+  // Called within OpenSSL for each ticket. It must not throw, and only looks things up.
+  context.onticketkeycallback = (name, _iv, isSealing) => {
+    if (isSealing) return [takes, sealing.hmac, sealing.aes, sealing.name, randomBytes(16)]
+    const key = nameOf(name)
+    const parts = opening.get(key)
+    if (!parts) return [unknown, none, none]
+    return [key === currentName ? takes : renews, parts.hmac, parts.aes]
+  }
+  context.enableTicketKeyCallback()
+  return true
+}
+
+function contextOf(server: Server): TicketContext | undefined {
+  const { context } = (server as { _sharedCreds?: { context?: Partial<TicketContext> } })._sharedCreds ?? {}
+  return typeof context?.enableTicketKeyCallback === 'function' ? (context as TicketContext) : undefined
+}
+
+function toParts(key: Buffer): { readonly name: Buffer; readonly hmac: Buffer; readonly aes: Buffer } {
+  return { name: key.subarray(0, 16), hmac: key.subarray(16, 32), aes: key.subarray(32, 48) }
+}
+
+function nameOf(key: Buffer): string {
+  return key.toString('latin1', 0, 16)
+}
