@@ -32,8 +32,9 @@ export const acmeLimits = {
     /** How long an order may stay in one state; and answers in a row that may fail meanwhile. */
     stateMs: 300_000,
     pollFailures: 3,
-    /** Preparing the answer to a challenge: the DNS may take its time. */
+    /** Publishing the answer to a challenge, and taking it away: the DNS may take its time. */
     presentMs: 600_000,
+    removeMs: 120_000,
     /** Retry-After: the longest that is honoured, and refusals that are remembered. */
     longestRetryAfterMs: 604_800_000,
     quiet: 1_000,

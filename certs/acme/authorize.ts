@@ -2,6 +2,7 @@
 
 import { limits } from '../../core/limits.ts'
 import { forEachParallel } from '../../core/parallel.ts'
+import { within } from '../within.ts'
 import { acmeError, acmeFacts, quoteCa } from './acme-error.ts'
 import { type AuthorizationAnswer, type ChallengeAnswer, toAuthorization, toToken } from './answers.ts'
 import type { Ca } from './ca.ts'
@@ -86,6 +87,7 @@ async function whilePresented(
   signal: AbortSignal,
   work: () => Promise<void>,
 ): Promise<void> {
+  const { environment, log } = ca
   const { kind } = solver
   const { name } = challenge
   let isSettled = false
@@ -95,11 +97,14 @@ async function whilePresented(
     .then(() => {
       isSettled = true
     })
-  const remove = () =>
-    // What is left behind answers nobody's question: it is not worth failing an order for.
-    Promise.try(() => solver.remove(challenge)).catch((err: unknown) =>
-      ca.log.warn({ err, name, kind }, 'the answer to a challenge is left behind'),
-    )
+  // What is left behind answers nobody's question: it is not worth failing an order for.
+  const remove = () => {
+    const what = `the removal of the answer to ${kind} for ${name}`
+    const { signal: never } = new AbortController()
+    return within({ environment, ms: limits.acme.removeMs, what, signal: never }, () =>
+      Promise.try(() => solver.remove(challenge)),
+    ).catch((err: unknown) => log.warn({ err, name, kind }, 'the answer to a challenge is left behind'))
+  }
   try {
     await waitUntilPresented(ca, presenting, { name, kind }, signal)
     await work()
@@ -128,24 +133,18 @@ async function waitUntilPresented(
   { name, kind }: { readonly name: string; readonly kind: ChallengeKind },
   signal: AbortSignal,
 ): Promise<void> {
-  const over = new AbortController()
-  const timer = ca.environment.sleep(limits.acme.presentMs, AbortSignal.any([signal, over.signal])).then(() => {
-    throw acmeError(`the answer to ${kind} for ${name} was not published in time`, { reason: 'solver', name, kind })
-  })
+  const { environment } = ca
+  const what = `publishing the answer to ${kind} for ${name}`
   try {
-    await Promise.race([presenting, timer])
+    await within({ environment, ms: limits.acme.presentMs, what, signal }, () => presenting)
   } catch (cause) {
     signal.throwIfAborted()
-    if (acmeFacts(cause)) throw cause
     const message = cause instanceof Error ? cause.message : String(cause)
     throw acmeError(
       `the answer to ${kind} for ${name} cannot be published: ${message}`,
       { reason: 'solver', name, kind },
       { cause },
     )
-  } finally {
-    over.abort()
-    timer.catch(() => undefined)
   }
 }
 

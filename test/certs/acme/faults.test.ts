@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { acmeFacts } from '../../../certs/acme/acme-error.ts'
+import { limits } from '../../../core/limits.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { type CaRequest, type Endpoint, startFaultyCa } from '../../services/faulty-ca.ts'
 import { startPebble } from '../../services/pebble.ts'
@@ -60,6 +61,41 @@ t.test('a CA that asks to be left alone is, whoever orders, until the time has p
   await t.rejects(order('quiet3'), limited)
   await t.rejects(order('quiet4'), limited)
   t.equal(ca.count('newOrder'), 1, '503 is said of the whole CA')
+})
+
+t.test('an order that stays as it is for ever is given up, and asked for ever more rarely until then', async (t) => {
+  const ca = await startFaultyCa(t, pebble.directory)
+  let nowMs = 0
+  const sleep = async (ms: number, signal?: AbortSignal) => {
+    signal?.throwIfAborted()
+    // Waits for what should not take long are not slept through.
+    if (ms > limits.acme.longestPollMs) await nodeEnvironment.sleep(ms, signal)
+    nowMs += ms
+  }
+  const environment = { ...nodeEnvironment, monotonic: () => nowMs, sleep }
+  const issuer = await makeIssuer(t, ca, { environment })
+  const edit = (passing: { body: string }) => {
+    passing.body = passing.body.replace(/"status": *"(?:ready|processing|valid)"/, '"status":"processing"')
+  }
+  for (const at of ['order', 'finalize'] as const) ca.rule({ at, fault: { do: 'edit', edit } })
+  await t.rejects(orderNow(issuer, ['for-ever.example.com'], solvers), {
+    code: 'ERR_ACME',
+    details: { reason: 'timeout' },
+  })
+  t.ok(ca.count('order') < 60, `${ca.count('order')} times`)
+  t.ok(nowMs < 2 * limits.acme.stateMs + 60_000)
+})
+
+t.test('a CA that wants a longer rest than an order can wait for gets it, and the order stays', async (t) => {
+  const ca = await startFaultyCa(t, pebble.directory)
+  const issuer = await makeIssuer(t, ca)
+  const order = () => orderNow(issuer, ['rest.example.com'], solvers)
+  ca.rule({ at: 'order', fault: answer(503, { headers: { 'retry-after': '3600' } }) })
+  await t.rejects(order(), { code: 'ERR_ACME', details: { reason: 'limited', retryAfterMs: 3_600_000 } })
+  t.equal(ca.count('order'), 1)
+  ca.heal()
+  await order()
+  t.equal(ca.count('newOrder'), 0)
 })
 
 t.test('a passing fault while the CA works is waited out', async (t) => {

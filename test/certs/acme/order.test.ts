@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import t from 'tap'
 import { acmeFacts } from '../../../certs/acme/acme-error.ts'
 import type { Solver } from '../../../certs/acme/solver.ts'
+import { limits } from '../../../core/limits.ts'
+import { nodeEnvironment } from '../../../store/environment-node.ts'
 import { startFaultyCa } from '../../services/faulty-ca.ts'
 import { startPebble } from '../../services/pebble.ts'
 import { alpnSolver, dnsSolver, httpSolver, idleSolver, makeIssuer, orderNow } from './fixture.ts'
@@ -162,6 +164,22 @@ t.test('an answer that is published only after its order was given up is taken a
   t.equal(removed.length, 1)
   late.resolve()
   await gone.promise
+})
+
+t.test('an answer that cannot be published or taken away holds nobody up for ever', async (t) => {
+  const never = () => new Promise<void>(() => undefined)
+  const quick = (ms: number) => (ms >= limits.acme.removeMs ? 10 : ms)
+  const environment = {
+    ...nodeEnvironment,
+    sleep: (ms: number, signal?: AbortSignal) => nodeEnvironment.sleep(quick(ms), signal),
+  }
+  const issuer = await makeIssuer(t, pebble, { environment })
+  const deaf: Solver = { kind: 'http-01', present: never, remove: never }
+  await t.rejects(orderNow(issuer, ['deaf.example.com'], [deaf]), {
+    code: 'ERR_ACME',
+    message: /publishing .* took longer than/,
+    details: { reason: 'solver', name: 'deaf.example.com', kind: 'http-01' },
+  })
 })
 
 t.test('a certificate that nobody stored is not ordered again, and one that is to be replaced is', async (t) => {
