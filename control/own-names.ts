@@ -2,7 +2,7 @@
 
 import type { Config } from '../core/config.ts'
 
-/** The domain, with all sites under it, and the sites' further authorities. */
-export function ownNames({ domain, sites }: Config): string[] {
-  return [domain, ...Object.values(sites).flatMap(({ authorities }) => authorities)]
+/** The domain, with all sites under it, the sites' further authorities, and the domains that the operator gave. */
+export function ownNames({ domain, sites, certs }: Config): string[] {
+  return [domain, ...Object.values(sites).flatMap(({ authorities }) => authorities), ...certs.own.domains]
 }
