@@ -16,7 +16,9 @@ import type { SiteName } from '../core/names.ts'
 import type { Revocation } from '../core/session.ts'
 import { Activator } from './activate.ts'
 import type { AdminServer } from './admin.ts'
+import { Background } from './background.ts'
 import { bannerLines } from './banner.ts'
+import { Challenges } from './challenges.ts'
 import { listenForCommands } from './commands.ts'
 import { CompiledTexts } from './compiled-texts.ts'
 import { type FinishOptions, finish, resume } from './finish.ts'
@@ -87,8 +89,9 @@ class Running implements Control {
   readonly #now: () => number
   readonly #startedAtMs: number
   readonly #ended = new AbortController()
-  readonly #background = new Set<Promise<unknown>>()
+  readonly #background: Background
   readonly #fronts: FrontLinks
+  readonly #challenges: Challenges
   readonly #texts: CompiledTexts
   readonly #contents: LocalContents
   readonly #activator: Activator
@@ -107,12 +110,16 @@ class Running implements Control {
     this.#startedAtMs = now()
     const { layout, blobs, registry, keys, ca, leaves } = host
     const { log } = options
+    this.#background = new Background(log, this.#ended.signal)
     const texts = new CompiledTexts(layout, log)
     this.#texts = texts
     this.#contents = createLocalContents({ registry, blobs, wholeBytes: host.wholeBytes, log })
     this.#fronts = new FrontLinks({
       socket: layout.frontSocket,
-      state: (loaded) => frontStateOf({ generation: this.#current, host, activator: this.#activator, loaded }),
+      state: (loaded) => {
+        const challenges = this.#challenges.current()
+        return frontStateOf({ generation: this.#current, host, activator: this.#activator, loaded, challenges })
+      },
       ready: (name) => this.#activator.ready(name),
       site: (name) =>
         registry.serves(name) ? siteStateOf(this.#current.loaded.config, name, this.#activator.told(name)) : undefined,
@@ -126,6 +133,7 @@ class Running implements Control {
       }),
       log,
     })
+    this.#challenges = new Challenges({ fronts: this.#fronts, now })
     this.#activator = new Activator({
       layout,
       registry,
@@ -186,13 +194,13 @@ class Running implements Control {
     await this.#fronts.pushState(await this.#fronts.loaded())
     stack.use(await this.#listenForCommands())
     this.#current.outboxes.start()
-    this.#inBackground(
+    this.#background.run(
       'what was half done cannot be finished',
       resume({ ...this.#finishing, activator: this.#activator, log, signal: this.#ended.signal }),
     )
     const [olderThanMs, signal] = [this.#startedAtMs, this.#ended.signal]
     const leftovers = sweep({ layout: this.#host.layout, texts: this.#texts, olderThanMs, signal })
-    this.#inBackground('leftovers cannot be cleaned up', leftovers)
+    this.#background.run('leftovers cannot be cleaned up', leftovers)
   }
 
   reload(): Promise<ReloadResult> {
@@ -206,7 +214,7 @@ class Running implements Control {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort()
-    await Promise.all(this.#background)
+    await this.#background.idle()
     await this.#contents.idle()
     await this.#stack.disposeAsync()
   }
@@ -286,16 +294,6 @@ class Running implements Control {
   /** Something of a site is done: perhaps that was all. */
   #finish(name: SiteName): void {
     if (this.#ended.signal.aborted) return
-    this.#inBackground('a site stays noted as unfinished', finish(name, this.#finishing))
-  }
-
-  /** Work that nobody waits for but the end. */
-  #inBackground(failure: string, work: Promise<unknown>): void {
-    const done = work
-      .catch((error: unknown) => {
-        if (!this.#ended.signal.aborted) this.#options.log.error({ err: error }, failure)
-      })
-      .finally(() => this.#background.delete(done))
-    this.#background.add(done)
+    this.#background.run('a site stays noted as unfinished', finish(name, this.#finishing))
   }
 }

@@ -1,5 +1,6 @@
 /** Everything that a front has to know. */
 
+import type { ChallengeSet } from '../core/challenge-set.ts'
 import type { SiteName } from '../core/names.ts'
 import type { Activator } from './activate.ts'
 import { frontSettings } from './front-settings.ts'
@@ -16,13 +17,14 @@ export interface FrontStateOptions {
   readonly activator: Pick<Activator, 'told'>
   /** Sites that the front has loaded. */
   readonly loaded: ReadonlySet<SiteName>
+  readonly challenges: ChallengeSet
 }
 
 /**
  * The state of everything at one moment. What is live is said of the sites that the front has loaded, as far as it is
  * known: all others it asks for when a visitor comes, and goes on with those of which nothing is outstanding.
  */
-export function frontStateOf({ generation, host, activator, loaded }: FrontStateOptions): FrontState {
+export function frontStateOf({ generation, host, activator, loaded, challenges }: FrontStateOptions): FrontState {
   const { loaded: config, number, ports } = generation
   const { registry, keys, revocations } = host
   const { upstreams, timeoutMs, bodyBytes } = defaultSettings
@@ -37,5 +39,6 @@ export function frontStateOf({ generation, host, activator, loaded }: FrontState
     defaults: { upstreams, timeoutMs, bodyBytes },
     sites: told.map((name) => siteStateOf(config.config, name, activator.told(name) ?? 'untold')),
     revocations: revocations.list(),
+    challenges,
   }
 }

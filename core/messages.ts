@@ -6,6 +6,7 @@
  */
 
 import { z } from 'zod'
+import { challengeSetSchema } from './challenge-set.ts'
 import { plainErrorSchema } from './errors.ts'
 import { blobHashSchema } from './names.ts'
 import { revocationSchema } from './session.ts'
@@ -80,7 +81,10 @@ export const controlToFrontSchema = z.discriminatedUnion('kind', [
     /** All sites with settings of their own, and of the others those whose live version the front has to know. */
     sites: z.array(siteStateSchema),
     revocations: z.array(revocationSchema),
+    challenges: challengeSetSchema,
   }),
+  /** Call: the challenges of CAs that are asked for, in place of those before. Answer `{}` once they are answered. */
+  z.object({ kind: z.literal('challenges'), challenges: challengeSetSchema }),
   /**
    * Call: one site, in place of what was known of it. Answer `{}` once new requests see it. A front that has not loaded
    * the site, and has not asked for it, only keeps that it is there.

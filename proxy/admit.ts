@@ -21,6 +21,8 @@ export interface Admitted {
   readonly head: CheckedHead
   readonly scheme: 'https' | 'http'
   readonly clientAddress: string
+  /** Set when it is a CA's question for one of our challenges: the answer, whatever site the authority is of. */
+  readonly keyAuthorization: string | undefined
 }
 
 /** Checks a request of HTTP/1.1. */
@@ -47,7 +49,10 @@ export function admitHead(raw: RequestHead, peer: Peer, context: TransportContex
   const head = checkHead(raw, context.limits)
   if ('status' in head) return head
   const { serves, trustedProxies } = context.options.settings()
-  if (!serves(head.authority)) return { status: 421, reason: 'no site has this authority' }
+  const keyAuthorization =
+    raw.secure || !isRead(head.method) ? undefined : context.challenges.keyAuthorization(head.target)
+  if (keyAuthorization === undefined && !serves(head.authority))
+    return { status: 421, reason: 'no site has this authority' }
   if (peer.serverName === '') peer.serverName = head.authority
   if (peer.serverName !== undefined && nameOf(peer.serverName) !== head.authority)
     return { status: 421, reason: 'authority is not the name of the connection' }
@@ -55,7 +60,12 @@ export function admitHead(raw: RequestHead, peer: Peer, context: TransportContex
     head,
     scheme: clientScheme(peer.address, head.headers, { secure: raw.secure, trusted: trustedProxies }),
     clientAddress: clientAddress(peer.address, head.headers, trustedProxies),
+    keyAuthorization,
   }
+}
+
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 function nameOf(serverName: string): string {

@@ -8,33 +8,27 @@
 import { BlockList } from 'node:net'
 import type { Logger } from 'pino'
 import { createContexts } from '../certs/contexts.ts'
-import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { ControlToFront, FrontKeys, FrontStats, ListenerName } from '../core/messages.ts'
-import type { Session } from '../core/session.ts'
-import { beginNote, logAccess, logRejection, noteUpstream } from './access-log.ts'
+import { logRejection } from './access-log.ts'
 import { createBlobCache } from './blob-cache.ts'
 import { ControlLink } from './control-link.ts'
 import { createDynamic, type Dynamic } from './dynamic.ts'
-import { answerError } from './error-page.ts'
 import { createIdentity, type Identity } from './identity.ts'
-import { createTransport, type Transport, type UpgradeConnection } from './listen.ts'
+import { createTransport, type Transport } from './listen.ts'
 import { loadTable } from './load-table.ts'
 import { createMissingContents } from './missing-contents.ts'
 import { connectionsFor, openFileLimit } from './open-files.ts'
 import { createPluginRoutes, type PluginRoutes } from './plugin-routes.ts'
 import { createRemoteUpstream } from './remote-upstream.ts'
-import { answerReserved } from './reserved.ts'
 import { createRevocations } from './revocations.ts'
-import { type RouteOptions, routeExchange } from './route.ts'
-import { sessionOf } from './session-check.ts'
 import { type Settings, settingsFor, toSettings } from './settings.ts'
-import { enterEpoch, leaveEpoch, type SiteRuntime, settled } from './site-runtime.ts'
+import { settled } from './site-runtime.ts'
 import { SiteTable } from './site-table.ts'
 import { UpstreamPools } from './upstream-pools.ts'
 import { UsageCounter } from './usage.ts'
-import { whenLoaded } from './when-loaded.ts'
+import { Visits } from './visits.ts'
 
 /** What a front is made with. */
 export interface FrontOptions {
@@ -59,13 +53,12 @@ export class Front {
   readonly #revocations: ReturnType<typeof createRevocations>
   readonly #dynamic: Dynamic
   readonly #pluginRoutes: PluginRoutes
-  readonly #routing: RouteOptions
+  readonly #visits: Visits
   readonly #usage = new UsageCounter()
   #settings: Settings | undefined
   #prepared: Settings | undefined
   #keys: FrontKeys | undefined
   #identity: Identity | undefined
-  #requests = 0
 
   constructor(options: FrontOptions) {
     this.#options = options
@@ -88,12 +81,16 @@ export class Front {
       upstreams: this.#upstreams,
       failed: (name, error) => this.#log.error({ err: error, site: name }, 'site keeps its last state'),
     })
-    this.#routing = {
+    this.#visits = new Visits({
+      sites: this.#sites,
       cache: this.#cache,
-      sessionOf: (exchange, site) => this.#sessionOf(exchange, site),
-      dynamic: (exchange, site, session) => this.#handOff(exchange, site, session),
-      reserved: (exchange, site) => this.#reserved(exchange, site),
-    }
+      dynamic: this.#dynamic,
+      pluginRoutes: this.#pluginRoutes,
+      revocations: this.#revocations,
+      usage: this.#usage,
+      inForce: () => ({ settings: this.#settings, keys: this.#keys, identity: this.#identity }),
+      log: options.log,
+    })
     this.#transport = this.#createTransport()
     this.#link = new ControlLink({
       socket: options.layout.frontSocket,
@@ -130,10 +127,10 @@ export class Front {
     return createTransport({
       secureContext: (name) => this.#contexts.get(name),
       ticketKeys: Buffer.alloc(48),
-      begun: (exchange) => this.#begun(exchange),
-      handle: (exchange) => this.#handle(exchange),
-      upgrade: (exchange, connection) => this.#upgrade(exchange, connection),
-      finished: (exchange, outcome) => this.#finished(exchange, outcome),
+      begun: (exchange) => this.#visits.begun(exchange),
+      handle: (exchange) => this.#visits.handle(exchange),
+      upgrade: (exchange, connection) => this.#visits.upgrade(exchange, connection),
+      finished: (exchange, outcome) => this.#visits.finished(exchange, outcome),
       rejected: (rejection) => logRejection(this.#log, rejection),
       limits: { connectionsPerFront: connectionsFor(openFileLimit()) },
       settings: () => ({
@@ -145,79 +142,8 @@ export class Front {
     })
   }
 
-  #begun(exchange: Exchange): void {
-    this.#requests += 1
-    const site = this.#sites.at(exchange.authority)
-    exchange.note = beginNote(site?.state.name ?? this.#sites.nameAt(exchange.authority), site?.table?.version)
-  }
-
-  #handle(exchange: Exchange): void {
-    const site = this.#sites.at(exchange.authority)
-    if (site) this.#serve(exchange, site)
-    else void whenLoaded(exchange, this.#sites, (loaded) => this.#serve(exchange, loaded), this.#log)
-  }
-
-  #serve(exchange: Exchange, site: SiteRuntime): void {
-    if (exchange.note) exchange.note.how = 'static'
-    enterEpoch(exchange, site.epoch)
-    routeExchange(exchange, site, this.#routing)
-  }
-
-  #finished(exchange: Exchange, outcome: Outcome): void {
-    leaveEpoch(exchange)
-    if (this.#settings?.raw.metered) this.#usage.count(exchange.note, outcome)
-    if (this.#settings?.raw.accessLog === false) return
-    // Nobody asks on the way of a static hit; the answer is out by now, and without a session cookie this costs nothing.
-    const site = exchange.note?.how === 'static' ? this.#sites.at(exchange.authority) : undefined
-    if (exchange.note && site) exchange.note.userId = this.#sessionOf(exchange, site)?.userId
-    logAccess(this.#log, exchange, outcome)
-  }
-
-  #handOff(exchange: Exchange, site: SiteRuntime, session: Session | undefined): void {
-    // What an upstream or a plugin answers is of no version: it does not hold up the settling of one.
-    leaveEpoch(exchange)
-    if (!site.upstream) {
-      answerError(exchange, 404)
-      return
-    }
-    noteUpstream(exchange, session)
-    this.#dynamic.handle(exchange, { state: site.state, info: site.info, upstream: site.upstream }, session)
-  }
-
-  #upgrade(exchange: Exchange, connection: UpgradeConnection): void {
-    const site = this.#sites.at(exchange.authority)
-    if (site) this.#openTunnel(exchange, connection, site)
-    else void whenLoaded(exchange, this.#sites, (site) => this.#openTunnel(exchange, connection, site), this.#log)
-  }
-
-  #openTunnel(exchange: Exchange, connection: UpgradeConnection, site: SiteRuntime): void {
-    if (!site.upstream || exchange.path.startsWith('/.grove/')) {
-      answerError(exchange, 404)
-      return
-    }
-    const session = this.#sessionOf(exchange, site)
-    noteUpstream(exchange, session)
-    const target = { state: site.state, info: site.info, upstream: site.upstream }
-    this.#dynamic.upgrade(exchange, connection, target, session)
-  }
-
-  #reserved(exchange: Exchange, site: SiteRuntime): void {
-    leaveEpoch(exchange)
-    answerReserved(exchange, site.info, {
-      identity: this.#identity,
-      routed: this.#settings?.routed,
-      pluginRoutes: this.#pluginRoutes,
-      session: () => this.#sessionOf(exchange, site),
-    })
-  }
-
   get #publicPort(): number {
     return this.#settings?.raw.httpsPort ?? 443
-  }
-
-  #sessionOf(exchange: Exchange, site: SiteRuntime): Session | undefined {
-    if (!this.#keys) return undefined
-    return sessionOf(exchange, site.state.name, this.#keys.session, this.#revocations, Date.now())
   }
 
   async #receive(message: ControlToFront): Promise<unknown> {
@@ -247,6 +173,9 @@ export class Front {
       case 'keys':
         this.#takeKeys(message.keys)
         return {}
+      case 'challenges':
+        this.#transport.setChallenges(message.challenges)
+        return {}
       case 'forget-certificates':
         this.#contexts.forget(message.names)
         return {}
@@ -262,6 +191,7 @@ export class Front {
     const settings = await settingsFor(state.settings, [this.#prepared, this.#settings])
     this.#revocations.add(state.revocations)
     this.#takeKeys(state.keys)
+    this.#transport.setChallenges(state.challenges)
     const fresh = await this.#sites.replace({ ...state, domain: state.settings.domain })
     this.#contexts.forget(fresh)
     // What was counted before it was wanted is nobody's.
@@ -288,7 +218,7 @@ export class Front {
     return {
       pid: process.pid,
       connections: this.#transport.connections,
-      requests: this.#requests,
+      requests: this.#visits.count,
       webSockets: this.#dynamic.webSockets,
       cacheBytes: this.#cache.bytes,
       memoryBytes: process.memoryUsage.rss(),

@@ -8,6 +8,7 @@ import { GroveError } from '../core/errors.ts'
 import { nextRequestId } from '../core/ids.ts'
 import type { ListenerName } from '../core/messages.ts'
 import { admit, type Peer } from './admit.ts'
+import { answerKeyAuthorization } from './challenges.ts'
 import { plainAddress } from './client-address.ts'
 import { onFirstBytes } from './first-bytes.ts'
 import { discard, type EndingConnection, Http1Wire, hasBody } from './http1-wire.ts'
@@ -192,7 +193,9 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
       this.#answered(request)
     })
     handOver(exchange, context, () => {
-      if (this.#redirects) redirectToHttps(exchange, context.options.settings().httpsPort)
+      const { keyAuthorization } = admitted
+      if (keyAuthorization !== undefined) answerKeyAuthorization(exchange, keyAuthorization)
+      else if (this.#redirects) redirectToHttps(exchange, context.options.settings().httpsPort)
       else context.options.handle(exchange)
     })
   }

@@ -10,9 +10,12 @@ import { createServer as createPlainServer, type Server as PlainServer } from 'n
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net'
 import type { SecureContext } from 'node:tls'
+import type { ChallengeSet } from '../core/challenge-set.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits as defaultLimits } from '../core/limits.ts'
 import type { ListenerName } from '../core/messages.ts'
+import { type ChallengeHandshakes, createChallengeHandshakes } from './challenge-handshakes.ts'
+import { ChallengeAnswers } from './challenges.ts'
 import { createHttp1, type Http1, http1Options } from './http1.ts'
 import { createHttp2, type Http2 } from './http2.ts'
 import type { HttpLimits, ListenAt, Transport, TransportContext, TransportOptions } from './transport.ts'
@@ -31,6 +34,7 @@ class NodeTransport implements Transport {
   readonly #context: TransportContext
   readonly #http1: Http1
   readonly #http2: Http2
+  readonly #ofCas: ChallengeHandshakes
   readonly #servers = new Map<string, AnyServer>()
   /** TCP sockets, with TLS or without. */
   readonly #open = new Set<Socket>()
@@ -49,7 +53,9 @@ class NodeTransport implements Transport {
       limits.lingerMs,
     )
     const watch = createWatch(Math.max(10, Math.min(1_000, shortestMs / 4)))
-    this.#context = { options, limits, watch, idle: new Set(), draining: false }
+    const challenges = new ChallengeAnswers()
+    this.#context = { options, limits, watch, challenges, idle: new Set(), draining: false }
+    this.#ofCas = createChallengeHandshakes({ answers: challenges, watch, timeoutMs: limits.handshakeTimeoutMs })
     this.#http1 = createHttp1(this.#context)
     this.#http2 = createHttp2(this.#context)
     this.#ticketKeys = options.ticketKeys
@@ -93,6 +99,10 @@ class NodeTransport implements Transport {
     for (const server of this.#servers.values()) if ('setTicketKeys' in server) server.setTicketKeys(keys)
   }
 
+  setChallenges(challenges: ChallengeSet): void {
+    this.#context.challenges.take(challenges)
+  }
+
   drain(withinMs: number): Promise<void> {
     this.#drain ??= this.#beginDrain()
     this.#drain.within(withinMs)
@@ -128,7 +138,7 @@ class NodeTransport implements Transport {
     const parse = takeListener(server, 'secureConnection')
     const shakeHands = takeListener(server, 'connection')
     server.on('connection', (socket) => {
-      if (this.#admit(socket)) shakeHands(socket)
+      if (this.#admit(socket)) this.#ofCas(socket, shakeHands)
     })
     server.on('secureConnection', (socket) => {
       if (socket.alpnProtocol === 'h2') this.#http2.accept(socket)

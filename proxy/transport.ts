@@ -10,9 +10,11 @@ import type { BlockList } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
 import type { Logger } from 'pino'
+import type { ChallengeSet } from '../core/challenge-set.ts'
 import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { limits } from '../core/limits.ts'
 import type { ListenerName } from '../core/messages.ts'
+import type { ChallengeAnswers } from './challenges.ts'
 
 /** The bounds of `limits.http`, where tests may have smaller ones. */
 export type HttpLimits = {
@@ -93,6 +95,11 @@ export interface Transport {
   unlisten(key: string): void
   /** New keys for TLS session tickets: 48 bytes. */
   setTicketKeys(keys: Buffer): void
+  /**
+   * The challenges of CAs that are answered from now on, in place of those before: http-01 where the connection is not
+   * TLS, for any authority and before any redirect, tls-alpn-01 where it is.
+   */
+  setChallenges(challenges: ChallengeSet): void
   /** Open connections, those in their TLS handshake and tunnels included. */
   readonly connections: number
   /**
@@ -107,6 +114,7 @@ export interface TransportContext {
   readonly options: TransportOptions
   readonly limits: HttpLimits
   readonly watch: Watch
+  readonly challenges: ChallengeAnswers
   /** Connections on which nothing is under way, those longest idle first. */
   readonly idle: Set<Idle>
   /** Set once by a drain: from then on answers end their connection. */

@@ -2,32 +2,16 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { FrontLinks, type FrontLinksOptions, type FrontState } from '../../control/fronts.ts'
+import { FrontLinks, type FrontLinksOptions } from '../../control/fronts.ts'
 import { GroveError } from '../../core/errors.ts'
 import type { ControlToFront } from '../../core/messages.ts'
+import { emptyState } from './fixtures/empty-state.ts'
 import { FakeFront } from './fixtures/fake-front.ts'
 import { shortFolder } from './fixtures/short-folder.ts'
 import { silentLog } from './fixtures/silent-log.ts'
 import { usageOf } from './fixtures/usage.ts'
 
-const state: FrontState = {
-  kind: 'state',
-  settings: {
-    generation: 1,
-    domain: 'localhost',
-    httpsPort: 8443,
-    trustedProxies: [],
-    logLevel: 'info',
-    accessLog: true,
-    routed: [],
-    metered: false,
-  },
-  keys: { session: [{ kid: 'a', secret: '' }], ticket: '', identity: { kid: 'i', jwk: {} }, identityPublic: [] },
-  names: [],
-  defaults: { upstreams: [], timeoutMs: 1, bodyBytes: 1 },
-  sites: [],
-  revocations: [],
-}
+const state = emptyState
 const gone: ControlToFront = { kind: 'gone', name: 'blog' }
 
 async function listen(t: Test, options: Partial<FrontLinksOptions> = {}) {

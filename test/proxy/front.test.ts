@@ -6,7 +6,9 @@ import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { openOwnCa } from '../../certs/own-ca.ts'
+import type { FrontState } from '../../control/fronts.ts'
 import { openKeys } from '../../control/keys.ts'
+import { noChallenges } from '../../core/challenge-set.ts'
 import { Channel } from '../../core/channel.ts'
 import { GroveError } from '../../core/errors.ts'
 import { blobFile, layoutOf } from '../../core/layout.ts'
@@ -22,6 +24,7 @@ import { type Session, sealSession } from '../../core/session.ts'
 import { Front } from '../../proxy/front.ts'
 import { shortFolder } from '../control/fixtures/short-folder.ts'
 import { Visitor } from '../e2e/visitor.ts'
+import { freePort } from '../services/free-port.ts'
 import { writeVersion } from './fixtures/compiled.ts'
 import { connectRaw } from './transport-harness.ts'
 
@@ -99,6 +102,7 @@ async function startFront(t: Test) {
       defaults: { upstreams: [], timeoutMs: 1_000, bodyBytes: 0 },
       sites: [],
       revocations: [],
+      challenges: noChallenges,
     }
   }
   const listen = async (): Promise<Visitor> => {
@@ -278,4 +282,21 @@ t.test('a config is prepared before it is in force, and one that does not load c
   t.equal((await visitor.http1(url)).status, 200, 'what was prepared is in force, whatever the file is by now')
   await t.rejects(channel.call(state([site], { ...settings, generation: 3 })), { code: 'ERR_CONFIG_LOAD' })
   await channel.call({ kind: 'forget-certificates', names: ['blog.localhost'] })
+})
+
+t.test('challenges that come with the state or after it are answered on the plain port', async (t) => {
+  const { front, channel, state } = await startFront(t)
+  const http = (token: string) => ({ http: [{ token, keyAuthorization: `${token}.thumb` }], tlsAlpn: [] })
+  await channel.call({ ...(state([]) as FrontState), challenges: http('one') })
+  const port = await freePort()
+  await front.listen('http', 'plain', { port, host: '127.0.0.1' })
+  const ask = async (token: string) => {
+    const connection = await connectRaw(port)
+    connection.send(`GET /.well-known/acme-challenge/${token} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n`)
+    return (await connection.whole()).slice(9, 12)
+  }
+  t.equal(await ask('one'), '200')
+  await channel.call({ kind: 'challenges', challenges: http('two') })
+  t.equal(await ask('one'), '421')
+  t.equal(await ask('two'), '200')
 })
