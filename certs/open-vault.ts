@@ -9,8 +9,9 @@ import { createHeartbeat } from './heartbeat.ts'
 import { checkOwnKey, createLeases, leasesWord } from './lease.ts'
 import type { Vault, VaultRecord } from './vault.ts'
 import { bucketPlace, folderPlace, type VaultPlace } from './vault-place.ts'
+import type { FoundRecord } from './vault-reader.ts'
 import { byAge, checkRecordKey, parseObject, type Revision } from './vault-record.ts'
-import { createRecords, type FoundRecord } from './vault-records.ts'
+import { createRecords, type RecordsOptions } from './vault-records.ts'
 import { sweepVault } from './vault-sweep.ts'
 
 /** Where the vault lies, and how. */
@@ -32,10 +33,15 @@ export interface VaultOptions {
 }
 
 /** Opens the vault. Reads nothing. Rejects with `ERR_DATA_IO`. */
-export async function openVault({ env, folder, remote, keyring, log }: VaultOptions): Promise<Vault> {
-  const near = await folderPlace(env, folder)
-  const places = { near, remote: remote && bucketPlace(remote) }
-  const records = createRecords({ env, ...places, keyring, log })
+export async function openVault({ folder, remote, ...options }: VaultOptions): Promise<Vault> {
+  const near = await folderPlace(options.env, folder)
+  return createVault({ ...options, near, remote: remote && bucketPlace(remote) })
+}
+
+/** The vault in places that are open already; it closes the near one. */
+export function createVault(options: RecordsOptions): Vault {
+  const { env, near, remote, log } = options
+  const records = createRecords(options)
   const heartbeat = createHeartbeat(env, records.truth)
   const leases = createLeases({ env, records, heartbeat, log })
   return {
@@ -55,7 +61,7 @@ export async function openVault({ env, folder, remote, keyring, log }: VaultOpti
     },
     list: (prefix) => listKeys(records.truth, prefix),
     lease: (name, signal) => leases.take(name, signal),
-    sweep: () => sweepVault(places, heartbeat),
+    sweep: () => sweepVault(options, heartbeat),
     async [Symbol.asyncDispose]() {
       await leases[Symbol.asyncDispose]()
       // What cannot be taken away now is swept by another one.

@@ -168,3 +168,8 @@ export function damaged(name: string, why: string, cause?: unknown): GroveError 
     details: { reason: 'damaged', record: name },
   })
 }
+
+/** Somebody else was first, or too many are at it. */
+export function raced(key: string, why: string): GroveError {
+  return new GroveError('ERR_CERT_RACED', `record ${key} of the vault: ${why}`)
+}
