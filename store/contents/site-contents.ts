@@ -56,9 +56,11 @@ export class SiteContents {
     const known = nodes.get(hash)
     if (known) return known
     if (this.#places.isLarge(hash)) throw missingContents([hash]) // Nothing that is so large is a node.
-    const node = await this.#places.read(hash, async (place) =>
+    const read = await this.#places.read(hash, async (place) =>
       place.kind === 'frame' ? this.#source.frame(place.head, place.frame) : Buffer.alloc(0),
     )
+    // In memory of its own: what was unpacked is a piece of a pool, as a rule, all of which it would keep.
+    const node = new Uint8Array(read)
     nodes.set(hash, node)
     return node
   }

@@ -192,6 +192,15 @@ t.test('tails in a bucket are read once, and again when the copy is damaged', as
   t.same(readdirSync(here.layout.tails), [])
 })
 
+t.test('a node in memory keeps nothing but itself', async (t) => {
+  const here = await machine(t, await remote(t))
+  const node = 'node '.repeat(200)
+  await here.pack({}, [node])
+  here.blobs.memory.nodes.delete(hashOf(node))
+  await here.contents.node(hashOf(node))
+  t.equal(here.blobs.memory.nodes.get(hashOf(node))?.buffer.byteLength, node.length)
+})
+
 t.test('wrong bytes are asked for once more, and never kept', async (t) => {
   const here = await machine(t, await remote(t))
   await here.pack({ a: 'content of a', large, x: big('x'), y: big('y') }, ['node'])
