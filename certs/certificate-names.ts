@@ -32,16 +32,17 @@ export function namesOf(certificate: X509Certificate): string[] {
 
 /**
  * Whether a certificate is for a name: one of its names, or below one of its wildcards, whose `*` stands for exactly one
- * label, the left-most (RFC 9525 section 6.3). Case does not matter; an address is written with or without brackets. A
+ * label, the left-most (RFC 9525 section 6.3), above two or more others. Case does not matter; an address is written with or without brackets. A
  * wildcard is covered by the same wildcard.
  */
 export function coversName(names: readonly string[], asked: string): boolean {
   const name = toDnsName(asked) ?? toAddress(asked)
   if (name === undefined) return false
   if (names.includes(name)) return true
-  const dot = name.indexOf('.')
-  if (dot === -1 || isIP(name) !== 0 || name.startsWith('*')) return false
-  return names.includes(`*${name.slice(dot)}`)
+  if (isIP(name) !== 0 || name.startsWith('*')) return false
+  const [, ...above] = name.split('.')
+  // `*.com` and `*.localhost`: OpenSSL and browsers refuse a wildcard right below the top.
+  return above.length > 1 && names.includes(`*.${above.join('.')}`)
 }
 
 function* entriesOf(text: string): Generator<{ kind: string; value: string }> {
