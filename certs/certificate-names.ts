@@ -32,8 +32,8 @@ export function namesOf(certificate: X509Certificate): string[] {
 
 /**
  * Whether a certificate is for a name: one of its names, or below one of its wildcards, whose `*` stands for exactly one
- * label, the left-most (RFC 9525 section 6.3), above two or more others. Case does not matter; an address is written with or without brackets. A
- * wildcard is covered by the same wildcard.
+ * label, the left-most (RFC 9525 section 6.3), above two or more others. Case does not matter; an address is written with
+ * or without brackets. A wildcard is covered by the same wildcard.
  */
 export function coversName(names: readonly string[], asked: string): boolean {
   const name = toDnsName(asked) ?? toAddress(asked)
