@@ -58,7 +58,7 @@ async function walk(t: Test, { browser, origin, pictures, device }: Walk): Promi
   const look = (name: string, tab: Page = page) => checkLooks(t, tab, join(pictures, `${device.name} ${name}`))
 
   // The browser took the certificate: nobody told it to overlook a fault.
-  t.match(await writer.answer.securityDetails(), { protocol: 'TLS 1.3', issuer: /^Grove Local CA/ })
+  t.match(await writer.answer.securityDetails(), { protocol: 'TLS 1.3', issuer: /^Grove Local Intermediate/ })
   t.match(await writer.answer.allHeaders(), { 'grove-version': 'guestbook@1', 'cache-control': /^public/ })
   await look('1 public')
 
