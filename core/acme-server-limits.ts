@@ -33,6 +33,8 @@ export const acmeServerLimits = {
     orderMs: 86_400_000,
     endedMs: 86_400_000,
     sweepEveryMs: 3_600_000,
+    /** An account that has no order, and was made so long ago, is removed. */
+    idleAccountMs: 7_776_000_000,
     /** Proofs that are being looked at, and those in line with them. */
     validations: 16,
     validationsInLine: 1_000,

@@ -112,32 +112,6 @@ export async function renewalInfo(id: string, parts: ServerParts): Promise<AcmeA
   return json(200, { suggestedWindow }, { 'retry-after': '21600' })
 }
 
-/** Removes what has ended: orders, and certificates with them. Answers how many records that were. */
-export async function sweepRecords({
-  vault,
-  environment,
-}: Pick<ServerParts, 'vault' | 'environment'>): Promise<number> {
-  const nowMs = environment.now()
-  let removed = 0
-  async function sweep(prefix: string, hasEnded: (text: unknown) => boolean): Promise<void> {
-    for await (const key of vault.list(prefix)) {
-      const record = await vault.read(key)
-      if (!record || !hasEnded(JSON.parse(record.text))) continue
-      await vault.remove(key)
-      removed += 1
-    }
-  }
-  await sweep(keys.orders, (value) => {
-    const order = orderSchema.safeParse(value)
-    return !order.success || order.data.expiresMs + limits.acmeServer.endedMs <= nowMs
-  })
-  await sweep(keys.certificates, (value) => {
-    const certificate = certificateSchema.safeParse(value)
-    return !certificate.success || certificate.data.notAfterMs + limits.acmeServer.endedMs <= nowMs
-  })
-  return removed
-}
-
 async function findIssued(
   text: string,
   { vault }: ServerParts,

@@ -34,7 +34,7 @@ export interface AcmeAnswer {
 
 /** The parts of one ACME server. */
 export interface ServerParts {
-  readonly ca: Pick<OwnCa, 'permits' | 'sign' | 'rootPem'>
+  readonly ca: Pick<OwnCa, 'permits' | 'sign'>
   readonly vault: Vault
   readonly environment: Environment
   readonly log: Logger

@@ -25,7 +25,7 @@ export type ChallengeKind = (typeof challengeKinds)[number]
 export interface NameRules {
   /** Whether the own CA may sign for a name. */
   readonly permits: (name: string) => boolean
-  /** Whether a name is served by this Grove itself, so that nobody else needs a certificate for it. */
+  /** Whether a name, or one that a wildcard covers, is served by this Grove itself: nobody else needs a certificate for it. */
   readonly isServed: (name: string) => boolean
 }
 

@@ -17,7 +17,7 @@ import type { Vault } from '../vault.ts'
 import { changeKey, newAccount, updateAccount } from './accounts.ts'
 import { fromAccount, fromEither, fromKey } from './authenticate.ts'
 import { createBuckets } from './buckets.ts'
-import { finalizeOrder, giveCertificate, renewalInfo, revokeCertificate, sweepRecords } from './certificates.ts'
+import { finalizeOrder, giveCertificate, renewalInfo, revokeCertificate } from './certificates.ts'
 import { type AccountRequest, type AcmeAnswer, type AcmeRequest, json, type ServerParts } from './exchange.ts'
 import type { ChallengeKind } from './identifiers.ts'
 import { createNonces } from './nonces.ts'
@@ -25,16 +25,20 @@ import { listOrders, newOrder, notFound, respondToChallenge, showAuthorization, 
 import { problem, toProblem } from './problem.ts'
 import { createValidator, type ProveOptions } from './prove.ts'
 import { createRecordCount, keys } from './records.ts'
+import { sweepRecords } from './sweep.ts'
 import { createValidations } from './validations.ts'
 
 /** What an ACME server is made with. */
 export interface AcmeServerOptions {
-  readonly ca: Pick<OwnCa, 'permits' | 'sign' | 'rootPem'>
+  readonly ca: Pick<OwnCa, 'permits' | 'sign'>
   /** Where accounts, orders and certificates are kept. Not closed here. */
   readonly vault: Vault
   readonly environment: Environment
   readonly log: Logger
-  /** Whether this Grove serves a name itself: then nobody gets a certificate for it. @default none */
+  /**
+   * Whether this Grove serves a name itself, or one of the names that a wildcard covers: then nobody gets a certificate
+   * for it. @default none
+   */
   readonly isServed?: (name: string) => boolean
   /** HMAC keys of external accounts, base64url, by key id. @default none, and anybody may make an account */
   readonly externalAccounts?: Readonly<Record<string, string>>

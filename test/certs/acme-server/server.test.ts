@@ -253,6 +253,20 @@ t.test('what has ended is swept away, and nothing else', async (t) => {
   t.match(await client.post(client.kid ?? ''), { status: 200 })
 })
 
+t.test('accounts that order nothing for very long are swept away, and can be made anew', async (t) => {
+  const { server, vault, clock } = await setUp(t)
+  const [idle, busy] = [await register(server), await register(server)]
+  clock.aheadMs += limits.acmeServer.idleAccountMs - 1_000
+  t.equal(await server.sweep(), 0)
+  await order(busy, freshName())
+  clock.aheadMs += 1_000
+  await vault.write(`acme-server/accounts/${'0'.repeat(32)}`, 'no JSON', 0)
+  t.equal(await server.sweep(), 2)
+  t.equal(problemOf(await idle.post(idle.kid ?? '')), 'accountDoesNotExist')
+  t.match(await busy.post(busy.kid ?? ''), { status: 200 })
+  t.match(await clientOf(server, idle.key).register(), { status: 201 })
+})
+
 t.test('when the vault fails, the client is told no more than that', async (t) => {
   const { server, vault, open } = await setUp(t)
   const client = await register(server)
