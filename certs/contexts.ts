@@ -7,18 +7,27 @@
  */
 
 import { isIP } from 'node:net'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import type { Logger } from 'pino'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Leaf } from '../core/messages.ts'
 import { isAuthority } from '../core/names.ts'
 import { setNewest } from '../core/newest.ts'
+import { type ContextChoice, SharedContexts } from './shared-contexts.ts'
+
+/** Whoever begins a handshake. */
+export interface Asker {
+  /** Its address, for budgets of those who ask; undefined when it is not known. */
+  readonly address?: string | undefined
+  /** Signatures that both ends can do; see {@link ContextChoice}. */
+  readonly signatures: () => readonly string[]
+}
 
 /** What contexts are made with. */
 export interface ContextsOptions {
-  /** Asks for the certificate of a name. A rejection refuses the handshakes that wait for it. */
-  readonly request: (name: string) => Promise<Leaf>
+  /** Asks for the certificate of a name, for the first who needs it. A rejection refuses the handshakes that wait for it. */
+  readonly request: (name: string, address: string | undefined) => Promise<Leaf>
   readonly log: Logger
   readonly now?: () => number
 }
@@ -27,9 +36,10 @@ export interface ContextsOptions {
 export interface Contexts extends Disposable {
   /**
    * The context for a name as a client sent it, any case. Undefined refuses the handshake; never rejects. One that is
-   * due for renewal is still answered while the next is asked for in the background, until its very end.
+   * due for renewal is still answered while the next is asked for in the background, until its very end. Names with one
+   * certificate share its context.
    */
-  get(name: string): Promise<SecureContext | undefined>
+  get(name: string, asker?: Asker): Promise<SecureContext | undefined>
   /** Drops what is known of these names, certificates and refusals alike; the next handshake asks anew. */
   forget(names: readonly string[]): void
   /** Contexts that are kept. */
@@ -37,12 +47,14 @@ export interface Contexts extends Disposable {
 }
 
 interface Entry {
-  readonly context: SecureContext
+  readonly choice: ContextChoice
   readonly notBeforeMs: number
   readonly notAfterMs: number
   /** When to ask for the next one; pushed on when asking fails. */
   renewAtMs: number
 }
+
+const nobody: Asker = { signatures: () => [] }
 
 /** Makes an empty cache of contexts. Nothing is asked for until a client does. */
 export function createContexts(options: ContextsOptions): Contexts {
@@ -52,7 +64,8 @@ export function createContexts(options: ContextsOptions): Contexts {
   /** Names that were refused, with the moment; oldest first. */
   const refusedAtMs = new Map<string, number>()
   const keep = (name: string, entry: Entry) => setNewest(entries, name, entry, limits.front.certificates)
-  const { ask, forget } = createQuestions(options.request, now, keep)
+  const shared = new SharedContexts()
+  const { ask, forget } = createQuestions(options.request, (leaf) => toEntry(leaf, shared, now()), keep)
 
   function refuse(name: string, error: unknown): undefined {
     const code = error instanceof GroveError ? error.code : undefined
@@ -70,13 +83,13 @@ export function createContexts(options: ContextsOptions): Contexts {
   }
 
   /** Asks for the next certificate if it is time to, and answers it; undefined when there is none. Never rejects. */
-  async function renewIfDue(name: string, entry: Entry): Promise<Entry | undefined> {
+  async function renewIfDue(name: string, entry: Entry, address: string | undefined): Promise<Entry | undefined> {
     const soonMs = now() + limits.cert.retryMs
     const isSetBack = now() < entry.notBeforeMs && entry.renewAtMs > soonMs
     if (now() < entry.renewAtMs && !isSetBack) return undefined
     entry.renewAtMs = soonMs
     try {
-      return await ask(name)
+      return await ask(name, address)
     } catch (error) {
       options.log.warn({ err: error, name }, 'certificate cannot be renewed yet; the old one is still used')
       return undefined
@@ -84,20 +97,20 @@ export function createContexts(options: ContextsOptions): Contexts {
   }
 
   return {
-    async get(sent) {
+    async get(sent, { address, signatures } = nobody) {
       const name = toName(sent)
       if (name === undefined) return undefined
       const entry = entries.get(name)
       if (entry && now() < entry.notAfterMs) {
         keep(name, entry)
-        const next = renewIfDue(name, entry)
+        const next = renewIfDue(name, entry, address)
         // The clock was set back: this one is of the future, and no visitor takes it.
-        if (now() < entry.notBeforeMs) return ((await next) ?? entry).context
-        return entry.context
+        if (now() < entry.notBeforeMs) return ((await next) ?? entry).choice.for(signatures)
+        return entry.choice.for(signatures)
       }
       if (isRefused(name)) return undefined
       try {
-        return (await ask(name)).context
+        return (await ask(name, address)).choice.for(signatures)
       } catch (error) {
         return refuse(name, error)
       }
@@ -122,7 +135,7 @@ export function createContexts(options: ContextsOptions): Contexts {
 /** Questions for certificates that wait for their answers. */
 interface Questions {
   /** Asks, or joins whoever asks for the same name already. Rejects with `ERR_TOO_MANY` over `limits.cert.asking`. */
-  ask(name: string): Promise<Entry>
+  ask(name: string, address: string | undefined): Promise<Entry>
   /** The answer to a question under way serves who waits for it, and nobody after. */
   forget(name: string): void
 }
@@ -130,22 +143,22 @@ interface Questions {
 /** Nobody asks yet. `keep` takes each answer that may serve others. */
 function createQuestions(
   request: ContextsOptions['request'],
-  now: () => number,
+  toEntry: (leaf: Leaf) => Entry,
   keep: (name: string, entry: Entry) => void,
 ): Questions {
   /** Keyed by name. */
   const pending = new Map<string, Promise<Entry>>()
   return {
-    ask(name) {
+    ask(name, address) {
       const running = pending.get(name)
       if (running) return running
       if (pending.size >= limits.cert.asking)
         return Promise.reject(
           new GroveError('ERR_TOO_MANY', `more than ${limits.cert.asking} names are being asked for`),
         )
-      const started: Promise<Entry> = Promise.try(request, name)
+      const started: Promise<Entry> = Promise.try(request, name, address)
         .then((leaf) => {
-          const entry = toEntry(leaf, now())
+          const entry = toEntry(leaf)
           // A name that was forgotten meanwhile may have got the old certificate.
           if (pending.get(name) === started) keep(name, entry)
           return entry
@@ -171,9 +184,9 @@ function toName(sent: string): string | undefined {
   return isAuthority(name) && !name.startsWith('[') && isIP(name) === 0 ? name : undefined
 }
 
-function toEntry(leaf: Leaf, nowMs: number): Entry {
-  const context = createSecureContext({ cert: leaf.chain, key: leaf.key, minVersion: 'TLSv1.2' })
+function toEntry(leaf: Leaf, shared: SharedContexts, nowMs: number): Entry {
+  const choice = shared.of([leaf, ...(leaf.others ?? [])])
   // Control may answer a leaf that is due, when it cannot renew: then it is not to be asked at every handshake.
   const renewAtMs = Math.max(leaf.renewAtMs, nowMs + limits.cert.retryMs)
-  return { context, notBeforeMs: leaf.notBeforeMs, notAfterMs: leaf.notAfterMs, renewAtMs }
+  return { choice, notBeforeMs: leaf.notBeforeMs, notAfterMs: leaf.notAfterMs, renewAtMs }
 }

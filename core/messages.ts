@@ -138,8 +138,8 @@ export const frontToControlSchema = z.discriminatedUnion('kind', [
   }),
   /** Call: a site that a visitor asked for. Control tells it with a `site` call, and then answers `{}` or an error. */
   z.object({ kind: z.literal('site'), name: siteName }),
-  /** Call: a certificate for a name that a client asked for. Answer {@link leafSchema} or an error. */
-  z.object({ kind: z.literal('certificate'), name: z.string() }),
+  /** Call: a certificate for a name that a client at an address asked for. Answer {@link leafSchema} or an error. */
+  z.object({ kind: z.literal('certificate'), name: z.string(), address: z.string().optional() }),
   /** Call: a content that is not on the disk, or not whole. Answer `{}` once it is there, or an error. */
   z.object({ kind: z.literal('content'), site: siteName, hash: blobHashSchema, bytes: z.int() }),
   /**
@@ -167,6 +167,11 @@ export const leafSchema = z.object({
   chain: z.string(),
   /** PEM, PKCS#8. */
   key: z.string(),
+  /** The same for keys of other kinds, for clients that cannot check the first one's; the times are of all of them. */
+  others: z
+    .array(z.object({ chain: z.string(), key: z.string() }))
+    .max(3)
+    .optional(),
   notBeforeMs: z.number(),
   notAfterMs: z.number(),
   /** When to ask for the next one. */

@@ -56,11 +56,11 @@ export class ControlLink implements ContentLink, Disposable {
   }
 
   /**
-   * The certificate for a name. While control is away this waits for it to come back: a restart takes a second, and a
+   * The certificate for a name that a client at an address asked for. While control is away this waits for it to come back: a restart takes a second, and a
    * handshake can wait longer than that. Rejects with `ERR_CERT_NAME`, or `ERR_CLOSED` when control stays away.
    */
-  async certificate(name: string): Promise<Leaf> {
-    return leafSchema.parse(await this.#ask({ kind: 'certificate', name }, limits.front.certificateMs))
+  async certificate(name: string, address?: string): Promise<Leaf> {
+    return leafSchema.parse(await this.#ask({ kind: 'certificate', name, address }, limits.front.certificateMs))
   }
 
   /**

@@ -66,7 +66,10 @@ export class Front {
     const missing = createMissingContents(() => this.#link)
     this.#cache = createBlobCache({ layout: options.layout, missing, log: options.log })
     this.#revocations = createRevocations(limits.front.revocations)
-    this.#contexts = createContexts({ request: (name) => this.#link.certificate(name), log: options.log })
+    this.#contexts = createContexts({
+      request: (name, address) => this.#link.certificate(name, address),
+      log: options.log,
+    })
     this.#pluginRoutes = createPluginRoutes(options.layout, () => this.#publicPort)
     this.#dynamic = createDynamic({
       log: options.log,
@@ -125,7 +128,7 @@ export class Front {
 
   #createTransport(): Transport {
     return createTransport({
-      secureContext: (name) => this.#contexts.get(name),
+      secureContext: (name, asker) => this.#contexts.get(name, asker),
       ticketKeys: Buffer.alloc(48),
       begun: (exchange) => this.#visits.begun(exchange),
       handle: (exchange) => this.#visits.handle(exchange),

@@ -10,6 +10,8 @@ import { createServer as createPlainServer, type Server as PlainServer } from 'n
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net'
 import type { SecureContext } from 'node:tls'
+import type { Asker } from '../certs/contexts.ts'
+import { tlsParameters } from '../certs/tls-parameters.ts'
 import type { ChallengeSet } from '../core/challenge-set.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits as defaultLimits } from '../core/limits.ts'
@@ -18,6 +20,7 @@ import { type ChallengeHandshakes, createChallengeHandshakes } from './challenge
 import { ChallengeAnswers } from './challenges.ts'
 import { createHttp1, type Http1, http1Options } from './http1.ts'
 import { createHttp2, type Http2 } from './http2.ts'
+import { sniCallback } from './sni.ts'
 import type { HttpLimits, ListenAt, Transport, TransportContext, TransportOptions } from './transport.ts'
 import { createBucket, createWatch } from './watch.ts'
 
@@ -125,14 +128,14 @@ class NodeTransport implements Transport {
     const server = createTlsServer({
       ...http1Options(this.#context, 'https'),
       ALPNProtocols: ['h2', 'http/1.1'],
-      minVersion: 'TLSv1.2',
+      ...tlsParameters,
       handshakeTimeout: limits.handshakeTimeoutMs,
       ticketKeys: this.#ticketKeys,
       sessionTimeout: limits.tlsSessionSeconds,
       // Sessions are bound to this; Node's default is made of the command line, which differs between fronts.
       sessionIdContext: 'grove',
       // There is no default certificate: an unknown name, or none, ends the handshake with an alert.
-      SNICallback: (name, done) => this.#chooseContext(name, done),
+      SNICallback: sniCallback((name, asker) => this.#chooseContext(name, asker)),
     })
     this.#http1.attach(server)
     const parse = takeListener(server, 'secureConnection')
@@ -182,14 +185,13 @@ class NodeTransport implements Transport {
     )
   }
 
-  #chooseContext(name: string, done: (error: Error | null, context?: SecureContext) => void): void {
-    this.#context.options.secureContext(name.toLowerCase()).then(
-      (context) => done(null, context),
-      (error: unknown) => {
-        this.#context.options.log.warn({ err: error, name }, 'no certificate for a handshake')
-        done(null, undefined)
-      },
-    )
+  async #chooseContext(name: string, asker: Asker): Promise<SecureContext | undefined> {
+    try {
+      return await this.#context.options.secureContext(name, asker)
+    } catch (error) {
+      this.#context.options.log.warn({ err: error, name }, 'no certificate for a handshake')
+      return undefined
+    }
   }
 
   #beginDrain(): Drain {

@@ -10,6 +10,7 @@ import type { BlockList } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
 import type { Logger } from 'pino'
+import type { Asker } from '../certs/contexts.ts'
 import type { ChallengeSet } from '../core/challenge-set.ts'
 import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { limits } from '../core/limits.ts'
@@ -53,7 +54,7 @@ export interface UpgradeConnection {
 /** What a transport is made with. */
 export interface TransportOptions {
   /** The certificate for a name that a client asks for; undefined or a rejection refuses the handshake. */
-  readonly secureContext: (name: string) => Promise<SecureContext | undefined>
+  readonly secureContext: (name: string, asker: Asker) => Promise<SecureContext | undefined>
   /** 48 bytes: keys of TLS session tickets, the same in every front. */
   readonly ticketKeys: Buffer
   /** Told of each exchange when it begins, before anybody answers it, the redirects of the transport itself included. */
