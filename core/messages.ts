@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { challengeSetSchema } from './challenge-set.ts'
 import { plainErrorSchema } from './errors.ts'
+import { limits } from './limits.ts'
 import { blobHashSchema } from './names.ts'
 import { revocationSchema } from './session.ts'
 import { usageListSchema } from './usage.ts'
@@ -37,6 +38,11 @@ export const keysSchema = z.object({
   session: z.array(z.object({ kid: z.string(), secret: z.string() })).min(1),
   /** 48 bytes, base64: TLS session tickets, the same in every front. */
   ticket: z.string(),
+  /** Such keys that open tickets and seal none. */
+  otherTickets: z
+    .array(z.string())
+    .max(limits.tickets.keys - 1)
+    .optional(),
   /** Ed25519 private key as a JWK; its `kid` names it in `/.grove/jwks.json`. */
   identity: z.object({ kid: z.string(), jwk: z.record(z.string(), z.string()) }),
   /** Public JWKs of all identity keys that may still be in use. */

@@ -209,7 +209,8 @@ export class Front {
   #takeKeys(keys: FrontKeys): void {
     this.#keys = keys
     this.#identity = createIdentity(keys)
-    this.#transport.setTicketKeys(Buffer.from(keys.ticket, 'base64'))
+    const [current, ...previous] = [keys.ticket, ...(keys.otherTickets ?? [])].map((key) => Buffer.from(key, 'base64'))
+    if (current) this.#transport.setTicketKeys({ current, previous })
   }
 
   #linkChanged(connected: boolean, error: Error | undefined): void {

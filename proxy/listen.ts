@@ -11,6 +11,8 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Asker } from '../certs/contexts.ts'
+import { useTicketKeys } from '../certs/ticket-use.ts'
+import type { TicketKeys } from '../certs/tickets.ts'
 import { tlsParameters } from '../certs/tls-parameters.ts'
 import type { ChallengeSet } from '../core/challenge-set.ts'
 import { GroveError } from '../core/errors.ts'
@@ -43,7 +45,7 @@ class NodeTransport implements Transport {
   readonly #open = new Set<Socket>()
   readonly #mayTell = createBucket({ burst: 1, perSecond: 0.1 })
   #refused = 0
-  #ticketKeys: Buffer
+  #ticketKeys: TicketKeys
   #drain: Drain | undefined
 
   constructor(options: TransportOptions) {
@@ -61,7 +63,7 @@ class NodeTransport implements Transport {
     this.#ofCas = createChallengeHandshakes({ answers: challenges, watch, timeoutMs: limits.handshakeTimeoutMs })
     this.#http1 = createHttp1(this.#context)
     this.#http2 = createHttp2(this.#context)
-    this.#ticketKeys = options.ticketKeys
+    this.#ticketKeys = { current: options.ticketKeys, previous: [] }
   }
 
   get connections(): number {
@@ -97,9 +99,9 @@ class NodeTransport implements Transport {
     TcpServer.prototype.close.call(server)
   }
 
-  setTicketKeys(keys: Buffer): void {
+  setTicketKeys(keys: TicketKeys): void {
     this.#ticketKeys = keys
-    for (const server of this.#servers.values()) if ('setTicketKeys' in server) server.setTicketKeys(keys)
+    for (const server of this.#servers.values()) if ('setTicketKeys' in server) useTicketKeys(server, keys)
   }
 
   setChallenges(challenges: ChallengeSet): void {
@@ -130,13 +132,13 @@ class NodeTransport implements Transport {
       ALPNProtocols: ['h2', 'http/1.1'],
       ...tlsParameters,
       handshakeTimeout: limits.handshakeTimeoutMs,
-      ticketKeys: this.#ticketKeys,
       sessionTimeout: limits.tlsSessionSeconds,
       // Sessions are bound to this; Node's default is made of the command line, which differs between fronts.
       sessionIdContext: 'grove',
       // There is no default certificate: an unknown name, or none, ends the handshake with an alert.
       SNICallback: sniCallback((name, asker) => this.#chooseContext(name, asker)),
     })
+    useTicketKeys(server, this.#ticketKeys)
     this.#http1.attach(server)
     const parse = takeListener(server, 'secureConnection')
     const shakeHands = takeListener(server, 'connection')

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream'
 import type { SecureContext } from 'node:tls'
 import type { Logger } from 'pino'
 import type { Asker } from '../certs/contexts.ts'
+import type { TicketKeys } from '../certs/tickets.ts'
 import type { ChallengeSet } from '../core/challenge-set.ts'
 import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { limits } from '../core/limits.ts'
@@ -55,7 +56,7 @@ export interface UpgradeConnection {
 export interface TransportOptions {
   /** The certificate for a name that a client asks for; undefined or a rejection refuses the handshake. */
   readonly secureContext: (name: string, asker: Asker) => Promise<SecureContext | undefined>
-  /** 48 bytes: keys of TLS session tickets, the same in every front. */
+  /** The key of TLS session tickets, 48 bytes, the same in every front; until {@link Transport.setTicketKeys}. */
   readonly ticketKeys: Buffer
   /** Told of each exchange when it begins, before anybody answers it, the redirects of the transport itself included. */
   readonly begun: (exchange: Exchange) => void
@@ -94,8 +95,8 @@ export interface Transport {
   listen(name: ListenerName, key: string, handle: unknown): Promise<{ port: number }>
   /** Accepts no more from a socket; its connections go on. An unknown key is no error. */
   unlisten(key: string): void
-  /** New keys for TLS session tickets: 48 bytes. */
-  setTicketKeys(keys: Buffer): void
+  /** New keys for TLS session tickets. Connections go on. */
+  setTicketKeys(keys: TicketKeys): void
   /**
    * The challenges of CAs that are answered from now on, in place of those before: http-01 where the connection is not
    * TLS, for any authority and before any redirect, tls-alpn-01 where it is.

@@ -49,8 +49,14 @@ t.test('sessions resume on every transport with the same ticket keys', async (t)
     )
   }
   const { session } = await handshake(first, 'TLSv1.3')
-  stranger.transport.setTicketKeys(keys)
+  stranger.transport.setTicketKeys({ current: keys, previous: [] })
   t.match(await handshake(stranger, 'TLSv1.3', session), { resumed: true, status: '200' }, 'after a rotation')
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const { session } = await handshake(first, version)
+    stranger.transport.setTicketKeys({ current: randomBytes(48), previous: [randomBytes(48), keys] })
+    const renewed = await handshake(stranger, version, session)
+    t.match(renewed, { resumed: true, status: '200' }, `${version}: with a key of before`)
+  }
 })
 
 t.test('a listening handle of the parent is accepted from, and let go', async (t) => {
