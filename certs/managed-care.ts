@@ -22,7 +22,7 @@ export interface Kept {
   atMs: number
   /** Undefined until it was looked at, and while nothing was ever done for it. */
   brief: Brief | undefined
-  /** An order is under way here. */
+  /** Something is being done for it here. */
   isBusy: boolean
   /** It is to be renewed whether it is due or not. */
   isForced: boolean
@@ -148,14 +148,18 @@ class NameCare implements Care {
         usedAtMs = environment.monotonic()
         this.#lookAtAllInUse()
       }
-      const { leastLookMs } = limits.managed
-      const restMs = this.#wakeAtMs - environment.now() - leastLookMs
-      // The first part is never cut short, so that however many ask for it, all names are gone through once a second.
-      await environment
-        .sleep(leastLookMs, signal)
-        .then(() => environment.sleep(Math.max(0, restMs), AbortSignal.any([signal, this.#wake.signal])))
-        .catch(() => {}) // It ends early when something is due before, and at the end of it all.
+      // It ends early when something is due before, and at the end of it all.
+      await this.#rest().catch(() => {})
     }
+  }
+
+  async #rest(): Promise<void> {
+    const { environment } = this.#options
+    const { signal } = this.#stopped
+    // This is never cut short, so that however many ask for it, all names are gone through once a second.
+    await environment.sleep(limits.managed.leastLookMs, signal)
+    const restMs = Math.min(this.#wakeAtMs - environment.now(), limits.managed.lookEveryMs)
+    if (restMs > 0) await environment.sleep(restMs, AbortSignal.any([signal, this.#wake.signal]))
   }
 
   /** Answers when to come again. */
@@ -195,18 +199,23 @@ class NameCare implements Care {
   async #order(one: Kept): Promise<void> {
     if (!this.#isKept(one)) return
     const { isForced } = one
-    one.isForced = false
     one.isBusy = true
     try {
       const outcome = await tend(one.name, this.#options, { signal: this.#stopped.signal, isForced })
-      one.isBusy = false
+      this.#end(one, isForced)
       if (!this.#isKept(one)) return
       this.#settle(one, outcome, isForced)
       if (outcome.atMs <= this.#options.environment.now()) this.#looks.add(one)
     } catch (error) {
-      one.isBusy = false
+      this.#end(one, isForced)
       this.#fail(one, error)
     }
+  }
+
+  /** Whoever wanted a new one while something else was done still wants it. */
+  #end(one: Kept, isForced: boolean): void {
+    one.isBusy = false
+    if (isForced) one.isForced = false
   }
 
   #isKept(one: Kept): boolean {

@@ -22,7 +22,7 @@ import { within } from './within.ts'
 /** A CA, and how it is used. */
 export interface IssuerChoice {
   readonly issuer: Issuer
-  /** Its staging endpoint, where it has one. */
+  /** Who rehearses orders, where there is a staging endpoint: mostly the issuer itself. */
   readonly staging?: Issuer | undefined
   /** The profile to ask for, where the CA offers profiles. */
   readonly profile?: string | undefined

@@ -146,7 +146,7 @@ class Managed implements ManagedCertificates {
 
   list(): CertificateState[] {
     const nowMs = this.#options.environment.now()
-    return [...this.#kept.values()].map((one) => toState(one.name, one.brief, nowMs, one.isBusy))
+    return [...this.#kept.values()].map((one) => stateOf(one, nowMs))
   }
 
   async renew(name: string): Promise<Certificate> {
@@ -253,7 +253,7 @@ class Managed implements ManagedCertificates {
   #tell(event: keyof ManagedEvents, one: Kept, more?: unknown): void {
     const { events, environment, log } = this.#options
     try {
-      const state = toState(one.name, one.brief, environment.now(), one.isBusy)
+      const state = stateOf(one, environment.now())
       const callback = events?.[event] as ((state: CertificateState, more: unknown) => void) | undefined
       callback?.(state, more)
     } catch (error) {
@@ -294,6 +294,12 @@ class Managed implements ManagedCertificates {
     one.brief = toBrief(record)
     this.#care.at(one, nextStep(record, this.#options.environment.now()).atMs)
   }
+}
+
+function stateOf({ name, brief, isBusy, isForced }: Kept, nowMs: number): CertificateState {
+  // The CA may also be asked when it wants a renewal.
+  const isDue = isForced || !brief || brief.renewAtMs <= nowMs
+  return toState(name, brief, nowMs, isBusy && isDue)
 }
 
 function checkCount(count: number): void {
