@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { type PlainError, toGroveError, toPlainError } from '../core/errors.ts'
 import type { CommandContext } from './command-context.ts'
 import { addBackup } from './commands/backup.ts'
+import { addCert } from './commands/cert.ts'
 import { addGrant } from './commands/grant.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReload } from './commands/reload.ts'
@@ -77,6 +78,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addReload(program, context)
   addStop(program, context)
   addValidate(program, context)
+  addCert(program, context)
   addTrust(program, context)
   return program
 }

@@ -8,12 +8,14 @@ import type { Activator } from './activate.ts'
 import { AdminServer } from './admin.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { authorized } from './authorize.ts'
+import { certRoutes } from './cert-routes.ts'
 import type { FrontLinks } from './fronts.ts'
 import { grantRoutes } from './grant-routes.ts'
 import type { HostParts } from './host-parts.ts'
 import { Publisher } from './publish.ts'
 import type { Generation, ReloadResult } from './reload.ts'
 import { createSentContents } from './sent-contents.ts'
+import type { SiteCertificates } from './site-certificates.ts'
 import type { SiteViews } from './site-views.ts'
 import { statusOf } from './status.ts'
 import { storeRoutes } from './store-routes.ts'
@@ -26,6 +28,7 @@ export interface CommandsOptions {
   readonly host: HostParts
   readonly activator: Activator
   readonly fronts: FrontLinks
+  readonly certificates: SiteCertificates
   readonly views: SiteViews
   readonly current: () => Generation
   readonly startedAtMs: number
@@ -43,7 +46,8 @@ const dayMs = 86_400_000
 
 /** Listens on the control socket. Throws `ERR_PORT`. */
 export function listenForCommands(options: CommandsOptions): Promise<AdminServer> {
-  const { host, activator, fronts, views, current, startedAtMs, processes, reload, stop, stack, log, now } = options
+  const { host, activator, fronts, certificates, views, current, startedAtMs, processes, reload, stop } = options
+  const { stack, log, now } = options
   const { layout, registry, blobs, store } = host
   const outbox = () => current().outboxes.published
   const keepOf = () => current().loaded.config.keep
@@ -82,6 +86,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     ...versionRoutes({ publisher, registry, keep: keepOf, presign: host.presign, now }),
     ...grantRoutes({ store, now }),
     ...storeRoutes({ host, activator, outbox, turns }),
+    ...certRoutes({ certificates, ...certificates.parts, now }),
   ]
   return AdminServer.listen({ socket: layout.controlSocket, routes: authorized(all, store), log })
 }

@@ -31,9 +31,9 @@ import { createLocalContents, type LocalContents } from './local-contents.ts'
 import { Meter } from './meter.ts'
 import { createOutboxes, type Outboxes } from './outboxes.ts'
 import type { ParentLink } from './parent-link.ts'
-import { type RunningPlugins, startPlugins } from './plugin-host.ts'
-import { startPluginServer } from './plugin-server.ts'
+import { type PluginStarts, pluginStarts } from './plugin-starts.ts'
 import { type Generation, Reloader, type ReloadResult } from './reload.ts'
+import { openSiteCertificates, type SiteCertificates } from './site-certificates.ts'
 import { siteStateOf } from './site-state.ts'
 import { SiteViews } from './site-views.ts'
 import { sweep } from './sweep.ts'
@@ -98,9 +98,11 @@ class Running implements Control {
   readonly #views: SiteViews
   readonly #reloader: Reloader
   readonly #createOutboxes: (config: Config) => Outboxes
+  readonly #starts: PluginStarts
   #processes: readonly ProcessInfo[] = []
   #generation: Generation | undefined
   #meter: Meter | undefined
+  #opened: SiteCertificates | undefined
 
   constructor(options: ControlOptions, host: HostParts, stack: AsyncDisposableStack, now: () => number) {
     this.#options = options
@@ -125,7 +127,7 @@ class Running implements Control {
         registry.serves(name) ? siteStateOf(this.#current.loaded.config, name, this.#activator.told(name)) : undefined,
       mend: (name) => this.#activator.mend(name),
       asked: createFrontAsks({
-        certificate: (name) => leaves.get(name),
+        certificate: ({ name, address = '' }) => this.#certificates.leaf(name, address),
         usage: async (usage) => this.#meter?.give(usage),
         content: (wanted) => this.#contents.bring(wanted),
         copy: (copy) => this.#activator.copyLost(copy),
@@ -153,6 +155,8 @@ class Running implements Control {
     })
     const parts = { host, activator: this.#activator, fronts: this.#fronts, told: this.#finish.bind(this), log, now }
     this.#createOutboxes = (config) => createOutboxes(config, parts)
+    const revoke = (revocation: Revocation) => this.#revoke(revocation)
+    this.#starts = pluginStarts({ host, current: () => this.#current, revoke, log, now })
     this.#reloader = new Reloader({
       source: options.source,
       registry,
@@ -161,7 +165,7 @@ class Running implements Control {
       keys,
       ca,
       current: () => this.#current,
-      startPlugins: (config) => this.#startPlugins(config),
+      startPlugins: this.#starts.plugins,
       createOutboxes: this.#createOutboxes,
       apply: (config) => this.#apply(config),
       use: (next) => this.#use(next),
@@ -177,7 +181,7 @@ class Running implements Control {
   async start(loaded: Generation['loaded']): Promise<void> {
     const { config } = loaded
     const stack = this.#stack
-    const plugins = await this.#startPlugins(config)
+    const plugins = await this.#starts.plugins(config)
     this.#generation = { number: 1, loaded, plugins, outboxes: this.#createOutboxes(config), ports: {} }
     stack.defer(() => this.#current.plugins[Symbol.asyncDispose]())
     stack.use(this.#fronts)
@@ -186,13 +190,24 @@ class Running implements Control {
     const { log, meterEveryMs: everyMs } = this.#options
     const outbox = () => this.#current.outboxes.metered
     this.#meter = stack.use(new Meter({ fronts: this.#fronts, usageLog: this.#host.usageLog, outbox, log, everyMs }))
+    const [fronts, challenges] = [this.#fronts, this.#challenges]
+    this.#opened = stack.use(
+      await openSiteCertificates({
+        host: this.#host,
+        fronts,
+        challenges,
+        config: () => this.#current.loaded.config,
+        log,
+      }),
+    )
     await this.#fronts.listen()
-    stack.use(await this.#startPluginServer())
+    stack.use(await this.#starts.server())
     const ports = await this.#apply(config)
     this.#generation = { ...this.#current, ports }
     // A front that was faster than the parent's answer was told a port that may be 0.
     await this.#fronts.pushState(await this.#fronts.loaded())
     stack.use(await this.#listenForCommands())
+    this.#certificates.start()
     this.#current.outboxes.start()
     this.#background.run(
       'what was half done cannot be finished',
@@ -224,6 +239,11 @@ class Running implements Control {
     return this.#generation
   }
 
+  get #certificates(): SiteCertificates {
+    if (!this.#opened) throw new GroveError('ERR_CLOSED', 'control has not started')
+    return this.#opened
+  }
+
   #use(next: Generation): void {
     this.#generation = next
     this.#options.log.level = next.loaded.config.log.level
@@ -234,40 +254,12 @@ class Running implements Control {
     return this.#options.parent.apply({ data, listen: listenSpecs(config), fronts })
   }
 
-  #startPlugins(config: Config): Promise<RunningPlugins> {
-    const { store, registry } = this.#host
-    return startPlugins({
-      plugins: config.plugins,
-      store,
-      handle: store.root,
-      log: this.#options.log,
-      sites: () => registry.names.map((name) => registry.info(name)),
-      revokeUser: (userId) => {
-        const nowMs = this.#now()
-        return this.#revoke({ kind: 'user', userId, issuedUptoMs: nowMs, untilMs: nowMs + limits.session.longestMs })
-      },
-    })
-  }
-
-  #startPluginServer(): Promise<AsyncDisposable> {
-    const { layout, registry, keys } = this.#host
-    return startPluginServer({
-      layout,
-      plugins: () => this.#current.plugins.plugins,
-      site: (name) => (registry.serves(name) ? registry.info(name) : undefined),
-      keys: () => keys.current(),
-      maxAgeSeconds: () => this.#current.loaded.config.sessions.maxAgeSeconds,
-      revoke: (revocation) => this.#revoke(revocation),
-      log: this.#options.log,
-      now: this.#now,
-    })
-  }
-
   #listenForCommands(): Promise<AdminServer> {
     return listenForCommands({
       host: this.#host,
       activator: this.#activator,
       fronts: this.#fronts,
+      certificates: this.#certificates,
       views: this.#views,
       current: () => this.#current,
       startedAtMs: this.#startedAtMs,

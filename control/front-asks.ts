@@ -10,8 +10,8 @@ export type AskOf<K extends FrontToControl['kind']> = Extract<FrontToControl, { 
 
 /** Who does what fronts ask for. */
 export interface FrontAsksOptions {
-  /** The certificate for a name. Rejects with `ERR_CERT_NAME` for a name that no site has. */
-  readonly certificate: (name: string) => Promise<Leaf>
+  /** The certificate for a name that a client asked for. Rejects with `ERR_CERT_NAME` for a name that no site has. */
+  readonly certificate: (wanted: AskOf<'certificate'>) => Promise<Leaf>
   /** Puts a content on the local disk. Rejects with `ERR_BLOB_MISSING`, `ERR_OBJECTS`. */
   readonly content: (wanted: AskOf<'content'>) => Promise<void>
   /** Makes a copy in another coding that is not there any more. */
@@ -27,7 +27,7 @@ export function createFrontAsks(options: FrontAsksOptions): (message: FrontAsk) 
   return async (message) => {
     switch (message.kind) {
       case 'certificate':
-        return options.certificate(message.name)
+        return options.certificate(message)
       case 'content':
         await options.content(message)
         return {}

@@ -3,6 +3,7 @@
 import type { Config } from '../core/config.ts'
 import type { LoadedConfig } from '../core/load-config.ts'
 import type { FrontSettings, ListenerName, ListenSpec } from '../core/messages.ts'
+import { hstsHeader } from '../core/tls-config.ts'
 
 /** The real port of each listener, where the config says 0. */
 export type Ports = Readonly<Partial<Record<ListenerName, number>>>
@@ -25,11 +26,13 @@ export function listenSpecs({ domain, listen }: Config): ListenSpec[] {
 /** The settings of fronts. */
 export function frontSettings(loaded: LoadedConfig, generation: number, ports: Ports): FrontSettings {
   const { config, file } = loaded
+  const hsts = hstsHeader(config.hsts)
   const hasMiddleware = config.plugins.some(({ request }) => request !== undefined)
   return {
     generation,
     domain: config.domain,
     httpsPort: ports.https ?? config.listen.https,
+    ...(hsts !== undefined && { hsts }),
     trustedProxies: config.trustedProxies,
     logLevel: config.log.level,
     accessLog: config.log.access,

@@ -54,6 +54,10 @@ export const limits = {
     concurrentStreams: 100,
     connectionsPerFront: 20_000,
     handshakeTimeoutMs: 10_000,
+    /** A certificate of a client, which goes to upstreams with each of its requests. */
+    clientCertificateBytes: 6_144,
+    /** How much of a ClientHello is looked at before a TLS library gets it. */
+    helloBytes: 16_384,
     ranges: 16,
   },
   /** Upstreams: what a site's own server may take. */
@@ -157,11 +161,21 @@ export const limits = {
    * Challenges of CAs that are answered at one time, of each kind; a certificate for one, and its key. `helloBytes` and
    * `hellos`: while one is answered in handshakes, how much of a ClientHello is looked at, and how many at a time.
    */
-  challenges: { most: 1_000, certificateBytes: 8_192, helloBytes: 16_384, hellos: 1_000 },
+  challenges: {
+    most: 1_000,
+    certificateBytes: 8_192,
+    helloBytes: 16_384,
+    hellos: 1_000,
+    /** How often challenges of other machines are looked for, and how old one may be. */
+    lookEveryMs: 1_000,
+    longestMs: 3_600_000,
+  },
   /** Frames between processes, and calls under way on one channel. */
   channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
   /** The control socket. */
   admin: {
+    /** Names of the own CA in a list of certificates: each site has one. */
+    ownCertificates: 1_000,
     jsonBytes: 67_108_864,
     /** One line of an answer of lines. */
     lineBytes: 1_048_576,
@@ -180,6 +194,7 @@ export const limits = {
     sites: 200_000,
     /** Certificates of single names that are ordered before a visitor comes; those of further names on demand. */
     eagerCertificates: 100,
+    namesEveryMs: 1_000,
     turns: 1_000,
     compileParallel: 4,
     helloMs: 5_000,

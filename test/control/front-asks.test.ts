@@ -7,7 +7,7 @@ import { usageOf } from './fixtures/usage.ts'
 function create(options: Partial<FrontAsksOptions> = {}) {
   const done: unknown[] = []
   const ask = createFrontAsks({
-    certificate: async (name) => ({ name, chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }),
+    certificate: async ({ name }) => ({ name, chain: 'c', key: 'k', notBeforeMs: 0, notAfterMs: 2, renewAtMs: 1 }),
     content: async ({ hash }) => void done.push(hash),
     copy: async ({ coding }) => void done.push(coding),
     usage: async (usage) => void done.push(usage),

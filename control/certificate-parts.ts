@@ -1,0 +1,73 @@
+/** What certificates are made of, opened: the vault, the operator's files, the CAs, the provider of DNS. */
+
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import type { Solver } from '../certs/acme/solver.ts'
+import { createDnsSolver } from '../certs/dns/dns-solver.ts'
+import { type CertificateFiles, openCertificateFiles } from '../certs/files/certificate-files.ts'
+import type { IssuerChoice } from '../certs/managed-order.ts'
+import { openVault } from '../certs/open-vault.ts'
+import { isPublicName } from '../certs/policy.ts'
+import type { Vault } from '../certs/vault.ts'
+import type { Config } from '../core/config.ts'
+import type { Layout } from '../core/layout.ts'
+import { makePrivateFolder } from '../core/private-file.ts'
+import type { Environment } from '../store/environment.ts'
+import { openAcmeIssuers } from './acme-issuers.ts'
+import type { Holdings } from './holdings.ts'
+
+/** What certificates are made of. */
+export interface CertificateParts {
+  readonly vault: Vault
+  /** Whether other Groves may use the vault, and answer challenges of ours. */
+  readonly isShared: boolean
+  readonly files: CertificateFiles
+  /** Where `grove cert import` keeps certificates; one of the folders of {@link files}. */
+  readonly imported: string
+  readonly issuers: readonly IssuerChoice[]
+  /** For dns-01, where a provider of DNS is configured. */
+  readonly dnsSolver: Solver | undefined
+  /** Domains whose names have one wildcard together. */
+  readonly wildcards: readonly string[]
+}
+
+/** What the parts are opened with. */
+export interface CertificatePartsOptions {
+  readonly config: Pick<Config, 'certs' | 'domain' | 'email'>
+  readonly layout: Layout
+  readonly holdings: Pick<Holdings, 'objects' | 'keyring'>
+  readonly env: Environment
+  /** Called when a certificate of a file is another one. */
+  readonly filesChanged: () => void
+  readonly log: Logger
+  /** Takes what has to be closed. */
+  readonly stack: AsyncDisposableStack
+}
+
+/** Opens the parts; asks no CA anything. Throws `ERR_CONFIG_INVALID` for files and secrets that cannot be had. */
+export async function openCertificateParts(options: CertificatePartsOptions): Promise<CertificateParts> {
+  const { config, layout, holdings, env, filesChanged: changed, log, stack } = options
+  const { acme, dns, files: specs, folder } = config.certs
+  const { objects, keyring } = holdings
+  // A folder that was named is shared by whoever names it; a bucket has one Grove at a time, and the next one goes on.
+  const remote = objects.isRemote && folder === undefined ? objects : undefined
+  const vault = stack.use(await openVault({ env, folder: folder ?? join(layout.certs, 'vault'), remote, keyring, log }))
+  const imported = join(layout.certs, 'imported')
+  await makePrivateFolder(imported)
+  const files = stack.use(
+    await openCertificateFiles([...specs, { folder: imported }], { environment: env, log, changed }),
+  )
+  const issuers = await openAcmeIssuers({
+    acme,
+    email: config.email,
+    vault,
+    environment: env,
+    variables: process.env,
+    log,
+  })
+  const ended = new AbortController()
+  stack.defer(() => ended.abort())
+  const dnsSolver = dns && createDnsSolver({ provider: dns, environment: env, log, signal: ended.signal })
+  const wildcards = dnsSolver && issuers.length > 0 && isPublicName(config.domain) ? [config.domain] : []
+  return { vault, isShared: folder !== undefined, files, imported, issuers, dnsSolver, wildcards }
+}

@@ -1,0 +1,174 @@
+/**
+ * The certificates of all names: from the operator's files, from CAs that speak ACME, and from Grove's own CA. A start
+ * waits for none of them. A name that has none yet is refused its handshake, and never gets another one's.
+ */
+
+import type { Logger } from 'pino'
+import type { RevocationReason } from '../certs/acme/issuer.ts'
+import type { Solver } from '../certs/acme/solver.ts'
+import type { Certificate } from '../certs/certificate.ts'
+import type { CertificateFiles } from '../certs/files/certificate-files.ts'
+import type { Leaves } from '../certs/leaves.ts'
+import { type CertificateState, type ManagedEvents, openManaged } from '../certs/managed.ts'
+import type { IssuerChoice } from '../certs/managed-order.ts'
+import { createOnDemand } from '../certs/on-demand.ts'
+import { renewalOf } from '../certs/own-certificates.ts'
+import { issuerKindOf } from '../certs/policy.ts'
+import type { Vault } from '../certs/vault.ts'
+import type { CertificateRow } from '../core/cert-api.ts'
+import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { Leaf } from '../core/messages.ts'
+import type { Environment } from '../store/environment.ts'
+import { rowsOf } from './certificate-rows.ts'
+
+/** What certificates are opened with. */
+export interface CertificatesOptions {
+  /** CAs that speak ACME, in their order; none: the own CA signs everything. */
+  readonly issuers: readonly IssuerChoice[]
+  readonly vault: Vault
+  /** Certificates that the operator brought. */
+  readonly files: Pick<CertificateFiles, 'find' | 'list'>
+  /** Leaves of the own CA. */
+  readonly leaves: Pick<Leaves, 'get'>
+  /** Ways to answer challenges of a name. */
+  readonly solvers: (name: string) => readonly Solver[]
+  /** Domains whose names have one wildcard together; needs a solver for DNS. */
+  readonly wildcards: readonly string[]
+  /** Whether a site has a name. */
+  readonly serves: (name: string) => boolean
+  /** The names that sites have; another array whenever they have changed. */
+  readonly names: () => readonly string[]
+  /** Has fronts ask anew for these names. */
+  readonly forget: (names: readonly string[]) => void
+  readonly events?: ManagedEvents
+  readonly environment: Environment
+  readonly log: Logger
+}
+
+/** The certificates of all names. */
+export interface Certificates extends AsyncDisposable {
+  /**
+   * What a front is to serve for a name that a client of an address asked for; obtained first if need be, as long as
+   * whoever waits for it waits. Rejects with `ERR_CERT_NAME` when no site has the name, else with why there is none.
+   */
+  leaf(name: string, address: string): Promise<Leaf>
+  /** Looks at the names of all sites: those of CAs get certificates before a visitor comes. Call it when they may have changed. */
+  refresh(): void
+  /** How all names stand: those from CAs, from files, and of those of the own CA at most `limits.admin.ownCertificates`. */
+  list(): CertificateRow[]
+  /** Renews now. Rejects with `ERR_CERT_NAME` for a name that is not looked after, and with why there is none. */
+  renew(name: string): Promise<Certificate>
+  /** Revokes at the CA; the next one is obtained at once. Rejects like {@link Certificates.renew}. */
+  revoke(name: string, reason: RevocationReason): Promise<void>
+}
+
+/** Opens the certificates. Nothing is obtained yet. */
+export function openCertificates(options: CertificatesOptions): Certificates {
+  const { issuers, vault, files, leaves, solvers, serves, wildcards, environment, log } = options
+  const acme = issuers.length > 0
+  const managed = openManaged({
+    issuers,
+    solvers,
+    keyKind: 'ecdsa',
+    environment,
+    vault,
+    log,
+    wildcards,
+    serves,
+    events: toldTo(options),
+  })
+  const onDemand = createOnDemand({ managed, permits: serves, environment })
+  const kindOf = (name: string) => issuerKindOf(name, { acme, inFiles: (one) => files.find(one).length > 0 })
+
+  let seen: readonly string[] | undefined
+  return {
+    async leaf(name, address) {
+      if (!serves(name)) throw new GroveError('ERR_CERT_NAME', `no site has the name "${name}"`)
+      const kind = kindOf(name)
+      if (kind === 'own') return leaves.get(name)
+      if (kind === 'file') return toLeaf(name, files.find(name))
+      const found = await managed.find(name)
+      return toLeaf(name, found.length > 0 ? found : await onDemand.ask(name, address))
+    },
+    refresh() {
+      const names = options.names()
+      if (names === seen) return
+      seen = names
+      const wanted = acme ? names.filter((name) => kindOf(name) === 'acme') : []
+      const shared = wanted.filter((name) => isUnder(name, wildcards))
+      // A host of thousands of sites would at once use up what a CA allows for a week: the rest comes on demand.
+      const single = wanted.filter((name) => !isUnder(name, wildcards)).slice(0, limits.control.eagerCertificates)
+      managed.want([...shared, ...single])
+      onDemand.forget(names)
+    },
+    list() {
+      const own = options.names().filter((name) => kindOf(name) === 'own')
+      return rowsOf(managed.list(), files.list(), own)
+    },
+    renew: (name) => managed.renew(name),
+    revoke: (name, reason) => managed.revoke(name, reason),
+    async [Symbol.asyncDispose]() {
+      onDemand[Symbol.dispose]()
+      await managed[Symbol.asyncDispose]()
+      await Promise.all(issuers.map(({ issuer }) => issuer.close()))
+    },
+  }
+}
+
+/** Whether a name is one label under one of these domains. */
+function isUnder(name: string, domains: readonly string[]): boolean {
+  return domains.includes(name.slice(name.indexOf('.') + 1))
+}
+
+/** Fronts learn of what changed, and then whoever else wants to know. */
+function toldTo({ events, forget, log }: CertificatesOptions): ManagedEvents {
+  const changed = (state: CertificateState) => forget(state.names)
+  return {
+    obtained(state, certificate) {
+      log.info({ names: state.names, issuer: state.issuer }, 'certificate obtained')
+      changed(state)
+      events?.obtained?.(state, certificate)
+    },
+    renewed(state, certificate) {
+      log.info({ names: state.names, issuer: state.issuer }, 'certificate renewed')
+      changed(state)
+      events?.renewed?.(state, certificate)
+    },
+    taken(state) {
+      changed(state)
+      events?.taken?.(state)
+    },
+    failed(state, error) {
+      log.warn({ err: error, names: state.names, nextTryAtMs: state.nextTryAtMs }, 'certificate could not be obtained')
+      events?.failed?.(state, error)
+    },
+    expiresSoon(state) {
+      log.warn({ names: state.names, notAfterMs: state.notAfterMs }, 'certificate ends soon and is not renewed yet')
+      events?.expiresSoon?.(state)
+    },
+    revoked(state) {
+      log.info({ names: state.names }, 'certificate revoked')
+      changed(state)
+      events?.revoked?.(state)
+    },
+  }
+}
+
+function toLeaf(name: string, all: readonly Certificate[]): Leaf {
+  const [first] = all
+  if (!first) throw new GroveError('ERR_CERT', `there is no certificate for ${name} yet`)
+  const others = all.filter((one, index) => all.findIndex(({ keyKind }) => keyKind === one.keyKind) === index).slice(1)
+  const used = [first, ...others]
+  const notBeforeMs = Math.max(...used.map((one) => one.notBeforeMs))
+  const notAfterMs = Math.min(...used.map((one) => one.notAfterMs))
+  return {
+    name,
+    chain: first.chain,
+    key: first.key,
+    others: others.map(({ chain, key }) => ({ chain, key })),
+    notBeforeMs,
+    notAfterMs,
+    renewAtMs: renewalOf(notBeforeMs, notAfterMs),
+  }
+}

@@ -1,0 +1,92 @@
+/** The certificates of the sites of one host, with its fronts. */
+
+import type { Logger } from 'pino'
+import type { Config } from '../core/config.ts'
+import { limits } from '../core/limits.ts'
+import { type CertificateParts, openCertificateParts } from './certificate-parts.ts'
+import { type Certificates, openCertificates } from './certificates.ts'
+import type { Challenges } from './challenges.ts'
+import type { FrontLinks } from './fronts.ts'
+import type { HostParts } from './host-parts.ts'
+import { shareChallenges } from './shared-challenges.ts'
+
+/** What the certificates of sites need. */
+export interface SiteCertificatesOptions {
+  readonly host: Pick<HostParts, 'registry' | 'leaves' | 'env' | 'layout' | 'objects' | 'keyring'>
+  readonly fronts: Pick<FrontLinks, 'push'>
+  readonly challenges: Pick<Challenges, 'http' | 'tlsAlpn'>
+  /** Which challenges visitors' ports can answer: http-01 and tls-alpn-01 need ports 80 and 443 to lead here. */
+  readonly config: () => Config
+  readonly log: Logger
+}
+
+/** The certificates of the sites of one host. */
+export interface SiteCertificates extends Certificates {
+  readonly parts: CertificateParts
+  /** Looks at the names of sites from now on, until it is disposed of. */
+  start(): void
+}
+
+/**
+ * Opens them. Nothing is looked at before {@link SiteCertificates.start}. Throws `ERR_CONFIG_INVALID` for files and
+ * secrets that cannot be had.
+ */
+export async function openSiteCertificates(options: SiteCertificatesOptions): Promise<SiteCertificates> {
+  const { host, fronts, challenges, config, log } = options
+  const { registry, leaves, env } = host
+  await using stack = new AsyncDisposableStack()
+  const filesChanged = () => forget(allNames())
+  const parts = await openCertificateParts({ ...host, config: config(), holdings: host, filesChanged, log, stack })
+  const own = () => [...(config().listen.http === false ? [] : [challenges.http]), challenges.tlsAlpn]
+  const shared = parts.isShared
+    ? stack.use(
+        shareChallenges({ vault: parts.vault, own: [challenges.http, challenges.tlsAlpn], environment: env, log }),
+      )
+    : undefined
+  let sites: readonly string[] | undefined
+  let names: readonly string[] = []
+  const allNames = () => {
+    // The registry makes another array whenever a site comes or goes, or the config is another one.
+    if (registry.names !== sites) {
+      sites = registry.names
+      names = sites.flatMap((site) => registry.info(site).authorities)
+    }
+    return names
+  }
+  const forget = (changed: readonly string[]) =>
+    void fronts.push({ kind: 'forget-certificates', names: [...changed] }).catch((error: unknown) => {
+      log.warn({ err: error }, 'fronts could not be told of new certificates; they ask when the old ones end')
+    })
+  /** The names that a certificate of a name is for. */
+  const covered = (name: string) => {
+    if (!name.startsWith('*.')) return [name]
+    return allNames().filter((one) => one.slice(one.indexOf('.') + 1) === name.slice(2))
+  }
+  const certificates = stack.use(
+    openCertificates({
+      issuers: parts.issuers,
+      vault: parts.vault,
+      files: parts.files,
+      leaves,
+      solvers: () => (parts.dnsSolver ? [parts.dnsSolver] : (shared?.solvers ?? own())),
+      wildcards: parts.wildcards,
+      serves: (name) => registry.siteAt(name) !== undefined,
+      names: allNames,
+      forget: (changed) => forget(changed.flatMap(covered)),
+      environment: env,
+      log,
+    }),
+  )
+  let timer: NodeJS.Timeout | undefined
+  stack.defer(() => clearInterval(timer))
+  const opened = stack.move()
+  return {
+    ...certificates,
+    parts,
+    start() {
+      certificates.refresh()
+      timer = setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref()
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
