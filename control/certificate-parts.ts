@@ -47,7 +47,7 @@ export interface CertificatePartsOptions {
 /** Opens the parts; asks no CA anything. Throws `ERR_CONFIG_INVALID` for files and secrets that cannot be had. */
 export async function openCertificateParts(options: CertificatePartsOptions): Promise<CertificateParts> {
   const { config, layout, holdings, env, filesChanged: changed, log, stack } = options
-  const { acme, dns, files: specs, folder } = config.certs
+  const { acme, dns, lookups, files: specs, folder } = config.certs
   const { objects, keyring } = holdings
   // A folder that was named is shared by whoever names it; a bucket has one Grove at a time, and the next one goes on.
   const remote = objects.isRemote && folder === undefined ? objects : undefined
@@ -67,7 +67,7 @@ export async function openCertificateParts(options: CertificatePartsOptions): Pr
   })
   const ended = new AbortController()
   stack.defer(() => ended.abort())
-  const dnsSolver = dns && createDnsSolver({ provider: dns, environment: env, log, signal: ended.signal })
+  const dnsSolver = dns && createDnsSolver({ provider: dns, ...lookups, environment: env, log, signal: ended.signal })
   const wildcards = dnsSolver && issuers.length > 0 && isPublicName(config.domain) ? [config.domain] : []
   return { vault, isShared: folder !== undefined, files, imported, issuers, dnsSolver, wildcards }
 }

@@ -1,5 +1,6 @@
 /** The part of the config that says where certificates come from. */
 
+import { isIPv4, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { matching, secret, withAbsoluteFile } from './config-values.ts'
@@ -43,6 +44,23 @@ const acmeSchema = z.strictObject({
     .optional()
     .describe("Profile to order, for a CA that offers profiles: `shortlived` of Let's Encrypt is valid for six days."),
 })
+
+const lookupsSchema = z
+  .strictObject({
+    resolvers: z
+      .array(
+        matching(isNameServer, 'an address, maybe with a port: 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353'),
+      )
+      .min(1)
+      .max(8)
+      .optional()
+      .describe("Name servers that are asked in place of this machine's resolvers."),
+    port: z.int().min(1).max(65_535).default(53).describe('Port at which the name servers of a zone are asked.'),
+  })
+  .prefault({})
+  .describe(
+    'How Grove looks where the record of a dns-01 challenge belongs and whether it is there, for networks with name servers of their own.',
+  )
 
 const passwordOption = secret
   .optional()
@@ -113,6 +131,7 @@ export const certsSchema = z
       .describe(
         'Provider of DNS for the dns-01 challenge. With one, `*.<domain>` is one wildcard, and no port has to be open to the world.',
       ),
+    lookups: lookupsSchema,
     files: z
       .array(filesSchema)
       .max(1_000)
@@ -164,4 +183,9 @@ export function withAbsoluteCertFiles(certs: CertsConfig, folder: string): Certs
         }
       : certs.own,
   }
+}
+
+function isNameServer(text: string): boolean {
+  const [, host4 = '', host6 = '', port = '53'] = /^(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\])(?::(\d{1,5}))?$/.exec(text) ?? []
+  return isIPv6(text) || ((isIPv4(host4) || isIPv6(host6)) && Number(port) >= 1 && Number(port) <= 65_535)
 }

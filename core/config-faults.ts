@@ -12,8 +12,8 @@ export interface ConfigFault {
 
 type Issue = z.core.$ZodIssue
 
-/** Below these may be secrets: the token of a plugin's provider, the credentials of a bucket, a key by mistake. */
-const secretKeys: ReadonlySet<PropertyKey | undefined> = new Set(['plugins', 'store', 'encryption'])
+/** Below these may be secrets: a provider's token, the credentials of a bucket, the password of a key, a key by mistake. */
+const secretKeys: ReadonlySet<PropertyKey | undefined> = new Set(['plugins', 'store', 'encryption', 'certs'])
 
 /** The faults that an issue of zod stands for. The issue must know its input (`reportInput`). */
 export function toFaults(issue: Issue): ConfigFault[] {

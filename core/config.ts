@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { certsSchema } from './certs-config.ts'
 import { type ConfigFault, quote, toFaults } from './config-faults.ts'
+import { isDnsProvider } from './dns-provider.ts'
 import { GroveError } from './errors.ts'
 import { isAuthority, isSiteName } from './names.ts'
 import type { Plugin } from './plugin.ts'
@@ -191,14 +192,18 @@ export function parseConfig(input: unknown, source: string): Config {
   throw new GroveError('ERR_CONFIG_INVALID', `${source} has ${count}:\n${lines.join('\n')}`, { details: { faults } })
 }
 
-/** Faults in the options of plugins. From the input, so that they are told together with all others. */
+/** Faults in options of plugins and of the provider of DNS. From the input, so that all are told together. */
 function optionFaults(input: unknown): ConfigFault[] {
-  const { plugins } = Object(input) as { plugins?: unknown }
-  if (!Array.isArray(plugins)) return []
-  return plugins.slice(0, mostPlugins).flatMap((plugin, index) => {
+  const { plugins, certs } = Object(input) as { plugins?: unknown; certs?: { dns?: unknown } }
+  const dns = certs?.dns
+  const ofDns =
+    isDnsProvider(dns) && dns.schema ? (checkOptions(dns.schema, dns.options, ['certs', 'dns']).faults ?? []) : []
+  if (!Array.isArray(plugins)) return [...ofDns]
+  const ofPlugins = plugins.slice(0, mostPlugins).flatMap((plugin, index) => {
     if (!isPlugin(plugin) || plugin.schema === undefined) return []
     return checkOptions(plugin.schema, plugin.options, ['plugins', index, 'options']).faults ?? []
   })
+  return [...ofDns, ...ofPlugins]
 }
 
 /** Faults that lie between values: names given twice, plugins of one name, keys named twice. */

@@ -50,7 +50,7 @@ export function createQuestions({ resolvers, port = 53, bounds }: QuestionsOptio
   const resolverHint =
     resolvers === undefined
       ? 'see /etc/resolv.conf: the resolver of this machine is asked'
-      : 'see certs.resolvers in the config'
+      : 'see certs.lookups in the config'
 
   /** Undefined when the name, or what was asked of it, is not there. */
   async function ask<T>(

@@ -2,12 +2,18 @@ import { join } from 'node:path'
 import t from 'tap'
 import { letsEncrypt, withAbsoluteCertFiles } from '../../core/certs-config.ts'
 import { parseConfig } from '../../core/config.ts'
+import { cloudflareDns } from '../../plugins/dns/cloudflare.ts'
 
 const provider = { name: 'mine', present: async () => {}, remove: async () => {} }
 
 t.test('without a word certificates come from Let’s Encrypt, and from the own CA where that cannot sign', (t) => {
   const { certs, email } = parseConfig({}, 'test')
-  t.same(certs, { acme: [{ directory: letsEncrypt.directory }], files: [], own: { domains: [], server: false } })
+  t.same(certs, {
+    acme: [{ directory: letsEncrypt.directory }],
+    lookups: { port: 53 },
+    files: [],
+    own: { domains: [], server: false },
+  })
   t.equal(email, undefined)
   t.same(parseConfig({ certs: { acme: false } }, 'test').certs.acme, false)
   t.end()
@@ -26,6 +32,7 @@ t.test('a CA, files, a provider of DNS and an own server, all at once', (t) => {
       { directory: 'https://acme.example/dir', eab: { kid: 'k', hmacKey: 'secret' } },
     ],
     dns: provider,
+    lookups: { resolvers: ['192.0.2.53'], port: 5353 },
     files: [
       { cert: 'a.crt', key: 'a.key', password: { env: 'A' } },
       { folder: 'certs', password: { file: 'word' } },
@@ -72,5 +79,54 @@ t.test('faults are told with their path', (t) => {
     ['an unknown key', { certs: { challenge: 'http-01' } }, /challenge/],
   ]
   for (const [what, input, told] of table) t.throws(() => parseConfig(input, 'test'), { message: told }, what)
+  t.end()
+})
+
+t.test('options of a provider of DNS are checked with the config', (t) => {
+  t.throws(() => parseConfig({ certs: { dns: cloudflareDns({ tokn: 'SECRET' } as never) }, fronts: 0 }, 'test'), {
+    code: 'ERR_CONFIG_INVALID',
+    message:
+      /^test has 3 faults:\n {2}fronts: [^\n]*\n {2}certs\.dns\.token: expected a text, [^\n]*\n {2}certs\.dns\.tokn: /,
+  })
+  t.ok(parseConfig({ certs: { dns: cloudflareDns({ token: 'SECRET' }) } }, 'test').certs.dns)
+  t.end()
+})
+
+t.test('name servers to look at have an address, and maybe a port', (t) => {
+  const resolvers = ['192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]', '[2001:db8::53]:5353']
+  t.same(parseConfig({ certs: { lookups: { resolvers, port: 5353 } } }, 'test').certs.lookups, {
+    resolvers,
+    port: 5353,
+  })
+  for (const bad of [
+    'dns.example',
+    '192.0.2.53:0',
+    '192.0.2.53:65536',
+    '192.0.2.300',
+    '[::1',
+    '::1]:53',
+    '',
+    '192.0.2.53:',
+  ])
+    t.throws(
+      () => parseConfig({ certs: { lookups: { resolvers: [bad] } } }, 'test'),
+      { message: /certs\.lookups\.resolvers\[0\]: expected an address, maybe with a port/ },
+      bad,
+    )
+  t.end()
+})
+
+t.test('no fault tells a password or a key', (t) => {
+  for (const certs of [
+    { files: [{ pkcs12: 'a', password: 'SECRET', more: 1 }] },
+    { files: ['SECRET'] },
+    { files: 'SECRET' },
+    { acme: [{ eab: { kid: 'x', hmacKey: { SECRET: 1 } } }] },
+    { acme: 'SECRET' },
+    { own: { server: { port: 'SECRET', accounts: { a: ['SECRET'] } } } },
+  ]) {
+    const error = t.throws(() => parseConfig({ certs }, 'test'), { code: 'ERR_CONFIG_INVALID' }) as Error
+    t.notMatch(`${error.message}${JSON.stringify(error)}`.replaceAll('certs.acme[0].eab.hmacKey.SECRET', ''), /SECRET/)
+  }
   t.end()
 })
