@@ -1,5 +1,6 @@
 /** Proving the names of an order: challenges are answered, several at a time, and the CA is asked what it found. */
 
+import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { forEachParallel } from '../../core/parallel.ts'
 import { within } from '../within.ts'
@@ -143,7 +144,7 @@ async function waitUntilPresented(
     throw acmeError(
       `the answer to ${kind} for ${name} cannot be published: ${message}`,
       { reason: 'solver', name, kind },
-      { cause },
+      { cause, ...(cause instanceof GroveError && cause.hint !== undefined && { hint: cause.hint }) },
     )
   }
 }

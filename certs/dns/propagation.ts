@@ -108,11 +108,14 @@ function isEnough(places: readonly Place[], { silentRounds }: DnsBounds): boolea
 function missing(name: string, zone: Zone, places: readonly Place[], { propagationMs }: DnsBounds): GroveError {
   const without = places.filter(({ state }) => state !== 'has').map(describe)
   const seconds = Math.round(propagationMs / 1_000)
+  const isDeaf = places.every(({ state }) => state === 'silent')
   return dnsError(
     'propagation',
     `servers of ${zone.name} do not have the record of ${name} after ${seconds} s: ${without.join('; ')}`,
     {
-      hint: 'does the provider serve this zone, or are the name servers of the domain somebody else’s?',
+      hint: isDeaf
+        ? 'can this machine reach port 53 of those servers, by UDP and TCP?'
+        : 'does the provider serve this zone, or are the name servers of the domain somebody else’s?',
     },
   )
 }

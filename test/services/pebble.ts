@@ -29,6 +29,8 @@ export interface PebbleOptions {
   readonly sleepSeconds?: number
   /** Keys of external account bindings, base64url, keyed by id: then an account needs one. */
   readonly eab?: Readonly<Record<string, string>>
+  /** Who is asked for names, `127.0.0.1:<port>`. Default: its own challenge DNS server. */
+  readonly dnsServer?: string
   /** Ports where challenges are asked for. Default: free ones. */
   readonly httpPort?: number
   readonly tlsPort?: number
@@ -89,7 +91,12 @@ export async function startPebble(t: Pick<Test, 'teardown'>, options: PebbleOpti
   const addresses = ['-dns01', `127.0.0.1:${dnsPort}`, '-management', `127.0.0.1:${dnsManagementPort}`]
   const others = ['-http01', '', '-https01', '', '-tlsalpn01', '', '-defaultIPv4', '127.0.0.1', '-defaultIPv6', '']
   await run('pebble-challtestsrv', [...addresses, ...others], [dnsManagementPort])
-  const startCa = () => run('pebble', ['-config', config, '-dnsserver', `127.0.0.1:${dnsPort}`], [port, managementPort])
+  const startCa = () =>
+    run(
+      'pebble',
+      ['-config', config, '-dnsserver', options.dnsServer ?? `127.0.0.1:${dnsPort}`],
+      [port, managementPort],
+    )
   let ca: ChildProcess | undefined = await startCa()
 
   return {
