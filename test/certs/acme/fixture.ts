@@ -12,6 +12,7 @@ import type { Challenge, Solver } from '../../../certs/acme/solver.ts'
 import type { Certificate } from '../../../certs/certificate.ts'
 import { openVault } from '../../../certs/open-vault.ts'
 import type { Vault } from '../../../certs/vault.ts'
+import { createTurnstile } from '../../../core/turnstile.ts'
 import { nodeEnvironment } from '../../../store/environment-node.ts'
 import type { Pebble } from '../../services/pebble.ts'
 
@@ -105,17 +106,21 @@ export async function alpnSolver(t: Test, port: number): Promise<NotingSolver> {
 export function dnsSolver(pebble: Pebble): NotingSolver {
   const hostOf = ({ name }: Challenge) => `_acme-challenge.${name}.`
   const values = new Set<Challenge>()
+  // What is taken away must not overtake what is put there meanwhile.
+  const turns = createTurnstile({ most: 1_000, what: 'changes of records' })
   return noting('dns-01', {
-    async present(challenge) {
-      values.add(challenge)
-      await pebble.tellDns('set-txt', { host: hostOf(challenge), value: challenge.dnsValue })
-    },
-    async remove(challenge) {
-      values.delete(challenge)
-      const host = hostOf(challenge)
-      // It only knows how to take away all values of a name, and another one may still be asked for.
-      if ([...values].every((other) => hostOf(other) !== host)) await pebble.tellDns('clear-txt', { host })
-    },
+    present: (challenge) =>
+      turns.run(async () => {
+        values.add(challenge)
+        await pebble.tellDns('set-txt', { host: hostOf(challenge), value: challenge.dnsValue })
+      }),
+    remove: (challenge) =>
+      turns.run(async () => {
+        values.delete(challenge)
+        const host = hostOf(challenge)
+        // It only knows how to take away all values of a name, and another one may still be asked for.
+        if ([...values].every((other) => hostOf(other) !== host)) await pebble.tellDns('clear-txt', { host })
+      }),
   })
 }
 
