@@ -33,8 +33,9 @@ export interface Tickets {
   ticketKeys(): TicketKeys
   /**
    * Takes what other machines made, makes a key whose time has come, and answers whether {@link Tickets.ticketKeys} is
-   * another one than after the last call; then fronts are to be told. Call it every few minutes. Never rejects: while
-   * the vault does not answer, the keys that are known are used, and none is made.
+   * another one than after the last call; then fronts are to be told. Call it every few minutes. Never rejects, and
+   * waits for the vault at most `limits.tickets.waitMs`: while that does not answer, the keys that are known are used,
+   * and none is made.
    */
   rotateIfDue(): Promise<boolean>
 }
@@ -65,7 +66,7 @@ type TicketTurn = z.output<typeof ringSchema>['keys'][number]
  */
 export async function openTickets(options: {
   readonly vault: Vault
-  readonly environment: Pick<Environment, 'now' | 'randomBytes'>
+  readonly environment: Pick<Environment, 'now' | 'randomBytes' | 'sleep'>
   readonly log: Logger
 }): Promise<Tickets> {
   const { vault, environment, log } = options
@@ -93,30 +94,38 @@ export async function openTickets(options: {
     }
   }
 
-  async function rotate(): Promise<boolean> {
+  async function takeTurn(): Promise<void> {
     try {
       ring = await turn()
     } catch (error) {
       log.error({ err: error }, 'keys of TLS session tickets cannot be shared with other machines')
-      if (ring.length === 0) ring = [make(environment.now())]
     }
+  }
+
+  /** One at a time: who asks meanwhile waits for the one that is under way. */
+  let turning: Promise<void> | undefined
+
+  async function rotateIfDue(): Promise<boolean> {
+    turning ??= takeTurn().finally(() => {
+      turning = undefined
+    })
+    const waited = new AbortController()
+    // A bucket that hangs must hold up neither a start nor a reload.
+    await Promise.race([turning, environment.sleep(limits.tickets.waitMs, waited.signal).catch(() => {})])
+    waited.abort()
+    if (ring.length === 0) ring = [make(environment.now())]
     const before = told
     told = JSON.stringify(toKeys(ring, environment.now()).map(({ secret }) => secret))
     return told !== before
   }
 
-  let rotation = rotate()
-  await rotation
+  await rotateIfDue()
   return {
     ticketKeys() {
       const [current, ...previous] = toKeys(ring, environment.now()).map(({ secret }) => Buffer.from(secret, 'base64'))
       return { current: current as TicketKey, previous }
     },
-    rotateIfDue() {
-      // One after the other, so that none answers with a ring that is older than what the last one told.
-      rotation = rotation.then(rotate)
-      return rotation
-    },
+    rotateIfDue,
   }
 }
 

@@ -1,4 +1,4 @@
-/** What certificates are made of, opened: the vault, the operator's files, the CAs, the provider of DNS. */
+/** What certificates are made of, opened: the operator's files, the CAs, the provider of DNS. */
 
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -6,7 +6,6 @@ import type { Solver } from '../certs/acme/solver.ts'
 import { createDnsSolver } from '../certs/dns/dns-solver.ts'
 import { type CertificateFiles, openCertificateFiles } from '../certs/files/certificate-files.ts'
 import type { IssuerChoice } from '../certs/managed-order.ts'
-import { openVault } from '../certs/open-vault.ts'
 import { isPublicName } from '../certs/policy.ts'
 import type { Vault } from '../certs/vault.ts'
 import type { Config } from '../core/config.ts'
@@ -14,11 +13,9 @@ import type { Layout } from '../core/layout.ts'
 import { makePrivateFolder } from '../core/private-file.ts'
 import type { Environment } from '../store/environment.ts'
 import { openAcmeIssuers } from './acme-issuers.ts'
-import type { Holdings } from './holdings.ts'
 
 /** What certificates are made of. */
 export interface CertificateParts {
-  readonly vault: Vault
   /** Whether other Groves may use the vault, and answer challenges of ours. */
   readonly isShared: boolean
   readonly files: CertificateFiles
@@ -35,7 +32,7 @@ export interface CertificateParts {
 export interface CertificatePartsOptions {
   readonly config: Pick<Config, 'certs' | 'domain' | 'email'>
   readonly layout: Layout
-  readonly holdings: Pick<Holdings, 'objects' | 'keyring'>
+  readonly vault: Vault
   readonly env: Environment
   /** Called when a certificate of a file is another one. */
   readonly filesChanged: () => void
@@ -46,12 +43,8 @@ export interface CertificatePartsOptions {
 
 /** Opens the parts; asks no CA anything. Throws `ERR_CONFIG_INVALID` for files and secrets that cannot be had. */
 export async function openCertificateParts(options: CertificatePartsOptions): Promise<CertificateParts> {
-  const { config, layout, holdings, env, filesChanged: changed, log, stack } = options
+  const { config, layout, vault, env, filesChanged: changed, log, stack } = options
   const { acme, dns, lookups, files: specs, folder } = config.certs
-  const { objects, keyring } = holdings
-  // A folder that was named is shared by whoever names it; a bucket has one Grove at a time, and the next one goes on.
-  const remote = objects.isRemote && folder === undefined ? objects : undefined
-  const vault = stack.use(await openVault({ env, folder: folder ?? join(layout.certs, 'vault'), remote, keyring, log }))
   const imported = join(layout.certs, 'imported')
   await makePrivateFolder(imported)
   const files = stack.use(
@@ -69,5 +62,5 @@ export async function openCertificateParts(options: CertificatePartsOptions): Pr
   stack.defer(() => ended.abort())
   const dnsSolver = dns && createDnsSolver({ provider: dns, ...lookups, environment: env, log, signal: ended.signal })
   const wildcards = dnsSolver && issuers.length > 0 && isPublicName(config.domain) ? [config.domain] : []
-  return { vault, isShared: folder !== undefined, files, imported, issuers, dnsSolver, wildcards }
+  return { isShared: folder !== undefined, files, imported, issuers, dnsSolver, wildcards }
 }

@@ -3,7 +3,10 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { type Leaves, openLeaves } from '../certs/leaves.ts'
+import { openVault } from '../certs/open-vault.ts'
 import { type OwnCa, openOwnCa } from '../certs/own-ca.ts'
+import { openTickets } from '../certs/tickets.ts'
+import type { Vault } from '../certs/vault.ts'
 import type { Config } from '../core/config.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
@@ -29,6 +32,8 @@ export interface HostParts extends Holdings {
   readonly keys: Keys
   readonly revocations: Revocations
   readonly usageLog: UsageLog
+  /** Certificates, accounts and keys that several machines may share. */
+  readonly vault: Vault
   readonly ca: OwnCa
   /** Only for names of sites that are served. */
   readonly leaves: Leaves
@@ -62,7 +67,19 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
       failed: (site, error) => log.warn({ err: error, site }, 'site could not be closed'),
     }),
   )
-  const ca = await openOwnCa(layout.certs, { now, names: ownNames(config) })
+  // A folder that was named is shared by whoever names it; a bucket has one Grove at a time, and the next one goes on.
+  const { folder } = config.certs
+  const vault = stack.use(
+    await openVault({
+      env,
+      folder: folder ?? join(layout.certs, 'vault'),
+      remote: holdings.objects.isRemote && folder === undefined ? holdings.objects : undefined,
+      keyring: holdings.keyring,
+      log,
+    }),
+  )
+  const tickets = await openTickets({ vault, environment: env, log })
+  const ca = await openOwnCa(layout.certs, { now, names: ownNames(config, registry.domains.all()) })
   const serves = (name: string) => registry.siteAt(name) !== undefined
   return {
     layout,
@@ -71,9 +88,10 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
     ...holdings,
     outstanding,
     registry,
-    keys: await openKeys(layout.keys, { maxSessionMs: maxSessionMs(config), now }),
+    keys: await openKeys(layout.keys, { maxSessionMs: maxSessionMs(config), tickets, now }),
     revocations: await openRevocations(store, store.root, { now }),
     usageLog: stack.use(await UsageLog.open(store)),
+    vault,
     ca,
     leaves: openLeaves({ ca, folder: join(layout.certs, 'leaves'), serves, log, now }),
   }

@@ -1,6 +1,6 @@
 /**
- * The keys that control makes and fronts hold: those of session cookies, of TLS session tickets, and the one that signs
- * `Grove-Identity`. Kept in one file of mode 0600.
+ * The keys that control makes and fronts hold: those of session cookies and the one that signs `Grove-Identity`, kept in
+ * one file of mode 0600, and those of TLS session tickets, which machines share (certs/tickets.ts).
  *
  * Rotation bounds what a leaked key is worth: a session key 30 days plus the longest session, an identity key 7 days plus
  * as long again, a ticket key 12 hours (with it, TLS sessions of that time can be resumed or, in TLS 1.2, read). Whoever
@@ -11,13 +11,13 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { chmod } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { z } from 'zod'
+import type { Tickets } from '../certs/tickets.ts'
 import { GroveError } from '../core/errors.ts'
 import { activeKey, type RingTimes, turnRing } from '../core/key-ring.ts'
 import type { FrontKeys } from '../core/messages.ts'
 import { readIfThere, removeLeftovers, replaceFile } from '../core/private-file.ts'
 
-const hourMs = 3_600_000
-const dayMs = 24 * hourMs
+const dayMs = 86_400_000
 
 /** A day ahead, so that a front that is cut off from control for hours still opens cookies made with the new key. */
 const sessionTimes: RingTimes = { useMs: 30 * dayMs, announceMs: dayMs }
@@ -25,7 +25,6 @@ const sessionTimes: RingTimes = { useMs: 30 * dayMs, announceMs: dayMs }
 const identityTimes: RingTimes = { useMs: 7 * dayMs, announceMs: dayMs }
 /** Statements of identity live a minute; a front that control cannot reach may go on signing with an old key. */
 const identityKeepMs = 7 * dayMs
-const ticketUseMs = 12 * hourMs
 
 const turn = { activeFromMs: z.number(), keepMs: z.number() }
 const jwkSchema = z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() })
@@ -35,7 +34,8 @@ const fileSchema = z.strictObject({
   format: z.literal('grove-keys-1'),
   session: z.array(sessionKeySchema),
   identity: z.array(identityKeySchema),
-  ticket: z.strictObject({ secret: bytes(48), madeAtMs: z.number() }).optional(),
+  /** Of an earlier Grove; left out at the next write. */
+  ticket: z.unknown().optional(),
 })
 type KeyFile = z.output<typeof fileSchema>
 type SessionKeyTurn = z.output<typeof sessionKeySchema>
@@ -45,12 +45,14 @@ type IdentityKeyTurn = z.output<typeof identityKeySchema>
 export interface KeysOptions {
   /** The longest that a session made now can last, in milliseconds: how long an old session key has to be kept. */
   readonly maxSessionMs: number
+  /** The keys of TLS session tickets, turned with the others. */
+  readonly tickets: Tickets
   readonly now?: () => number
 }
 
 /** The keys of one host. */
 export interface Keys {
-  /** The keys as fronts are to have them: `session[0]` seals, all open. */
+  /** The keys as fronts are to have them: `session[0]` and `ticket` seal, all open. */
   current(): FrontKeys
   /**
    * Makes keys whose time has come, durable when it resolves, and answers whether {@link current} changed; then fronts
@@ -64,7 +66,7 @@ export interface Keys {
  * damaged: keys made in its place would sign everybody out.
  */
 export async function openKeys(file: string, options: KeysOptions): Promise<Keys> {
-  const now = options.now ?? Date.now
+  const { tickets, now = Date.now } = options
   await removeLeftovers(dirname(file))
   let { maxSessionMs } = options
   let kept = await readKeys(file)
@@ -75,15 +77,16 @@ export async function openKeys(file: string, options: KeysOptions): Promise<Keys
     const turned = turnAll(kept, maxSessionMs, now())
     if (turned !== kept) await replaceFile(file, `${JSON.stringify(turned, undefined, 2)}\n`)
     kept = turned
+    await tickets.rotateIfDue()
     const before = front
-    front = toFrontKeys(kept, now())
+    front = toFrontKeys(kept, tickets, now())
     return JSON.stringify(before) !== JSON.stringify(front)
   }
 
   rotation = rotate()
   await rotation
   return {
-    current: () => front ?? toFrontKeys(kept, now()),
+    current: () => front ?? toFrontKeys(kept, tickets, now()),
     rotateIfDue(longest) {
       if (longest !== undefined) maxSessionMs = longest
       // One after the other: two at once would each make a key, and one of them would be lost.
@@ -114,14 +117,8 @@ function turnAll(keys: KeyFile, maxSessionMs: number, nowMs: number): KeyFile {
     makeSessionKey(activeFromMs, maxSessionMs),
   )
   const identity = turnRing(keys.identity, identityTimes, nowMs, makeIdentityKey)
-  // A clock that was set back makes a ticket key look young for long: then it is replaced as well.
-  const ticketAgeMs = nowMs - (keys.ticket?.madeAtMs ?? 0)
-  const ticket =
-    keys.ticket && ticketAgeMs >= 0 && ticketAgeMs < ticketUseMs
-      ? keys.ticket
-      : { secret: randomBytes(48).toString('base64'), madeAtMs: nowMs }
-  if (session === keys.session && identity === keys.identity && ticket === keys.ticket) return keys
-  return { format: 'grove-keys-1', session: [...session], identity: [...identity], ticket }
+  if (session === keys.session && identity === keys.identity) return keys
+  return { format: 'grove-keys-1', session: [...session], identity: [...identity] }
 }
 
 /**
@@ -152,13 +149,15 @@ function thumbprint(x: string): string {
     .digest('base64url')
 }
 
-function toFrontKeys(keys: KeyFile, nowMs: number): FrontKeys {
+function toFrontKeys(keys: KeyFile, tickets: Tickets, nowMs: number): FrontKeys {
   const sealing = activeKey(keys.session, nowMs)
   const signing = activeKey(keys.identity, nowMs)
   const session = [sealing, ...keys.session.filter((key) => key !== sealing)]
+  const { current, previous } = tickets.ticketKeys()
   return {
     session: session.map(({ kid, secret }) => ({ kid, secret })),
-    ticket: keys.ticket?.secret ?? '',
+    ticket: current.toString('base64'),
+    otherTickets: previous.map((key) => key.toString('base64')),
     identity: { kid: signing.kid, jwk: { ...signing.jwk } },
     identityPublic: keys.identity.map(({ kid, jwk: { kty, crv, x } }) => ({
       kty,

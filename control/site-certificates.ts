@@ -12,7 +12,7 @@ import { shareChallenges } from './shared-challenges.ts'
 
 /** What the certificates of sites need. */
 export interface SiteCertificatesOptions {
-  readonly host: Pick<HostParts, 'registry' | 'leaves' | 'env' | 'layout' | 'objects' | 'keyring'>
+  readonly host: Pick<HostParts, 'registry' | 'leaves' | 'env' | 'layout' | 'vault'>
   readonly fronts: Pick<FrontLinks, 'push'>
   readonly challenges: Pick<Challenges, 'http' | 'tlsAlpn'>
   /** Which challenges visitors' ports can answer: http-01 and tls-alpn-01 need ports 80 and 443 to lead here. */
@@ -33,15 +33,13 @@ export interface SiteCertificates extends Certificates {
  */
 export async function openSiteCertificates(options: SiteCertificatesOptions): Promise<SiteCertificates> {
   const { host, fronts, challenges, config, log } = options
-  const { registry, leaves, env } = host
+  const { registry, leaves, env, vault } = host
   await using stack = new AsyncDisposableStack()
   const filesChanged = () => forget(allNames())
-  const parts = await openCertificateParts({ ...host, config: config(), holdings: host, filesChanged, log, stack })
+  const parts = await openCertificateParts({ ...host, config: config(), filesChanged, log, stack })
   const own = () => [...(config().listen.http === false ? [] : [challenges.http]), challenges.tlsAlpn]
   const shared = parts.isShared
-    ? stack.use(
-        shareChallenges({ vault: parts.vault, own: [challenges.http, challenges.tlsAlpn], environment: env, log }),
-      )
+    ? stack.use(shareChallenges({ vault, own: [challenges.http, challenges.tlsAlpn], environment: env, log }))
     : undefined
   let sites: readonly string[] | undefined
   let names: readonly string[] = []
@@ -65,7 +63,7 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
   const certificates = stack.use(
     openCertificates({
       issuers: parts.issuers,
-      vault: parts.vault,
+      vault,
       files: parts.files,
       leaves,
       solvers: () => (parts.dnsSolver ? [parts.dnsSolver] : (shared?.solvers ?? own())),

@@ -65,6 +65,6 @@ export const managedLimits = {
   },
   /** Proof that an author owns a domain: a question to the DNS, and answers that are looked at. */
   ownership: { queryMs: 3_000, tries: 2, totalMs: 10_000, records: 100, recordChars: 512 },
-  /** Keys of TLS session tickets that are known at one time. */
-  tickets: { keys: 4, raced: 8 },
+  /** Keys of TLS session tickets that are known at one time, and how long a start waits for those of other machines. */
+  tickets: { keys: 4, raced: 8, waitMs: 5_000 },
 } as const

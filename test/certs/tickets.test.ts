@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { openTickets, type TicketKeys } from '../../certs/tickets.ts'
+import type { Vault } from '../../certs/vault.ts'
+import { nodeEnvironment } from '../../store/environment-node.ts'
 import { silentLog as log } from '../control/fixtures/silent-log.ts'
 import { plainVault, type Records } from './fixtures/plain-vault.ts'
 
@@ -11,7 +13,7 @@ function machine(records: Records = new Map()) {
   const clock = { nowMs: Date.UTC(2026, 0, 1) }
   const trouble: { error?: Error } = {}
   const vault = plainVault(records, () => trouble.error)
-  const environment = { now: () => clock.nowMs, randomBytes }
+  const environment = { now: () => clock.nowMs, randomBytes, sleep: nodeEnvironment.sleep }
   return { clock, trouble, records, vault, open: () => openTickets({ vault, environment, log }) }
 }
 
@@ -145,4 +147,28 @@ t.test('keys of a clock that was ahead do not keep the next ones from being made
   one.clock.nowMs += hourMs
   await tickets.rotateIfDue()
   t.not(texts(tickets.ticketKeys())[0], first)
+})
+
+t.test('a vault that hangs holds nobody up, and what it says in the end is used', async (t) => {
+  const records: Records = new Map()
+  const shared = machine(records)
+  const [theirs = ''] = texts((await shared.open()).ticketKeys())
+  const answers = Promise.withResolvers<void>()
+  const vault: Vault = {
+    ...shared.vault,
+    async read(key) {
+      await answers.promise
+      return shared.vault.read(key)
+    },
+  }
+  // No time passes for who waits: the bound is over at once.
+  const environment = { now: () => shared.clock.nowMs, randomBytes, sleep: async () => {} }
+  const tickets = await openTickets({ vault, environment, log })
+  const [own = ''] = texts(tickets.ticketKeys())
+  t.not(own, theirs)
+  t.equal(await tickets.rotateIfDue(), false)
+  answers.resolve()
+  await nodeEnvironment.sleep(0)
+  t.equal(await tickets.rotateIfDue(), true, 'fronts are told')
+  t.strictSame(texts(tickets.ticketKeys()), [theirs])
 })

@@ -1,10 +1,14 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, randomBytes, sign, verify } from 'node:crypto'
 import { chmod, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { openTickets } from '../../certs/tickets.ts'
 import { openKeys } from '../../control/keys.ts'
 import { keysSchema } from '../../core/messages.ts'
 import { openSession, type Session, sealSession } from '../../core/session.ts'
+import { nodeEnvironment } from '../../store/environment-node.ts'
+import { plainVault, type Records } from '../certs/fixtures/plain-vault.ts'
+import { silentLog as log } from './fixtures/silent-log.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
@@ -13,8 +17,15 @@ const weekMs = 7 * dayMs
 async function setUp(t: Test) {
   const clock = { nowMs: Date.UTC(2030, 0, 1) }
   const file = join(t.testdir({}), 'keys.json')
-  const open = (maxSessionMs = weekMs) => openKeys(file, { maxSessionMs, now: () => clock.nowMs })
-  return { clock, file, open, keys: await open() }
+  const records: Records = new Map()
+  const trouble: { error?: Error } = {}
+  const vault = plainVault(records, () => trouble.error)
+  const environment = { ...nodeEnvironment, now: () => clock.nowMs, randomBytes }
+  const open = async (maxSessionMs = weekMs) => {
+    const tickets = await openTickets({ vault, environment, log })
+    return openKeys(file, { maxSessionMs, tickets, now: environment.now })
+  }
+  return { clock, file, open, trouble, keys: await open() }
 }
 
 t.test('keys are made once, fit what fronts expect, and lie in a file of mode 0600', async (t) => {
@@ -99,21 +110,35 @@ t.test('a host that was off for a year opens what it sealed last before it takes
   t.equal(current.session.length, 2)
   t.equal(current.identity.kid, old.identity.kid)
   t.equal(current.identityPublic.length, 2)
-  t.not(current.ticket, old.ticket)
 })
 
-t.test('the ticket key changes every 12 hours, and when the clock was set back', async (t) => {
+t.test('the ticket key changes every 12 hours, and fronts go on opening tickets of those before', async (t) => {
   const { clock, keys } = await setUp(t)
+  const seals: string[] = []
+  for (let hours = 0; hours < 72; hours += 1) {
+    const before = keys.current()
+    clock.nowMs += hourMs
+    const changed = await keys.rotateIfDue()
+    const { ticket, otherTickets = [] } = keysSchema.parse(keys.current())
+    t.equal(changed, JSON.stringify(before) !== JSON.stringify(keys.current()))
+    if (ticket !== before.ticket) {
+      seals.push(ticket)
+      t.ok(before.otherTickets?.includes(ticket), 'known to fronts before it seals')
+      t.ok(otherTickets.includes(before.ticket), 'and the last one after')
+    }
+  }
+  t.equal(new Set(seals).size, 6)
+})
+
+t.test('a vault that is away keeps neither the start nor other keys from turning', async (t) => {
+  const { clock, keys, open, trouble } = await setUp(t)
   const first = keys.current().ticket
-  clock.nowMs += 12 * hourMs - 1
-  t.equal(await keys.rotateIfDue(), false)
-  clock.nowMs += 1
+  trouble.error = new Error('the bucket is away')
+  clock.nowMs += 29.5 * dayMs
   t.equal(await keys.rotateIfDue(), true)
-  const second = keys.current().ticket
-  t.not(second, first)
-  clock.nowMs -= dayMs
-  t.equal(await keys.rotateIfDue(), true)
-  t.not(keys.current().ticket, second)
+  t.equal(keys.current().session.length, 2)
+  t.equal(keys.current().ticket, first)
+  t.equal(Buffer.from((await open()).current().ticket, 'base64').length, 48)
 })
 
 t.test('an identity key is published a day before it signs and a week after', async (t) => {
@@ -173,7 +198,6 @@ t.test('a damaged file stops the start and stays as it is', async (t) => {
     'another format': JSON.stringify({ ...whole, format: 'grove-keys-2' }),
     'a short session key': JSON.stringify({ ...whole, session: [{ ...key, secret: 'AAAA' }] }),
     'a key id with a dot': JSON.stringify({ ...whole, session: [{ ...key, kid: 'a.b' }] }),
-    'a short ticket key': JSON.stringify({ ...whole, ticket: { ...whole.ticket, secret: 'AAAA' } }),
     'an unknown key': JSON.stringify({ ...whole, extra: 1 }),
   }
   for (const [name, text] of Object.entries(damages)) {
@@ -181,4 +205,14 @@ t.test('a damaged file stops the start and stays as it is', async (t) => {
     await t.rejects(open(), { code: 'ERR_DATA_FORMAT', hint: /sign in again/ }, name)
     t.equal(await readFile(file, 'utf8'), text)
   }
+})
+
+t.test('the one ticket key of an earlier Grove is passed over', async (t) => {
+  const { file, open } = await setUp(t)
+  const whole = JSON.parse(await readFile(file, 'utf8'))
+  const secret = randomBytes(48).toString('base64')
+  await writeFile(file, JSON.stringify({ ...whole, ticket: { secret, madeAtMs: 1 } }))
+  const { ticket, otherTickets, session } = (await open()).current()
+  t.equal(session[0]?.kid, whole.session[0].kid)
+  t.notOk([ticket, ...(otherTickets ?? [])].includes(secret))
 })

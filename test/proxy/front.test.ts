@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { openOwnCa } from '../../certs/own-ca.ts'
+import { openTickets } from '../../certs/tickets.ts'
 import type { FrontState } from '../../control/fronts.ts'
 import { openKeys } from '../../control/keys.ts'
 import { noChallenges } from '../../core/challenge-set.ts'
@@ -22,7 +23,10 @@ import {
 } from '../../core/messages.ts'
 import { type Session, sealSession } from '../../core/session.ts'
 import { Front } from '../../proxy/front.ts'
+import { nodeEnvironment } from '../../store/environment-node.ts'
+import { plainVault } from '../certs/fixtures/plain-vault.ts'
 import { shortFolder } from '../control/fixtures/short-folder.ts'
+import { silentLog } from '../control/fixtures/silent-log.ts'
 import { Visitor } from '../e2e/visitor.ts'
 import { freePort } from '../services/free-port.ts'
 import { writeVersion } from './fixtures/compiled.ts'
@@ -35,7 +39,8 @@ async function startFront(t: Test) {
   const layout = layoutOf(shortFolder(t))
   for (const folder of [layout.compiled, layout.temporary]) mkdirSync(folder, { recursive: true })
   const ca = await openOwnCa(layout.certs)
-  const keys = await openKeys(layout.keys, { maxSessionMs: 1_000_000 })
+  const tickets = await openTickets({ vault: plainVault(new Map()), environment: nodeEnvironment, log: silentLog })
+  const keys = await openKeys(layout.keys, { maxSessionMs: 1_000_000, tickets })
   const server = createServer()
   server.listen(layout.frontSocket)
   await once(server, 'listening')
