@@ -21,6 +21,8 @@ export interface HarnessOptions {
   readonly config?: Record<string, unknown>
   /** Plugins as an expression list over `grove`, the public API: `grove.loginPassword()`. */
   readonly plugins?: string
+  /** Members of the config that are no JSON, as code over `grove`: `certs: { dns: grove.execDns({ … }) }`. */
+  readonly code?: string
   /** The program. Default: this clone's. */
   readonly command?: readonly string[]
   /** The folder from whose package the config takes the public API. Default: this clone. */
@@ -61,7 +63,7 @@ export async function startGrove(t: Test, options: HarnessOptions = {}): Promise
     if (!t.passing()) t.comment(harness.log)
     rmSync(folder, { recursive: true, force: true })
   })
-  harness.writeConfig(options.config ?? {}, options.plugins)
+  harness.writeConfig(options.config ?? {}, options.plugins, options.code)
   await harness.start()
   return harness
 }
@@ -124,7 +126,7 @@ export class Harness {
   }
 
   /** Writes the config anew; {@link reload} puts it in force. Ports are any that are free, and stay over a reload. */
-  writeConfig(config: Record<string, unknown>, plugins = ''): void {
+  writeConfig(config: Record<string, unknown>, plugins = '', code = ''): void {
     const { listen, ...rest } = config
     const fixed = { data: this.data, listen: { https: 0, http: 0, ...(listen as object | undefined) }, ...rest }
     const { from } = this.#options
@@ -133,7 +135,7 @@ export class Harness {
       join(this.folder, 'grove.config.ts'),
       `import * as grove from ${JSON.stringify(api)}
 void grove
-export default { ...${JSON.stringify(fixed)}, plugins: [${plugins}] }
+export default { ...${JSON.stringify(fixed)}, plugins: [${plugins}], ${code} }
 `,
     )
   }
