@@ -4,6 +4,7 @@
  */
 
 import { limits } from '../core/limits.ts'
+import { orderKey } from './acme/order-note.ts'
 import { type CertificateRecord, decodeRecord, recordId } from './managed-record.ts'
 import type { TendOptions } from './managed-tend.ts'
 
@@ -49,6 +50,8 @@ async function removeIfOver(
   const text = (await vault.read(key))?.text
   const record = text === undefined ? undefined : decodeRecord(text)
   if (!record || !isOver(record, environment.now())) return false
+  // The note of its last order holds the same key.
+  if (record.certificate) await held.remove(orderKey(record.certificate.directory, record.names))
   await held.remove(key)
   return true
 }

@@ -4,16 +4,16 @@
  * the background, and a certificate is read when the first visitor asks for it.
  */
 
-import { GroveError, isGroveError } from '../core/errors.ts'
+import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { setNewest } from '../core/newest.ts'
 import type { RevocationReason } from './acme/issuer.ts'
 import type { Certificate } from './certificate.ts'
 import { type Brief, type CertificateState, toBrief, toState } from './managed-brief.ts'
 import { type Kept, startCare } from './managed-care.ts'
+import { createLoaded } from './managed-loaded.ts'
 import { certificateNameOf, toCertificateNames, wildcardOf } from './managed-names.ts'
 import { nextStep } from './managed-next.ts'
-import { type CertificateRecord, decodeRecord, openCertificate, recordKey } from './managed-record.ts'
+import type { CertificateRecord } from './managed-record.ts'
 import { revokeUnderLease } from './managed-revoke.ts'
 import { type Outcome, readRecord, type TendOptions } from './managed-tend.ts'
 import { walk } from './managed-walk.ts'
@@ -81,10 +81,7 @@ class Managed implements ManagedCertificates {
   readonly #wildcards: ReadonlySet<string>
   /** Keyed by the name of the certificate. */
   readonly #kept = new Map<string, Kept>()
-  /** Certificates in use, keyed by name, least recently used first. */
-  readonly #loaded = new Map<string, Certificate>()
-  /** Being read, keyed by name. */
-  readonly #loading = new Map<string, Promise<Certificate | undefined>>()
+  readonly #loaded
   readonly #stopped = new AbortController()
   readonly #care
   readonly #walks: Promise<void>
@@ -92,10 +89,15 @@ class Managed implements ManagedCertificates {
   constructor(options: ManagedOptions) {
     this.#options = options
     this.#wildcards = new Set(options.wildcards)
+    this.#loaded = createLoaded({
+      ...options,
+      isKept: (kept) => this.#kept.get(kept.name) === kept,
+      damaged: (kept) => this.#care.force(kept),
+    })
     this.#care = startCare({
       ...options,
       kept: this.#kept,
-      inUse: () => this.#loaded.keys(),
+      inUse: () => this.#loaded.names(),
       seen: (kept, outcome, before) => this.#seen(kept, outcome, before),
       isStillWanted: (kept) => this.#isStillWanted(kept),
     })
@@ -120,7 +122,7 @@ class Managed implements ManagedCertificates {
   async find(name: string): Promise<Certificate[]> {
     for (const candidate of [name, wildcardOf(name)]) {
       const one = candidate === undefined ? undefined : this.#kept.get(candidate)
-      const certificate = one && (await this.#load(one))
+      const certificate = one && (await this.#loaded.get(one))
       if (certificate) return [certificate]
     }
     return []
@@ -152,7 +154,7 @@ class Managed implements ManagedCertificates {
   async renew(name: string): Promise<Certificate> {
     const one = this.#named(name)
     const obtained = await this.#care.wait(one, { isForced: true, waitMs: limits.managed.orderMs })
-    const certificate = obtained ?? (await this.#load(one))
+    const certificate = obtained ?? (await this.#loaded.get(one))
     if (!certificate) throw new GroveError('ERR_CERT', `there is no certificate for ${name}`)
     return certificate
   }
@@ -160,7 +162,7 @@ class Managed implements ManagedCertificates {
   async revoke(name: string, reason: RevocationReason): Promise<void> {
     const one = this.#named(name)
     const record = await revokeUnderLease(one.name, reason, this.#options, this.#stopped.signal)
-    this.#loaded.delete(one.name)
+    this.#loaded.drop(one.name)
     one.brief = toBrief(record)
     this.#tell('revoked', one)
     this.#care.look(one, true)
@@ -170,7 +172,7 @@ class Managed implements ManagedCertificates {
     this.#stopped.abort(new GroveError('ERR_CLOSED', 'certificates are no longer looked after'))
     await this.#care[Symbol.asyncDispose]()
     await this.#walks
-    await Promise.allSettled(this.#loading.values())
+    await this.#loaded.idle()
   }
 
   #named(name: string): Kept {
@@ -192,51 +194,15 @@ class Managed implements ManagedCertificates {
   #isStillWanted(one: Kept): boolean {
     if (!one.isAsked || one.waiters !== undefined || this.#options.serves?.(one.name)) return true
     this.#kept.delete(one.name)
-    this.#loaded.delete(one.name)
+    this.#loaded.drop(one.name)
     this.#care.drop(one)
     return false
-  }
-
-  #load(one: Kept): Promise<Certificate | undefined> {
-    const { name, brief } = one
-    const known = this.#loaded.get(name)
-    if (known && (!brief || brief.id === known.id)) {
-      setNewest(this.#loaded, name, known, limits.managed.loaded)
-      return Promise.resolve(known)
-    }
-    if (brief && brief.id === undefined) return Promise.resolve(undefined)
-    const running = this.#loading.get(name)
-    if (running) return running
-    if (this.#loading.size >= limits.managed.loaded)
-      return Promise.reject(new GroveError('ERR_TOO_MANY', 'too many certificates are being read'))
-    const loading = this.#read(one).finally(() => this.#loading.delete(name))
-    this.#loading.set(name, loading)
-    return loading
-  }
-
-  async #read(one: Kept): Promise<Certificate | undefined> {
-    const { vault, environment, log } = this.#options
-    try {
-      const near = await vault.readNear(recordKey(one.name))
-      let record = near && decodeRecord(near.text)
-      // What lies near may be older than what the last look found.
-      if (one.brief && record?.certificate?.id !== one.brief.id) record = await readRecord(one.name, this.#options)
-      if (!record?.certificate) return undefined
-      const certificate = openCertificate(record.certificate, environment.now())
-      if (this.#kept.get(one.name) === one) setNewest(this.#loaded, one.name, certificate, limits.managed.loaded)
-      return certificate
-    } catch (error) {
-      if (!isGroveError(error, 'ERR_CERT')) throw error
-      log.error({ err: error, name: one.name }, 'a certificate that was kept is damaged; a new one is ordered')
-      this.#care.force(one)
-      return undefined
-    }
   }
 
   #seen(one: Kept, { obtained, isRenewal, error }: Outcome, before: Brief | undefined): void {
     const { brief } = one
     if (obtained) {
-      if (this.#loaded.has(one.name)) setNewest(this.#loaded, one.name, obtained, limits.managed.loaded)
+      this.#loaded.renew(one.name, obtained)
       this.#tell(isRenewal ? 'renewed' : 'obtained', one, obtained)
     } else if (error) this.#tell('failed', one, error)
     else if (before && brief?.id !== undefined && brief.id !== before.id) this.#tell('taken', one)

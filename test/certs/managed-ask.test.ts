@@ -1,4 +1,5 @@
 import t from 'tap'
+import { orderKey } from '../../certs/acme/order-note.ts'
 import { recordKey } from '../../certs/managed-record.ts'
 import { limits } from '../../core/limits.ts'
 import { createScriptedCa, problem } from './fixtures/scripted-ca.ts'
@@ -153,7 +154,9 @@ t.test('a certificate of nobody is removed two weeks after its end, and not befo
     t.ok(await host.vault.read(recordKey(name)))
     await host.env.sleep(3 * dayMs)
     t.notOk(await host.vault.read(recordKey(name)))
+    t.notOk(await host.vault.read(orderKey(ca.directory, [name])), 'nor is its key left in the note of the order')
     t.ok(await host.vault.read(recordKey('kept.org')))
+    t.ok(await host.vault.read(orderKey(ca.directory, ['kept.org'])))
     await host.stop()
   })
 })
