@@ -28,6 +28,8 @@ export interface Asker {
 export interface ContextsOptions {
   /** Asks for the certificate of a name, for the first who needs it. A rejection refuses the handshakes that wait for it. */
   readonly request: (name: string, address: string | undefined) => Promise<Leaf>
+  /** CAs, PEM, whose certificates the clients of a name may show. @default none are asked for any */
+  readonly clientRoots?: (name: string) => string | undefined
   readonly log: Logger
   readonly now?: () => number
 }
@@ -48,6 +50,7 @@ export interface Contexts extends Disposable {
 
 interface Entry {
   readonly choice: ContextChoice
+  readonly clientRoots: string | undefined
   readonly notBeforeMs: number
   readonly notAfterMs: number
   /** When to ask for the next one; pushed on when asking fails. */
@@ -65,7 +68,11 @@ export function createContexts(options: ContextsOptions): Contexts {
   const refusedAtMs = new Map<string, number>()
   const keep = (name: string, entry: Entry) => setNewest(entries, name, entry, limits.front.certificates)
   const shared = new SharedContexts()
-  const { ask, forget } = createQuestions(options.request, (leaf) => toEntry(leaf, shared, now()), keep)
+  const { ask, forget } = createQuestions(
+    options.request,
+    (name, leaf) => toEntry(leaf, shared, options.clientRoots?.(name), now()),
+    keep,
+  )
 
   function refuse(name: string, error: unknown): undefined {
     const code = error instanceof GroveError ? error.code : undefined
@@ -101,7 +108,7 @@ export function createContexts(options: ContextsOptions): Contexts {
       const name = toName(sent)
       if (name === undefined) return undefined
       const entry = entries.get(name)
-      if (entry && now() < entry.notAfterMs) {
+      if (entry && now() < entry.notAfterMs && entry.clientRoots === options.clientRoots?.(name)) {
         keep(name, entry)
         const next = renewIfDue(name, entry, address)
         // The clock was set back: this one is of the future, and no visitor takes it.
@@ -143,7 +150,7 @@ interface Questions {
 /** Nobody asks yet. `keep` takes each answer that may serve others. */
 function createQuestions(
   request: ContextsOptions['request'],
-  toEntry: (leaf: Leaf) => Entry,
+  toEntry: (name: string, leaf: Leaf) => Entry,
   keep: (name: string, entry: Entry) => void,
 ): Questions {
   /** Keyed by name. */
@@ -158,7 +165,7 @@ function createQuestions(
         )
       const started: Promise<Entry> = Promise.try(request, name, address)
         .then((leaf) => {
-          const entry = toEntry(leaf)
+          const entry = toEntry(name, leaf)
           // A name that was forgotten meanwhile may have got the old certificate.
           if (pending.get(name) === started) keep(name, entry)
           return entry
@@ -184,9 +191,9 @@ function toName(sent: string): string | undefined {
   return isAuthority(name) && !name.startsWith('[') && isIP(name) === 0 ? name : undefined
 }
 
-function toEntry(leaf: Leaf, shared: SharedContexts, nowMs: number): Entry {
-  const choice = shared.of([leaf, ...(leaf.others ?? [])])
+function toEntry(leaf: Leaf, shared: SharedContexts, clientRoots: string | undefined, nowMs: number): Entry {
+  const choice = shared.of([leaf, ...(leaf.others ?? [])], clientRoots)
   // Control may answer a leaf that is due, when it cannot renew: then it is not to be asked at every handshake.
   const renewAtMs = Math.max(leaf.renewAtMs, nowMs + limits.cert.retryMs)
-  return { choice, notBeforeMs: leaf.notBeforeMs, notAfterMs: leaf.notAfterMs, renewAtMs }
+  return { choice, clientRoots, notBeforeMs: leaf.notBeforeMs, notAfterMs: leaf.notAfterMs, renewAtMs }
 }

@@ -36,26 +36,32 @@ export class SharedContexts {
     if (this.#known.get(id)?.deref() === undefined) this.#known.delete(id)
   })
 
-  /** The contexts of some certificates, best first, at least one. Throws what OpenSSL says of those that it cannot use. */
-  of(certificates: readonly KeyedChain[]): ContextChoice {
-    const id = idOf(certificates)
+  /**
+   * The contexts of some certificates, best first, at least one. `clientRoots`: the CAs, PEM, that clients are verified
+   * by where they are asked for a certificate. Throws what OpenSSL says of certificates that it cannot use.
+   */
+  of(certificates: readonly KeyedChain[], clientRoots?: string): ContextChoice {
+    const id = idOf(certificates, clientRoots)
     const known = this.#known.get(id)?.deref()
     if (known) return known
-    const choice = toChoice(certificates)
+    const choice = toChoice(certificates, clientRoots)
     this.#known.set(id, new WeakRef(choice))
     this.#gone.register(choice, id)
     return choice
   }
 }
 
-function idOf(certificates: readonly KeyedChain[]): string {
+function idOf(certificates: readonly KeyedChain[], clientRoots: string | undefined): string {
   const hash = createHash('sha256')
   for (const { chain, key } of certificates) hash.update(`${chain.length}:${chain}${key.length}:${key}`)
-  return hash.digest('base64')
+  return `${hash.digest('base64')} ${clientRoots ?? ''}`
 }
 
-function toChoice(certificates: readonly KeyedChain[]): ContextChoice {
-  const contexts = certificates.map(({ chain, key }) => createSecureContext({ cert: chain, key, ...tlsParameters }))
+function toChoice(certificates: readonly KeyedChain[], clientRoots: string | undefined): ContextChoice {
+  const ca = clientRoots !== undefined && { ca: clientRoots }
+  const contexts = certificates.map(({ chain, key }) =>
+    createSecureContext({ cert: chain, key, ...ca, ...tlsParameters }),
+  )
   const [first] = contexts
   if (!first) throw new RangeError('there is no certificate')
   if (contexts.length === 1) return { for: () => first }

@@ -10,7 +10,7 @@ export type ToldLive = NonNullable<SiteState['live']> | 'unavailable' | 'untold'
 
 /** The state of one site under a config. `live`: undefined where nothing is. */
 export function siteStateOf(config: Config, name: SiteName, live: ToldLive): SiteState {
-  const { upstreams, timeoutMs, bodyBytes } = settingsOf(config, name)
+  const { upstreams, timeoutMs, bodyBytes, clientCertificates } = settingsOf(config, name)
   return {
     name,
     authorities: [...infoOf(config, name).authorities],
@@ -20,5 +20,6 @@ export function siteStateOf(config: Config, name: SiteName, live: ToldLive): Sit
     upstreams,
     timeoutMs,
     bodyBytes,
+    ...(clientCertificates && { clients: { ...clientCertificates } }),
   }
 }

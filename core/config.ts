@@ -17,6 +17,7 @@ import type { Plugin } from './plugin.ts'
 import { checkOptions } from './plugin-options.ts'
 import { isStandardSchema } from './standard-schema.ts'
 import { cacheSchema, encryptionSchema, keepSchema, keyFaults, storeSchema } from './store-config.ts'
+import { clientCertificatesSchema, hstsFaults, hstsSchema } from './tls-config.ts'
 
 const port = z.int().min(0).max(65_535)
 
@@ -66,6 +67,7 @@ const siteSchema = z
       .max(1_073_741_824)
       .default(1_048_576)
       .describe('Largest request body, in bytes; a larger one gets 413.'),
+    clientCertificates: clientCertificatesSchema,
   })
   .describe('One site.')
 
@@ -148,6 +150,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Sessions of signed-in visitors.'),
+  hsts: hstsSchema,
   trustedProxies: z
     .array(z.union([address, z.cidrv4(), z.cidrv6()]))
     .max(1_000)
@@ -208,7 +211,7 @@ function optionFaults(input: unknown): ConfigFault[] {
 
 /** Faults that lie between values: names given twice, plugins of one name, keys named twice. */
 function crossFaults(config: Config): ConfigFault[] {
-  const faults = keyFaults(config.encryption.keys)
+  const faults = [...keyFaults(config.encryption.keys), ...hstsFaults(config.hsts)]
   const pluginNames = new Set<string>()
   for (const [index, { name }] of config.plugins.entries()) {
     if (pluginNames.has(name))

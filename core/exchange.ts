@@ -31,6 +31,14 @@ export interface ExchangeNote {
   error: string | undefined
 }
 
+/** Who a client is, by the certificate that it showed (mutual TLS). */
+export interface ClientIdentity {
+  /** As in RFC 4514, such as `CN=ada,O=Example`; what is not visible ASCII is percent-encoded. */
+  readonly subject: string
+  /** DER in base64. */
+  readonly certificate: string
+}
+
 /** One request and the way to answer it once. Made by an adapter after its strict checks have passed. */
 export interface Exchange {
   /** Unique id of the request, 8 to 40 characters of `0-9a-z-`; in the access log and in every error page. */
@@ -52,6 +60,8 @@ export interface Exchange {
   readonly body: Readable | undefined
   /** The visitor's address: the peer's, or what trusted proxies in front say. */
   readonly clientAddress: string
+  /** Set where the site asked for a certificate and the client showed one, which was verified. */
+  readonly client?: ClientIdentity | undefined
   readonly httpVersion: '1.0' | '1.1' | '2.0'
   /** Aborts when the client goes away before the answer has been sent. Made at first use. */
   readonly signal: AbortSignal

@@ -157,15 +157,10 @@ export const limits = {
     leases: 10_000,
     holderKeptMs: 86_400_000,
   },
-  /**
-   * Challenges of CAs that are answered at one time, of each kind; a certificate for one, and its key. `helloBytes` and
-   * `hellos`: while one is answered in handshakes, how much of a ClientHello is looked at, and how many at a time.
-   */
+  /** Challenges of CAs that are answered at one time, of each kind; a certificate for one, and its key. */
   challenges: {
     most: 1_000,
     certificateBytes: 8_192,
-    helloBytes: 16_384,
-    hellos: 1_000,
     /** How often challenges of other machines are looked for, and how old one may be. */
     lookEveryMs: 1_000,
     longestMs: 3_600_000,

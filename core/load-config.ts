@@ -9,6 +9,7 @@ import { type Config, parseConfig } from './config.ts'
 import { GroveError } from './errors.ts'
 import { limits } from './limits.ts'
 import { withAbsoluteFiles } from './store-config.ts'
+import { withClientRoots } from './tls-config.ts'
 
 /** The names under which a config is looked for, in this order. */
 const configFileNames: readonly string[] = ['grove.config.ts', 'grove.config.js', 'grove.config.json']
@@ -45,7 +46,8 @@ export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
   const folder = file === undefined ? source.cwd : dirname(file)
   const data = resolve(source.data === undefined ? folder : source.cwd, config.data)
   const certs = withAbsoluteCertFiles(config.certs, folder)
-  return { config: { ...withAbsoluteFiles(config, folder), certs, data }, file }
+  const sites = await withClientRoots(config.sites, folder)
+  return { config: { ...withAbsoluteFiles(config, folder), certs, data, sites }, file }
 }
 
 /** The config file, absolute: the one that is named, there or not, or the one that is found; undefined when there is none. */

@@ -15,6 +15,16 @@ import { usageListSchema } from './usage.ts'
 
 const siteName = z.string()
 
+/** What a site asks visitors for in the handshake (mutual TLS). */
+export const clientRuleSchema = z.object({
+  /** CAs whose certificates are taken, PEM. */
+  roots: z.string(),
+  /** Whether who has none is refused. */
+  required: z.boolean(),
+})
+/** What a site asks visitors for in the handshake (mutual TLS). */
+export type ClientRule = z.output<typeof clientRuleSchema>
+
 /** What a front must know of one site. */
 export const siteStateSchema = z.object({
   name: siteName,
@@ -29,6 +39,8 @@ export const siteStateSchema = z.object({
   upstreams: z.array(z.string()),
   timeoutMs: z.int(),
   bodyBytes: z.int(),
+  /** Absent where visitors need no certificate. */
+  clients: clientRuleSchema.optional(),
 })
 /** What a front must know of one site. */
 export type SiteState = z.output<typeof siteStateSchema>
@@ -58,6 +70,8 @@ export const frontSettingsSchema = z.object({
   domain: z.string(),
   /** The port that redirects lead to. */
   httpsPort: z.int(),
+  /** The value of Strict-Transport-Security on answers over https; absent for none. */
+  hsts: z.string().optional(),
   trustedProxies: z.array(z.string()),
   logLevel: z.enum(['silent', 'error', 'warn', 'info', 'debug']),
   accessLog: z.boolean(),

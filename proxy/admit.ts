@@ -1,7 +1,10 @@
 /** Who may come in: the checks of a request that need to know its connection and the sites. */
 
 import type { IncomingMessage } from 'node:http'
+import type { ClientIdentity } from '../core/exchange.ts'
+import type { ClientRule } from '../core/messages.ts'
 import { clientAddress, clientScheme } from './client-address.ts'
+import type { ProvenClient } from './client-certificate.ts'
 import type { Refusal } from './refusal.ts'
 import { type CheckedHead, checkHead, type RequestHead } from './request-check.ts'
 import type { TransportContext } from './transport.ts'
@@ -14,6 +17,10 @@ export interface Peer {
    * OpenSSL does not tell it where a TLS 1.2 session is resumed. Then the first request names the connection.
    */
   serverName: string | undefined
+  /** What it has proven of itself; undefined when it was asked for nothing. */
+  readonly client: ProvenClient | undefined
+  /** Whether all it gets is a redirect to https. */
+  readonly isRedirected?: boolean
 }
 
 /** A request that may become an exchange. */
@@ -21,6 +28,10 @@ export interface Admitted {
   readonly head: CheckedHead
   readonly scheme: 'https' | 'http'
   readonly clientAddress: string
+  /** Who the client is, where its certificate says so. */
+  readonly client: ClientIdentity | undefined
+  /** The value of Strict-Transport-Security for the answer; undefined for none. */
+  readonly hsts: string | undefined
   /** Set when it is a CA's question for one of our challenges: the answer, whatever site the authority is of. */
   readonly keyAuthorization: string | undefined
 }
@@ -48,7 +59,7 @@ export function admit(request: IncomingMessage, peer: Peer, context: TransportCo
 export function admitHead(raw: RequestHead, peer: Peer, context: TransportContext): Admitted | Refusal {
   const head = checkHead(raw, context.limits)
   if ('status' in head) return head
-  const { serves, trustedProxies } = context.options.settings()
+  const { serves, trustedProxies, hsts, clientRule } = context.options.settings()
   const keyAuthorization =
     raw.secure || !isRead(head.method) ? undefined : context.challenges.keyAuthorization(head.target)
   if (keyAuthorization === undefined && !serves(head.authority))
@@ -56,12 +67,27 @@ export function admitHead(raw: RequestHead, peer: Peer, context: TransportContex
   if (peer.serverName === '') peer.serverName = head.authority
   if (peer.serverName !== undefined && nameOf(peer.serverName) !== head.authority)
     return { status: 421, reason: 'authority is not the name of the connection' }
+  if (keyAuthorization === undefined && !isProven(clientRule(head.authority), peer))
+    return { status: 421, reason: 'connection has not asked its client for the certificate of this site' }
+  const scheme = clientScheme(peer.address, head.headers, { secure: raw.secure, trusted: trustedProxies })
   return {
     head,
-    scheme: clientScheme(peer.address, head.headers, { secure: raw.secure, trusted: trustedProxies }),
+    scheme,
+    client: peer.client?.identity,
+    // RFC 6797 section 7.2: never where it could have been put there by somebody on the way.
+    hsts: scheme === 'https' ? hsts : undefined,
     clientAddress: clientAddress(peer.address, head.headers, trustedProxies),
     keyAuthorization,
   }
+}
+
+/**
+ * Whether a connection has proven what a site asks for now. One that was made before the rule, or for another, has to be
+ * made anew; where no TLS of ours is spoken, nothing can be proven.
+ */
+function isProven(rule: ClientRule | undefined, { client, serverName, isRedirected }: Peer): boolean {
+  if (serverName === undefined) return isRedirected === true || !rule?.required
+  return client?.rule.roots === rule?.roots && client?.rule.required === rule?.required
 }
 
 function isRead(method: string): boolean {

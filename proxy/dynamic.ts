@@ -67,6 +67,7 @@ export function createDynamic(options: DynamicOptions): Dynamic {
       site: site.state.name,
       origin,
       clientAddress: exchange.clientAddress,
+      client: exchange.client,
       httpVersion: exchange.httpVersion,
       identity: identify(options.identity(), session, origin.text),
     })

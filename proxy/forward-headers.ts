@@ -7,6 +7,7 @@
  * Then ours are set. The session cookie never leaves Grove: an upstream that had it could be the visitor.
  */
 
+import type { ClientIdentity } from '../core/exchange.ts'
 import { getHeader, type HeaderList, hopByHopHeaders, joinHeader } from '../core/headers.ts'
 import type { SiteName } from '../core/names.ts'
 import { sessionCookieName } from '../core/session.ts'
@@ -20,6 +21,8 @@ export interface Forwarding {
   readonly clientAddress: string
   /** Of the request as it came in: `1.1`. */
   readonly httpVersion: string
+  /** Set when the visitor has shown a certificate that the site takes. */
+  readonly client?: ClientIdentity | undefined
   /** Set when the visitor is signed in: the user's id, and the signed form of it. */
   readonly identity?: { readonly userId: string; readonly token: string } | undefined
 }
@@ -27,6 +30,8 @@ export interface Forwarding {
 /** What only Grove may say, or has answered itself (Expect), or that some server takes for a setting (Proxy: HTTPoxy). */
 const ours: ReadonlySet<string> = new Set([
   'cf-connecting-ip',
+  'client-cert',
+  'client-cert-chain',
   'client-ip',
   'expect',
   'fastly-client-ip',
@@ -202,7 +207,7 @@ function isSessionCookie(pair: string): boolean {
   return name.trim().toLowerCase() === sessionCookieName.toLowerCase()
 }
 
-function groveHeaders({ requestId, site, origin, clientAddress, httpVersion, identity }: Forwarding): string[] {
+function groveHeaders({ requestId, site, origin, clientAddress, httpVersion, identity, client }: Forwarding): string[] {
   // RFC 7239 section 6: an IPv6 address stands in brackets and quotes; a colon needs quotes.
   const isV6 = clientAddress.includes(':')
   const from = isV6 ? `"[${clientAddress}]"` : clientAddress
@@ -224,6 +229,8 @@ function groveHeaders({ requestId, site, origin, clientAddress, httpVersion, ide
     'grove-site',
     site,
   ]
+  // RFC 9440 section 2.2: DER as a byte sequence of a structured field.
+  if (client) headers.push('grove-client-subject', client.subject, 'client-cert', `:${client.certificate}:`)
   if (identity) headers.push('grove-user', encodeUserId(identity.userId), 'grove-identity', identity.token)
   return headers
 }

@@ -68,6 +68,7 @@ export class Front {
     this.#revocations = createRevocations(limits.front.revocations)
     this.#contexts = createContexts({
       request: (name, address) => this.#link.certificate(name, address),
+      clientRoots: (name) => this.#sites.clientRule(name)?.roots,
       log: options.log,
     })
     this.#pluginRoutes = createPluginRoutes(options.layout, () => this.#publicPort)
@@ -138,6 +139,9 @@ export class Front {
       limits: { connectionsPerFront: connectionsFor(openFileLimit()) },
       settings: () => ({
         httpsPort: this.#publicPort,
+        hsts: this.#settings?.raw.hsts,
+        hasClientRules: this.#sites.hasClientRules,
+        clientRule: (authority) => this.#sites.clientRule(authority),
         trustedProxies: this.#settings?.trustedProxies ?? new BlockList(),
         serves: (authority) => this.#sites.nameAt(authority) !== undefined,
       }),

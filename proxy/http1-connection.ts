@@ -10,6 +10,7 @@ import type { ListenerName } from '../core/messages.ts'
 import { admit, type Peer } from './admit.ts'
 import { answerKeyAuthorization } from './challenges.ts'
 import { plainAddress } from './client-address.ts'
+import { provenClient } from './client-certificate.ts'
 import { onFirstBytes } from './first-bytes.ts'
 import { discard, type EndingConnection, Http1Wire, hasBody } from './http1-wire.ts'
 import { handOver, LiveExchange } from './live-exchange.ts'
@@ -60,6 +61,8 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
     this.#peer = {
       address: plainAddress(socket.remoteAddress ?? ''),
       serverName: socket instanceof TLSSocket ? socket.servername || '' : undefined,
+      client: provenClient(socket),
+      isRedirected: this.#redirects,
     }
   }
 

@@ -12,6 +12,7 @@ import { getHeader } from '../core/headers.ts'
 import { nextRequestId } from '../core/ids.ts'
 import { type Admitted, admitHead, type Peer } from './admit.ts'
 import { plainAddress } from './client-address.ts'
+import { provenClient } from './client-certificate.ts'
 import { Http2Wire } from './http2-wire.ts'
 import { handOver, LiveExchange } from './live-exchange.ts'
 import { type Refusal, refusalBody, refusalHeaders } from './refusal.ts'
@@ -93,7 +94,11 @@ class Session implements Idle, Watched {
     this.#session = session
     this.#socket = socket
     this.#context = context
-    this.#peer = { address: plainAddress(socket?.remoteAddress ?? ''), serverName: socket?.servername || '' }
+    this.#peer = {
+      address: plainAddress(socket?.remoteAddress ?? ''),
+      serverName: socket?.servername || '',
+      client: provenClient(socket),
+    }
     this.#resets = createBucket(context.limits.resets)
     this.#controlFrames = createBucket(context.limits.controlFrames)
     session.on('error', () => {}) // Followed by `close`.

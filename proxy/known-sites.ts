@@ -3,7 +3,7 @@
  * none and cost their name.
  */
 
-import type { ControlToFront, SiteState } from '../core/messages.ts'
+import type { ClientRule, ControlToFront, SiteState } from '../core/messages.ts'
 import type { Authority, SiteName } from '../core/names.ts'
 
 /** A whole state, as control tells it. */
@@ -23,6 +23,8 @@ export class KnownSites {
   #owners = new Map<Authority, SiteName>()
   #defaults: ToldState['defaults'] = { upstreams: [], timeoutMs: 0, bodyBytes: 0 }
   #suffix = '.'
+  /** Once some site has a rule, until all sites are told anew: while none has one, nobody is to look for it. */
+  #hasClientRules = false
 
   /** The site that an authority leads to. Settings of a site's own come first. */
   find(authority: Authority): SiteName | undefined {
@@ -30,6 +32,18 @@ export class KnownSites {
     if (owner !== undefined || !authority.endsWith(this.#suffix)) return owner
     const name = authority.slice(0, -this.#suffix.length)
     return this.#names.has(name) ? name : undefined
+  }
+
+  /** What the site of an authority asks visitors for; undefined when it asks for nothing, or there is none. */
+  clientRule(authority: Authority): ClientRule | undefined {
+    if (!this.#hasClientRules) return undefined
+    const owner = this.find(authority)
+    return owner === undefined ? undefined : this.#own.get(owner)?.clients
+  }
+
+  /** Whether some site may ask visitors for certificates. */
+  get hasClientRules(): boolean {
+    return this.#hasClientRules
   }
 
   has(name: SiteName): boolean {
@@ -66,6 +80,7 @@ export class KnownSites {
     this.#names = new Set(names)
     this.#own = new Map()
     this.#owners = new Map()
+    this.#hasClientRules = false
     for (const site of sites) if (!this.#names.has(site.name)) this.#addOwn(site)
     const isSameDomain = before.suffix === this.#suffix
     const fresh = names.filter((name) => !isSameDomain || !before.names.has(name))
@@ -75,14 +90,16 @@ export class KnownSites {
 
   #addOwn({ live: _live, unavailable: _unavailable, untold: _untold, ...settings }: SiteState): void {
     this.#own.set(settings.name, settings)
+    if (settings.clients) this.#hasClientRules = true
     for (const authority of settings.authorities) this.#owners.set(authority, settings.name)
   }
 
-  #isDefault({ name, authorities, upstreams, timeoutMs, bodyBytes }: SiteState): boolean {
+  #isDefault({ name, authorities, upstreams, timeoutMs, bodyBytes, clients }: SiteState): boolean {
     const [own, ...more] = authorities
     return (
       own === `${name}${this.#suffix}` &&
       more.length === 0 &&
+      clients === undefined &&
       upstreams.length === 0 &&
       this.#defaults.upstreams.length === 0 &&
       timeoutMs === this.#defaults.timeoutMs &&

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { createServer as createPlainServer, type Server as PlainServer } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net'
-import type { SecureContext } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
 import type { Asker } from '../certs/contexts.ts'
 import { useTicketKeys } from '../certs/ticket-use.ts'
 import type { TicketKeys } from '../certs/tickets.ts'
@@ -18,8 +18,10 @@ import type { ChallengeSet } from '../core/challenge-set.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits as defaultLimits } from '../core/limits.ts'
 import type { ListenerName } from '../core/messages.ts'
-import { type ChallengeHandshakes, createChallengeHandshakes } from './challenge-handshakes.ts'
+import { createChallengeHandshakes } from './challenge-handshakes.ts'
 import { ChallengeAnswers } from './challenges.ts'
+import { createClientHandshakes } from './client-handshakes.ts'
+import { createHelloRouter, type Handshakes } from './hello-router.ts'
 import { createHttp1, type Http1, http1Options } from './http1.ts'
 import { createHttp2, type Http2 } from './http2.ts'
 import { sniCallback } from './sni.ts'
@@ -27,6 +29,9 @@ import type { HttpLimits, ListenAt, Transport, TransportContext, TransportOption
 import { createBucket, createWatch } from './watch.ts'
 
 export type { Rejection, Transport, TransportOptions, TransportSettings, UpgradeConnection } from './transport.ts'
+
+/** What HTTP is spoken over TLS. */
+const protocols = ['h2', 'http/1.1']
 
 type AnyServer = PlainServer | TlsServer
 
@@ -39,7 +44,7 @@ class NodeTransport implements Transport {
   readonly #context: TransportContext
   readonly #http1: Http1
   readonly #http2: Http2
-  readonly #ofCas: ChallengeHandshakes
+  readonly #ofCas: Handshakes
   readonly #servers = new Map<string, AnyServer>()
   /** TCP sockets, with TLS or without. */
   readonly #open = new Set<Socket>()
@@ -60,7 +65,7 @@ class NodeTransport implements Transport {
     const watch = createWatch(Math.max(10, Math.min(1_000, shortestMs / 4)))
     const challenges = new ChallengeAnswers()
     this.#context = { options, limits, watch, challenges, idle: new Set(), draining: false }
-    this.#ofCas = createChallengeHandshakes({ answers: challenges, watch, timeoutMs: limits.handshakeTimeoutMs })
+    this.#ofCas = createChallengeHandshakes(challenges, limits.handshakeTimeoutMs)
     this.#http1 = createHttp1(this.#context)
     this.#http2 = createHttp2(this.#context)
     this.#ticketKeys = { current: options.ticketKeys, previous: [] }
@@ -129,26 +134,37 @@ class NodeTransport implements Transport {
     const { limits } = this.#context
     const server = createTlsServer({
       ...http1Options(this.#context, 'https'),
-      ALPNProtocols: ['h2', 'http/1.1'],
+      ALPNProtocols: [...protocols],
       ...tlsParameters,
       handshakeTimeout: limits.handshakeTimeoutMs,
       sessionTimeout: limits.tlsSessionSeconds,
       // Sessions are bound to this; Node's default is made of the command line, which differs between fronts.
       sessionIdContext: 'grove',
       // There is no default certificate: an unknown name, or none, ends the handshake with an alert.
-      SNICallback: sniCallback((name, asker) => this.#chooseContext(name, asker)),
+      SNICallback: sniCallback(async (name, asker) => {
+        // One whose ClientHello was not understood before comes here: it has not been asked for a certificate.
+        if (this.#context.options.settings().clientRule(name)) return undefined
+        return this.#chooseContext(name, asker)
+      }),
     })
     useTicketKeys(server, this.#ticketKeys)
     this.#http1.attach(server)
     const parse = takeListener(server, 'secureConnection')
     const shakeHands = takeListener(server, 'connection')
-    server.on('connection', (socket) => {
-      if (this.#admit(socket)) this.#ofCas(socket, shakeHands)
-    })
-    server.on('secureConnection', (socket) => {
+    const accept = (socket: TLSSocket) => {
       if (socket.alpnProtocol === 'h2') this.#http2.accept(socket)
       else this.#http1.accept(socket, 'https', () => parse(socket))
+    }
+    const { options, watch } = this.#context
+    const timeoutMs = limits.handshakeTimeoutMs
+    const secureContext: TransportOptions['secureContext'] = (name, asker) => this.#chooseContext(name, asker)
+    const { settings: rules, log } = options
+    const ofClients = createClientHandshakes({ rules, secureContext, protocols, timeoutMs, accept, log })
+    const route = createHelloRouter({ kinds: [this.#ofCas, ofClients], others: shakeHands, watch, timeoutMs })
+    server.on('connection', (socket) => {
+      if (this.#admit(socket)) route(socket)
     })
+    server.on('secureConnection', accept)
     server.on('tlsClientError', (error) => this.#context.options.log.debug({ err: error }, 'TLS handshake failed'))
     return server
   }

@@ -5,7 +5,7 @@
 
 import type { Writable } from 'node:stream'
 import { GroveError } from '../core/errors.ts'
-import type { Body, Exchange, ExchangeNote } from '../core/exchange.ts'
+import type { Body, ClientIdentity, Exchange, ExchangeNote } from '../core/exchange.ts'
 import type { HeaderList } from '../core/headers.ts'
 import { nextRequestId } from '../core/ids.ts'
 import { disposeBody, type Progress, planAnswer, type Sink, writeBody } from './body-writer.ts'
@@ -31,6 +31,9 @@ export interface ExchangeParts {
   readonly head: CheckedHead
   readonly scheme: 'https' | 'http'
   readonly clientAddress: string
+  readonly client: ClientIdentity | undefined
+  /** The value of Strict-Transport-Security for the answer; undefined for none. */
+  readonly hsts: string | undefined
   readonly body: RequestBody | undefined
   readonly wire: Wire
 }
@@ -50,8 +53,10 @@ export class LiveExchange implements Exchange, Watched {
   readonly headers: HeaderList
   readonly body: RequestBody | undefined
   readonly clientAddress: string
+  readonly client: ClientIdentity | undefined
   readonly httpVersion: '1.0' | '1.1' | '2.0'
   note: ExchangeNote | undefined = undefined
+  readonly #hsts: string | undefined
   readonly #wire: Wire
   readonly #context: TransportContext
   #status = 0
@@ -63,7 +68,7 @@ export class LiveExchange implements Exchange, Watched {
   #writeWaitedMs = 0
   #idleLimited = false
 
-  constructor({ head, scheme, clientAddress, body, wire }: ExchangeParts, context: TransportContext) {
+  constructor({ head, scheme, clientAddress, client, hsts, body, wire }: ExchangeParts, context: TransportContext) {
     this.method = head.method
     this.scheme = scheme
     this.authority = head.authority
@@ -74,6 +79,8 @@ export class LiveExchange implements Exchange, Watched {
     this.httpVersion = head.httpVersion
     this.body = body
     this.clientAddress = clientAddress
+    this.client = client
+    this.#hsts = hsts
     this.#wire = wire
     this.#context = context
     context.watch.add(this)
@@ -103,6 +110,7 @@ export class LiveExchange implements Exchange, Watched {
     let plan: ReturnType<typeof planAnswer>
     try {
       plan = planAnswer(this.method, status, headers, body)
+      if (this.#hsts !== undefined) setHsts(plan.headers, this.#hsts)
       this.#wire.begin(status, plan.headers, plan.hasBody)
     } catch (error) {
       // Nothing has gone out: there can still be an answer, that something went wrong.
@@ -190,6 +198,14 @@ export function handOver(exchange: LiveExchange, context: TransportContext, answ
     if (exchange.responded) exchange.cut()
     else exchange.refuse(500)
   }
+}
+
+/** The operator's word in place of a site's own: browsers take the first that they find (RFC 6797 section 8.1). */
+function setHsts(headers: string[], value: string): void {
+  for (let i = headers.length - 2; i >= 0; i -= 2) {
+    if (headers[i] === 'strict-transport-security') headers.splice(i, 2)
+  }
+  headers.push('strict-transport-security', value)
 }
 
 function wentAway(): GroveError {

@@ -8,7 +8,7 @@
 
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { SiteState } from '../core/messages.ts'
+import type { ClientRule, SiteState } from '../core/messages.ts'
 import type { Authority, SiteName } from '../core/names.ts'
 import { forEachParallel } from '../core/parallel.ts'
 import { KnownSites, type ToldState } from './known-sites.ts'
@@ -74,6 +74,16 @@ export class SiteTable {
   /** The name of the site that an authority leads to, loaded or not. */
   nameAt(authority: Authority): SiteName | undefined {
     return this.#known.find(authority)
+  }
+
+  /** As {@link KnownSites.clientRule}. */
+  clientRule(authority: Authority): ClientRule | undefined {
+    return this.#known.clientRule(authority)
+  }
+
+  /** As {@link KnownSites.hasClientRules}. */
+  get hasClientRules(): boolean {
+    return this.#known.hasClientRules
   }
 
   /** A loaded site. */

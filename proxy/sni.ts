@@ -12,13 +12,15 @@ export type SniCallback = NonNullable<TlsOptions['SNICallback']>
  * must not reject. Node calls it as a method of the connection (24 and 26), which its documentation does not say: without
  * that the client's address is not known, and clients are taken for those that can do everything.
  */
-export function sniCallback(choose: (name: string, asker: Asker) => Promise<SecureContext | undefined>): SniCallback {
+export function sniCallback(
+  choose: (name: string, asker: Asker, socket: TLSSocket | undefined) => Promise<SecureContext | undefined>,
+): SniCallback {
   return function (this: TLSSocket | undefined, name, done) {
     const asker: Asker = {
       address: plainAddress(this?.remoteAddress ?? '') || undefined,
       signatures: () => this?.getSharedSigalgs() ?? [],
     }
-    void choose(lowerCase(name), asker).then((context) => done(null, context))
+    void choose(lowerCase(name), asker, this).then((context) => done(null, context))
   }
 }
 

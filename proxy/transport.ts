@@ -17,6 +17,7 @@ import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { limits } from '../core/limits.ts'
 import type { ListenerName } from '../core/messages.ts'
 import type { ChallengeAnswers } from './challenges.ts'
+import type { ClientRules } from './client-certificate.ts'
 
 /** The bounds of `limits.http`, where tests may have smaller ones. */
 export type HttpLimits = {
@@ -26,9 +27,11 @@ export type HttpLimits = {
 }
 
 /** What a transport asks for at every request, since a reload may change it. */
-export interface TransportSettings {
+export interface TransportSettings extends ClientRules {
   /** The port that redirects lead to. */
   readonly httpsPort: number
+  /** The value of Strict-Transport-Security on answers to those who came by https; undefined for none. */
+  readonly hsts?: string | undefined
   /** Peers whose X-Forwarded-For and X-Forwarded-Proto are believed. */
   readonly trustedProxies: BlockList
   /** Whether a site has this authority; what none has is answered with 421. */

@@ -18,6 +18,7 @@ import { foldMiddleware } from '../../proxy/middleware.ts'
 import { createRemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { testExchange } from './fixtures/exchange.ts'
 import { deadUrl, httpServer, rawServer } from './fixtures/servers.ts'
+import { noClientRules } from './transport-harness.ts'
 
 const session: Session = {
   id: 's-1',
@@ -332,7 +333,7 @@ async function serve(t: Pick<Test, 'teardown'>, url: string, made: Made = {}) {
       told.emit('finished')
     },
     rejected: () => {},
-    settings: () => ({ httpsPort: 443, trustedProxies: new BlockList(), serves: () => true }),
+    settings: () => ({ httpsPort: 443, trustedProxies: new BlockList(), serves: () => true, ...noClientRules }),
     log: pino({ level: 'silent' }),
   })
   const { port } = await transport.listen('plain', 'k', { port: 0, host: '127.0.0.1' })

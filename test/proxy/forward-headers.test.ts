@@ -55,6 +55,15 @@ t.test('what it learns besides of somebody who is signed in', (t) => {
   t.end()
 })
 
+t.test('what it learns of a client that showed a certificate', (t) => {
+  const client = { subject: 'CN=ada', certificate: 'MIIB' }
+  const said = ['grove-client-subject', 'CN=ada', 'client-cert', ':MIIB:']
+  const evil = ['grove-client-subject', 'CN=eve', 'client-cert', ':evil:', 'client-cert-chain', ':evil:']
+  t.same(forwardRequestHeaders(evil, { ...forwarding, client }), [...ours, ...said])
+  t.same(forwardRequestHeaders(evil, forwarding), ours)
+  t.end()
+})
+
 t.test('an IPv6 address stands in brackets in Forwarded and bare in X-Forwarded-For', (t) => {
   const headers = forwardRequestHeaders([], { ...forwarding, clientAddress: '2001:db8::7' })
   t.match(getHeader(headers, 'forwarded'), 'for="[2001:db8::7]";')
@@ -98,6 +107,12 @@ t.test('what no visitor may say is dropped, however it is spelled', (t) => {
     'x.real.ip',
     'x-client-ip',
     'client-ip',
+    'client-cert',
+    'client_cert',
+    'client.cert',
+    'client-cert-chain',
+    'grove-client-subject',
+    'grove_client_subject',
     'true-client-ip',
     'true_client_ip',
     'cf-connecting-ip',

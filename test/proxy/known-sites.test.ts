@@ -64,3 +64,23 @@ t.test('only names that were not known are new, unless the domain is another', (
   t.equal(known.find('a.example.org'), 'a')
   t.end()
 })
+
+t.test('what a site asks visitors for is known by each of its names, and for no other', (t) => {
+  const known = new KnownSites()
+  const clients = { roots: 'pem', required: true }
+  known.replace({ domain: 'localhost', names: ['blog'], defaults, sites: [] })
+  t.equal(known.hasClientRules, false)
+  known.put(own('shop', { authorities: ['shop.localhost', 'shop.example'], clients }))
+  t.equal(known.hasClientRules, true)
+  for (const authority of ['shop.localhost', 'shop.example']) t.same(known.clientRule(authority), clients)
+  for (const authority of ['blog.localhost', 'x.shop.example', '']) t.equal(known.clientRule(authority), undefined)
+  t.same(known.stateOf('shop').clients, clients, 'also once it is loaded')
+  known.put(own('blog', { clients }))
+  t.same(known.clientRule('blog.localhost'), clients, 'a site with that alone has settings of its own')
+  known.remove('shop')
+  t.equal(known.clientRule('shop.example'), undefined)
+  known.replace({ domain: 'localhost', names: ['blog'], defaults, sites: [] })
+  t.equal(known.hasClientRules, false)
+  t.equal(known.clientRule('blog.localhost'), undefined)
+  t.end()
+})

@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { type ConnectionOptions, connect as connectTls, createSecureContext } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, createSecureContext, type SecureContext } from 'node:tls'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { type OwnCa, openOwnCa } from '../../certs/own-ca.ts'
 import type { Exchange, Outcome } from '../../core/exchange.ts'
-import type { ListenerName } from '../../core/messages.ts'
+import type { ClientRule, ListenerName } from '../../core/messages.ts'
 import { beginNote } from '../../proxy/access-log.ts'
 import { createTransport } from '../../proxy/listen.ts'
 import type { HttpLimits, Rejection, Transport, UpgradeConnection } from '../../proxy/transport.ts'
@@ -27,6 +27,9 @@ export interface HarnessOptions {
   readonly ticketKeys?: Buffer
   readonly ca?: OwnCa
   readonly listeners?: readonly ListenerName[]
+  readonly hsts?: string
+  /** What sites ask visitors for, keyed by name. */
+  readonly clients?: Map<string, ClientRule>
 }
 
 /** A transport that listens, and what it told. */
@@ -41,17 +44,21 @@ export interface Harness {
   until(what: () => boolean): Promise<void>
 }
 
+/** Settings of a transport whose sites ask visitors for no certificates. */
+export const noClientRules = { hasClientRules: false, clientRule: () => undefined }
+
 /** The sites of every harness. */
 export const served: readonly string[] = ['blog.localhost', 'shop.localhost']
 
 /** Starts a transport; the test ends it. By default everything is answered with 200 and the path. */
 export async function startTransport(t: Test, options: HarnessOptions = {}): Promise<Harness> {
   const ca = options.ca ?? (await openTestCa(t))
-  const contexts = new Map<string, ReturnType<typeof createSecureContext>>()
-  for (const name of served) {
-    const leaf = await ca.issue(name)
-    contexts.set(name, createSecureContext({ cert: leaf.chain, key: leaf.key }))
+  const contexts = new Map<string, SecureContext>()
+  const makeContext = async (name: string, roots?: string) => {
+    const { chain, key } = await ca.issue(name)
+    return createSecureContext({ cert: chain, key, ...(roots !== undefined && { ca: roots }) })
   }
+  for (const name of served) contexts.set(name, await makeContext(name))
   const trustedProxies = new BlockList()
   for (const address of options.trusted ?? []) trustedProxies.addAddress(address)
   const exchanges: Exchange[] = []
@@ -59,7 +66,10 @@ export async function startTransport(t: Test, options: HarnessOptions = {}): Pro
   const rejected: Rejection[] = []
   const answerPath = (exchange: Exchange) => exchange.respond(200, ['x-id', exchange.id], Buffer.from(exchange.path))
   const transport = createTransport({
-    secureContext: async (name) => contexts.get(name),
+    secureContext: async (name) => {
+      const roots = options.clients?.get(name)?.roots
+      return roots === undefined ? contexts.get(name) : makeContext(name, roots)
+    },
     ticketKeys: options.ticketKeys ?? Buffer.alloc(48, 7),
     begun: (exchange) => {
       exchange.note = beginNote(exchange.authority, 1)
@@ -75,7 +85,14 @@ export async function startTransport(t: Test, options: HarnessOptions = {}): Pro
     },
     finished: (exchange, outcome) => void finished.push({ exchange, outcome }),
     rejected: (rejection) => void rejected.push(rejection),
-    settings: () => ({ httpsPort: 8443, trustedProxies, serves: (name) => served.includes(name) }),
+    settings: () => ({
+      httpsPort: 8443,
+      hsts: options.hsts,
+      trustedProxies,
+      serves: (name) => served.includes(name),
+      hasClientRules: (options.clients?.size ?? 0) > 0,
+      clientRule: (name) => options.clients?.get(name),
+    }),
     log: pino({ level: 'silent' }),
     ...(options.limits && { limits: options.limits }),
   })

@@ -15,6 +15,7 @@ import { createRemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { createWebSockets } from '../../proxy/web-socket.ts'
 import { deadUrl, httpServer, rawServer } from './fixtures/servers.ts'
 import { echoFrames, handshakeLines, type RawClient, rawClient, webSocketServer } from './fixtures/web-sockets.ts'
+import { noClientRules } from './transport-harness.ts'
 
 const log = pino({ level: 'silent' })
 const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) as Record<string, string>
@@ -70,7 +71,7 @@ async function make(t: Pick<Test, 'teardown'>, urls: readonly string[], options:
       finished.resolve()
     },
     rejected: () => {},
-    settings: () => ({ httpsPort: 443, trustedProxies: new BlockList(), serves: () => true }),
+    settings: () => ({ httpsPort: 443, trustedProxies: new BlockList(), serves: () => true, ...noClientRules }),
     log,
   })
   const { port } = await transport.listen('plain', 'k', { port: 0, host: '127.0.0.1' })
@@ -381,7 +382,7 @@ t.test('what is open is bounded, for a site and for the front, and one visitor g
         }),
       finished: () => {},
       rejected: () => {},
-      settings: () => ({ httpsPort: 443, trustedProxies, serves: () => true }),
+      settings: () => ({ httpsPort: 443, trustedProxies, serves: () => true, ...noClientRules }),
       log,
     })
     const { port } = await transport.listen('plain', 'k', { port: 0, host: '127.0.0.1' })
