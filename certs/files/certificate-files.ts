@@ -61,17 +61,19 @@ export async function openCertificateFiles(
   const watch = createFolderWatch(() => void reload('settled'), log)
   let isOpen = false
 
-  /** Waits until two looks in a row see the same, or there is nothing new. */
+  /**
+   * Waits until two looks in a row see the same, or there is nothing new. Before each look comes a pause: in a folder
+   * where much is written, most of it is nothing of ours.
+   */
   async function settle(): Promise<Found> {
     const beganMs = environment.monotonic()
-    let last = await findSources(specs, held.found.sources)
-    while (looksOf(last) !== looksOf(held.found) && environment.monotonic() - beganMs < bounds.settleMostMs) {
+    for (let last = held.found; ; ) {
       await environment.sleep(bounds.settleMs, signal)
       const next = await findSources(specs, held.found.sources)
-      if (looksOf(next) === looksOf(last)) return next
+      const isOver = environment.monotonic() - beganMs >= bounds.settleMostMs
+      if (isOver || looksOf(next) === looksOf(last)) return next
       last = next
     }
-    return last
   }
 
   async function refresh(how: 'now' | 'settled'): Promise<void> {

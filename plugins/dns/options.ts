@@ -21,12 +21,15 @@ export const secretSchema = z.union(
 export const zoneSchema = z.string().refine(isDnsName, 'the name of a zone in lower case, such as example.com')
 
 /** The URL of an API. Over the network only with TLS: every request carries the credentials. */
-export const apiUrlSchema = z.string().refine((text) => {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') return false
-  const isLoopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)
-}, 'an https:// URL, or http:// at a loopback address')
+export const apiUrlSchema = z
+  .string()
+  .refine((text) => {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url?.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') return false
+    const isLoopback = /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
+    return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)
+  }, 'an https:// URL, or http:// at a loopback address')
+  .transform((text) => text.replace(/\/+$/, ''))
 
 /** Options of every provider that is reached over the network. */
 export const callOptions = {

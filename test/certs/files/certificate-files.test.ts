@@ -173,6 +173,33 @@ t.test('a file that never comes to rest is read nevertheless', async (t) => {
   t.ok(count > 0)
 })
 
+t.test('what else is written into a folder changes nothing, and is not looked at all the time', async (t) => {
+  const folder = t.testdir()
+  const a = await issue('a.example')
+  await put(folder, { 'a.pem': a.key + chainOf(a) })
+  let pauses = 0
+  let changes = 0
+  const environment = {
+    ...nodeEnvironment,
+    sleep(ms: number, signal?: AbortSignal) {
+      pauses += 1
+      return nodeEnvironment.sleep(ms, signal)
+    },
+  }
+  const bounds = { settleMs: 50, pollMs: 600_000 }
+  const file = join(folder, 'a.pem')
+  const options = { environment, bounds, changed: () => (changes += 1) }
+  await using files = await openCertificateFiles([{ cert: file, key: file }], options)
+  const endMs = performance.now() + 500
+  while (performance.now() < endMs) {
+    await writeFile(join(folder, 'log.txt'), `${endMs}`)
+    await nodeEnvironment.sleep(1)
+  }
+  t.equal(files.find('a.example').length, 1)
+  t.equal(changes, 0)
+  t.ok(pauses <= 20, `${pauses} looks`)
+})
+
 t.test('a folder has its pairs by name, in it and in the folders in it, and follows what comes and goes', async (t) => {
   const folder = t.testdir()
   const [a, b, c, d] = [

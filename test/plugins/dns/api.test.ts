@@ -224,7 +224,7 @@ t.test(
 t.test('Cloudflare: a zone that is named is not looked for', async (t) => {
   const { server } = await cloudflare(t)
   const id = server.zones.get('example.test')?.id ?? ''
-  await cloudflareDns({ token: server.token, url: server.url, zoneId: id }).present(record(), never)
+  await cloudflareDns({ token: server.token, url: `${server.url}/`, zoneId: id }).present(record(), never)
   t.same(server.lines, [`POST /zones/${id}/dns_records`])
 })
 
