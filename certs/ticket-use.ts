@@ -12,8 +12,11 @@ import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:tls'
 import type { TicketKeys } from './tickets.ts'
 
-/** What OpenSSL is told about a ticket: not ours, take it, take it and send a new one. */
-const [unknown, takes, renews] = [0, 1, 2]
+/**
+ * What OpenSSL is told: the ticket is not ours, it is sealed, it is taken and a new one is sent. Always a new one, as
+ * without a function: a client of TLS 1.3 uses a ticket once (RFC 8446 appendix C.4), and would soon have none left.
+ */
+const [unknown, seals, renews] = [0, 1, 2]
 const none = Buffer.alloc(16)
 
 /** The native context, as far as it is used here. */
@@ -33,14 +36,11 @@ export function useTicketKeys(server: Server, { current, previous }: TicketKeys)
   const sealing = toParts(current)
   /** Keyed by the name of the key, as a string of its bytes. */
   const opening = new Map([current, ...previous].map((key) => [nameOf(key), toParts(key)]))
-  const currentName = nameOf(current)
   // Called within OpenSSL for each ticket. It must not throw, and only looks things up.
   context.onticketkeycallback = (name, _iv, isSealing) => {
-    if (isSealing) return [takes, sealing.hmac, sealing.aes, sealing.name, randomBytes(16)]
-    const key = nameOf(name)
-    const parts = opening.get(key)
-    if (!parts) return [unknown, none, none]
-    return [key === currentName ? takes : renews, parts.hmac, parts.aes]
+    if (isSealing) return [seals, sealing.hmac, sealing.aes, sealing.name, randomBytes(16)]
+    const parts = opening.get(nameOf(name))
+    return parts ? [renews, parts.hmac, parts.aes] : [unknown, none, none]
   }
   context.enableTicketKeyCallback()
   return true

@@ -94,6 +94,20 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     }
   })
 
+  t.test(
+    `${version}: each resumed session comes with a ticket for the next one, so that none is used twice`,
+    async (t) => {
+      const { server } = await serve(t, { current: key(), previous: [key()] })
+      let { session } = await shake(server, version)
+      for (let count = 1; count <= 4; count += 1) {
+        const next = await shake(server, version, session)
+        t.equal(next.resumed, true)
+        t.notSame(next.session, session, `ticket ${count} is replaced`)
+        session = next.session
+      }
+    },
+  )
+
   t.test(`${version}: tickets have the format of Node's own, in both directions`, async (t) => {
     const shared = key()
     const ours = await serve(t, { current: shared, previous: [] })
