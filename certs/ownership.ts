@@ -7,13 +7,14 @@
  * the way of the answers from it: the resolver of this machine is trusted.
  */
 
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Resolver } from 'node:dns/promises'
-import { GroveError } from '../core/errors.ts'
+import { GroveError, isGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName } from '../core/names.ts'
 import type { Environment } from '../store/environment.ts'
 import { isPublicName } from './policy.ts'
+import type { Vault } from './vault.ts'
 import { within } from './within.ts'
 
 /** A TXT record that an author is to make. */
@@ -35,6 +36,26 @@ export interface OwnershipAnswer {
 export type ResolveTxt = (name: string, signal: AbortSignal) => Promise<string[][]>
 
 const label = '_grove-challenge'
+const vaultKey = 'ownership'
+
+/**
+ * The secret that tokens are made from, the same for all who share a vault; made the first time. Without it all records
+ * that are not proven yet have to be made anew; what is proven stays.
+ */
+export async function openOwnershipSecret(vault: Pick<Vault, 'read' | 'write'>): Promise<Uint8Array> {
+  const found = await vault.read(vaultKey)
+  if (found) return Buffer.from(found.text, 'base64url')
+  const secret = randomBytes(32)
+  try {
+    await vault.write(vaultKey, secret.toString('base64url'), 0)
+    return secret
+  } catch (error) {
+    if (!isGroveError(error, 'ERR_CERT_RACED')) throw error
+    const theirs = await vault.read(vaultKey)
+    if (theirs) return Buffer.from(theirs.text, 'base64url')
+    throw error
+  }
+}
 
 /** The record that proves that a site may have a domain. Throws `ERR_CERT_NAME` for a name that nobody can prove. */
 export function ownershipRecord(secret: Uint8Array, site: SiteName, domain: string): OwnershipRecord {

@@ -223,7 +223,9 @@ export class Activator implements AsyncDisposable {
     const before = this.#live.set(name, version)
     // While something is outstanding, a front may have what was live before.
     const isPushed = this.#toPush.delete(name) || outstanding.sites.has(name)
-    const reach = isPushed ? await fronts.push({ kind: 'site', site: siteStateOf(config(), name, version) }) : nobody
+    const reach = isPushed
+      ? await fronts.push({ kind: 'site', site: siteStateOf(config(), registry.domains, name, version) })
+      : nobody
     // A front that did not answer was cut off and gets the whole state anew, so nobody reads the old form any more.
     await this.#live.release(before)
     // In the ordinary case all fronts have it by now, and its time is kept before anybody is answered.
@@ -236,7 +238,7 @@ export class Activator implements AsyncDisposable {
     const { live } = site.versions
     if (!live) return undefined
     return compileVersion({
-      site: infoOf(config, site.name),
+      site: infoOf(config, site.name, this.#options.registry.domains.of(site.name)),
       version: live.version,
       leaves: site.versions.leaves(live.version),
       hasUpstream: settingsOf(config, site.name).upstreams.length > 0,

@@ -1,14 +1,17 @@
 /** The control socket of a running control: who does what can be asked there, put together. */
 
 import type { Logger } from 'pino'
+import { openOwnershipSecret, systemResolver } from '../certs/ownership.ts'
 import { GroveError } from '../core/errors.ts'
 import type { ProcessInfo } from '../core/messages.ts'
 import type { Keep } from '../store/versions/versions.ts'
 import type { Activator } from './activate.ts'
 import { AdminServer } from './admin.ts'
 import { adminRoutes } from './admin-routes.ts'
+import { AuthorDomains } from './author-domains.ts'
 import { authorized } from './authorize.ts'
 import { certRoutes } from './cert-routes.ts'
+import { domainRoutes } from './domain-routes.ts'
 import type { FrontLinks } from './fronts.ts'
 import { grantRoutes } from './grant-routes.ts'
 import type { HostParts } from './host-parts.ts'
@@ -67,6 +70,19 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
   })
   const keep = (): Keep => ({ versions: keepOf().versions, ms: keepOf().days * dayMs })
   const upkeep = stack.use(new Upkeep({ publisher, keep, collect: (signal) => host.collect(signal), log }))
+  const domains = new AuthorDomains({
+    registry,
+    turns,
+    config: () => current().loaded.config,
+    secret: () => openOwnershipSecret(host.vault),
+    resolveTxt: systemResolver(current().loaded.config.certs.lookups.resolvers),
+    environment: host.env,
+    activator,
+    fronts,
+    certificates,
+    ca: host.ca,
+    log,
+  })
   const routes = adminRoutes({
     publisher,
     registry,
@@ -85,6 +101,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     ...routes,
     ...versionRoutes({ publisher, registry, keep: keepOf, presign: host.presign, now }),
     ...grantRoutes({ store, now }),
+    ...domainRoutes({ domains, store }),
     ...storeRoutes({ host, activator, outbox, turns }),
     ...certRoutes({ certificates, ...certificates.parts, now }),
   ]

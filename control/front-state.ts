@@ -29,15 +29,17 @@ export function frontStateOf({ generation, host, activator, loaded, challenges }
   const { registry, keys, revocations } = host
   const { upstreams, timeoutMs, bodyBytes } = defaultSettings
   const own = Object.keys(config.config.sites)
-  const names = [...registry.created].filter((name) => !Object.hasOwn(config.config.sites, name))
-  const told = [...own, ...names.filter((name) => loaded.has(name))]
+  const others = [...registry.created].filter((name) => !Object.hasOwn(config.config.sites, name))
+  const hasDomains = (name: SiteName) => registry.domains.of(name).length > 0
+  const names = others.filter((name) => !hasDomains(name))
+  const told = [...own, ...others.filter((name) => loaded.has(name) || hasDomains(name))]
   return {
     kind: 'state',
     settings: frontSettings(config, number, ports),
     keys: keys.current(),
     names,
     defaults: { upstreams, timeoutMs, bodyBytes },
-    sites: told.map((name) => siteStateOf(config.config, name, activator.told(name) ?? 'untold')),
+    sites: told.map((name) => siteStateOf(config.config, registry.domains, name, activator.told(name) ?? 'untold')),
     revocations: revocations.list(),
     challenges,
   }

@@ -44,7 +44,7 @@ export interface ReloadResult {
 /** What a reloader is made with. */
 export interface ReloaderOptions {
   readonly source: ConfigSource
-  readonly registry: Pick<SiteRegistry, 'prepare' | 'use'>
+  readonly registry: Pick<SiteRegistry, 'prepare' | 'use' | 'domains'>
   readonly fronts: Pick<FrontLinks, 'ask' | 'loaded' | 'pushState'>
   readonly activator: Pick<Activator, 'recompile' | 'discard' | 'use' | 'paused'>
   readonly keys: Pick<Keys, 'rotateIfDue'>
@@ -93,11 +93,11 @@ export class Reloader {
     try {
       await fronts.ask({ kind: 'prepare', settings: frontSettings(loaded, number, before.ports) })
       await keys.rotateIfDue(maxSessionMs(loaded.config))
-      await ca.constrain(ownNames(loaded.config))
+      await ca.constrain(ownNames(loaded.config, registry.domains.all()))
       await this.#putInForce({ number, loaded, plugins, ports: before.ports })
     } catch (error) {
       await plugins[Symbol.asyncDispose]()
-      await ca.constrain(ownNames(before.loaded.config)).catch((err: unknown) => {
+      await ca.constrain(ownNames(before.loaded.config, registry.domains.all())).catch((err: unknown) => {
         log.warn({ err }, 'the own CA stays limited to the names of the config that was not put in force')
       })
       throw error

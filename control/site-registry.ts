@@ -18,6 +18,7 @@ import type { Log, Store } from '../store/store.ts'
 import type { SiteVersions } from '../store/versions/versions.ts'
 import { OpenSites } from './open-sites.ts'
 import type { Outstanding } from './outstanding.ts'
+import { SiteDomains } from './site-domains.ts'
 import { SiteEvents } from './site-events.ts'
 import { checkNewSiteName } from './site-names.ts'
 import { checkClaims, type FindSite, infoOf, type SiteSettings, settingsOf, siteFinder } from './site-settings.ts'
@@ -54,6 +55,8 @@ export interface RegistryOptions {
 
 /** All sites by name and by authority. Changes to one name must come one after the other: see {@link Turns}. */
 export class SiteRegistry implements AsyncDisposable {
+  /** Domains that authors brought. */
+  readonly domains: SiteDomains
   readonly #options: RegistryOptions
   readonly #log: Log
   readonly #open: OpenSites<Site & AsyncDisposable>
@@ -62,11 +65,13 @@ export class SiteRegistry implements AsyncDisposable {
   #find: FindSite
   /** Of the config in force, sorted; undefined when it has to be made anew. */
   #names: readonly SiteName[] | undefined
+  #namesRevision = 0
 
-  private constructor(options: RegistryOptions, log: Log) {
+  private constructor(options: RegistryOptions, log: Log, domains: SiteDomains) {
+    this.domains = domains
     this.#options = options
     this.#config = options.config
-    this.#find = siteFinder(options.config, this.#created)
+    this.#find = this.#finder(options.config)
     this.#log = log
     this.#open = new OpenSites({
       open: (name) => this.#openSite(name),
@@ -77,8 +82,9 @@ export class SiteRegistry implements AsyncDisposable {
 
   /** Opens the registry. Throws `ERR_CONFIG_INVALID` when the config takes a name that a site has. */
   static async open(options: RegistryOptions): Promise<SiteRegistry> {
-    const { store } = options
-    const registry = new SiteRegistry(options, await openOwnLog(store, store.root, sitesLog))
+    const { store, now } = options
+    const log = await openOwnLog(store, store.root, sitesLog)
+    const registry = new SiteRegistry(options, log, await SiteDomains.open(store, now))
     try {
       await registry.#readCreated()
       registry.prepare(options.config)
@@ -119,8 +125,10 @@ export class SiteRegistry implements AsyncDisposable {
     return this.#created
   }
 
-  /** Names of all sites that are served, sorted. */
+  /** Names of all sites that are served, sorted; another array whenever one of them may have other authorities. */
   get names(): readonly SiteName[] {
+    if (this.#namesRevision !== this.domains.revision) this.#names = undefined
+    this.#namesRevision = this.domains.revision
     this.#names ??= [...new Set([...this.#created, ...Object.keys(this.#config.sites)])].sort()
     return this.#names
   }
@@ -142,7 +150,7 @@ export class SiteRegistry implements AsyncDisposable {
 
   /** The name and authorities of a site, `<name>.<domain>` first; also of one that is not served any more. */
   info(name: SiteName): SiteInfo {
-    return infoOf(this.#config, name)
+    return infoOf(this.#config, name, this.domains.of(name))
   }
 
   /** How a site is served. */
@@ -188,6 +196,7 @@ export class SiteRegistry implements AsyncDisposable {
     }
     // The tombstone first: a crash in between leaves an empty site, never one that comes back with its old content.
     if (site.versions.versions.length > 0) await site.versions.delete({ atMs: this.#options.now() })
+    await this.domains.removeAll(name)
     await this.#append('deleted', name)
     this.#created.delete(name)
     this.#names = undefined
@@ -200,14 +209,19 @@ export class SiteRegistry implements AsyncDisposable {
 
   /** Serves as a prepared config says, from now on. A name that a site was made with since then stays with the config's. */
   use(config: Config): void {
-    this.#find = siteFinder(config, this.#created)
+    this.#find = this.#finder(config)
     this.#config = config
     this.#names = undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#open[Symbol.asyncDispose]()
+    await this.domains[Symbol.asyncDispose]()
     await this.#log.close()
+  }
+
+  #finder(config: Config): FindSite {
+    return siteFinder(config, this.#created, (authority) => this.domains.owner(authority))
   }
 
   async #readCreated(): Promise<void> {

@@ -22,11 +22,33 @@ export function settingsOf(config: Config, name: SiteName): SiteSettings {
   return found ? { ...found, from: 'config' } : { ...defaultSettings, from: 'command' }
 }
 
-/** A site's name and authorities under a config, `<name>.<domain>` first. */
-export function infoOf(config: Config, name: SiteName): SiteInfo {
+/**
+ * A site's name and authorities under a config, `<name>.<domain>` first. `proven`: domains that its authors brought; of
+ * those the ones that the config leaves to them.
+ */
+export function infoOf(config: Config, name: SiteName, proven: readonly Authority[] = []): SiteInfo {
   const own = `${name}.${config.domain}`
   const { authorities } = settingsOf(config, name)
-  return { name, authorities: [own, ...authorities.filter((authority) => authority !== own)] }
+  const more = proven.filter((domain) => !isOfConfig(config, domain))
+  return { name, authorities: [own, ...authorities.filter((authority) => authority !== own), ...more] }
+}
+
+/** Whether the config decides where a name leads: one that it gives to a site, its domain, and all under that. */
+export function isOfConfig(config: Config, name: Authority): boolean {
+  return name === config.domain || name.endsWith(`.${config.domain}`) || ownersOf(config).has(name)
+}
+
+/** Names that a config gives to sites; made once for each config. */
+const madeOwners = new WeakMap<Config, ReadonlyMap<Authority, SiteName>>()
+
+function ownersOf(config: Config): ReadonlyMap<Authority, SiteName> {
+  const known = madeOwners.get(config)
+  if (known) return known
+  const made = new Map<Authority, SiteName>()
+  for (const name of Object.keys(config.sites))
+    for (const authority of infoOf(config, name).authorities) if (!made.has(authority)) made.set(authority, name)
+  madeOwners.set(config, made)
+  return made
 }
 
 /** From an authority to the site that it leads to. */
@@ -34,20 +56,24 @@ export type FindSite = (authority: Authority) => SiteName | undefined
 
 /**
  * Finds sites of a config, and those of `created`, by authority. A name that both claim leads to the config's. Only the
- * config's names are listed: those of created sites follow from the sites' own.
+ * config's names are listed: those of created sites follow from the sites' own. Last come the domains that authors have
+ * proven, which `prover` knows.
  */
-export function siteFinder(config: Config, created: ReadonlySet<SiteName>): FindSite {
-  const owners = new Map<Authority, SiteName>()
-  for (const name of Object.keys(config.sites))
-    for (const authority of infoOf(config, name).authorities) if (!owners.has(authority)) owners.set(authority, name)
+export function siteFinder(config: Config, created: ReadonlySet<SiteName>, prover: FindSite = nobody): FindSite {
+  const owners = ownersOf(config)
   const suffix = `.${config.domain}`
   return (authority) => {
     const owner = owners.get(authority)
     if (owner !== undefined) return owner
     const name = authority.endsWith(suffix) ? authority.slice(0, -suffix.length) : ''
-    return created.has(name) ? name : undefined
+    if (created.has(name)) return name
+    const site = prover(authority)
+    if (site === undefined || isOfConfig(config, authority)) return undefined
+    return created.has(site) || Object.hasOwn(config.sites, site) ? site : undefined
   }
 }
+
+const nobody: FindSite = () => undefined
 
 /** Throws `ERR_CONFIG_INVALID` when a config's site claims the name of a created one, or two of the config's claim one. */
 export function checkClaims(config: Config, created: ReadonlySet<SiteName>): void {

@@ -3,17 +3,23 @@
 import type { Config } from '../core/config.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
+import type { SiteDomains } from './site-domains.ts'
 import { infoOf, settingsOf } from './site-settings.ts'
 
 /** What is live, as fronts are told it: a version, that there is one which cannot be told now, or that it is not said. */
 export type ToldLive = NonNullable<SiteState['live']> | 'unavailable' | 'untold' | undefined
 
-/** The state of one site under a config. `live`: undefined where nothing is. */
-export function siteStateOf(config: Config, name: SiteName, live: ToldLive): SiteState {
+/** The state of one site under a config, with the domains that authors brought. `live`: undefined where nothing is. */
+export function siteStateOf(
+  config: Config,
+  domains: Pick<SiteDomains, 'of'>,
+  name: SiteName,
+  live: ToldLive,
+): SiteState {
   const { upstreams, timeoutMs, bodyBytes, clientCertificates } = settingsOf(config, name)
   return {
     name,
-    authorities: [...infoOf(config, name).authorities],
+    authorities: [...infoOf(config, name, domains.of(name)).authorities],
     ...(typeof live === 'object' && { live: { version: live.version, compiled: live.compiled } }),
     ...(live === 'unavailable' && { unavailable: true }),
     ...(live === 'untold' && { untold: true }),
