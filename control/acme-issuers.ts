@@ -5,7 +5,7 @@ import { createIssuer } from '../certs/acme/issuer.ts'
 import type { IssuerChoice } from '../certs/managed-order.ts'
 import type { Vault } from '../certs/vault.ts'
 import { type CertsConfig, letsEncrypt } from '../core/certs-config.ts'
-import { allSecrets, readSecret, readText, type Variables } from '../core/secrets.ts'
+import { allSecrets, readText, secretOf, type Variables } from '../core/secrets.ts'
 import type { Environment } from '../store/environment.ts'
 
 /** What issuers are opened with. */
@@ -45,12 +45,4 @@ export async function openAcmeIssuers(options: AcmeIssuersOptions): Promise<Issu
       return { issuer, ...(rehearsals && { staging: issuer }), ...(profile !== undefined && { profile }) }
     }),
   )
-}
-
-async function secretOf(
-  source: string | Parameters<typeof readSecret>[0],
-  what: string,
-  variables: Variables,
-): Promise<string> {
-  return typeof source === 'string' ? source : readSecret(source, what, variables)
 }

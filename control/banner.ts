@@ -8,6 +8,7 @@ import type { SiteViews } from './site-views.ts'
 export function bannerLines(
   sites: Pick<SiteViews, 'count' | 'firstUrls'>,
   ca: Pick<OwnCa, 'rootFile' | 'fingerprint' | 'notices'>,
+  notices: readonly string[] = [],
 ): string[] {
   const urls = sites.firstUrls(limits.control.bannerUrls)
   const more = sites.count - urls.length
@@ -17,5 +18,6 @@ export function bannerLines(
     ...(urls.length === 0 ? ['no sites yet: grove publish <folder> --site <name>'] : []),
     `root certificate: ${ca.rootFile} (SHA-256 ${ca.fingerprint})`,
     ...ca.notices,
+    ...notices,
   ]
 }

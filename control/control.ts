@@ -124,9 +124,7 @@ class Running implements Control {
       },
       ready: (name) => this.#activator.ready(name),
       site: (name) =>
-        registry.serves(name)
-          ? siteStateOf(this.#current.loaded.config, registry.domains, name, this.#activator.told(name))
-          : undefined,
+        registry.serves(name) ? siteStateOf(this.#current.loaded.config, name, this.#activator.told(name)) : undefined,
       mend: (name) => this.#activator.mend(name),
       asked: createFrontAsks({
         certificate: ({ name, address = '' }) => this.#certificates.leaf(name, address),
@@ -177,7 +175,7 @@ class Running implements Control {
   }
 
   get banner(): readonly string[] {
-    return bannerLines(this.#views, this.#host.ca)
+    return bannerLines(this.#views, this.#host.ca, this.#certificates.notices)
   }
 
   async start(loaded: Generation['loaded']): Promise<void> {

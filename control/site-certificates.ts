@@ -8,11 +8,12 @@ import { type Certificates, openCertificates } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
 import type { FrontLinks } from './fronts.ts'
 import type { HostParts } from './host-parts.ts'
+import { openOwnAcme } from './own-acme.ts'
 import { shareChallenges } from './shared-challenges.ts'
 
 /** What the certificates of sites need. */
 export interface SiteCertificatesOptions {
-  readonly host: Pick<HostParts, 'registry' | 'leaves' | 'env' | 'layout' | 'vault'>
+  readonly host: Pick<HostParts, 'registry' | 'leaves' | 'env' | 'layout' | 'vault' | 'ca'>
   readonly fronts: Pick<FrontLinks, 'push'>
   readonly challenges: Pick<Challenges, 'http' | 'tlsAlpn'>
   /** Which challenges visitors' ports can answer: http-01 and tls-alpn-01 need ports 80 and 443 to lead here. */
@@ -23,6 +24,8 @@ export interface SiteCertificatesOptions {
 /** The certificates of the sites of one host. */
 export interface SiteCertificates extends Certificates {
   readonly parts: CertificateParts
+  /** What people are told of them at a start. */
+  readonly notices: readonly string[]
   /** Looks at the names of sites from now on, until it is disposed of. */
   start(): void
 }
@@ -75,15 +78,26 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
       log,
     }),
   )
-  let timer: NodeJS.Timeout | undefined
-  stack.defer(() => clearInterval(timer))
+  const directory = await openOwnAcme({ config: config(), host, names: allNames, variables: process.env, log, stack })
+  const sweep = () =>
+    void vault
+      .sweep()
+      .catch((error: unknown) => log.warn({ err: error }, 'leftovers of certificates cannot be removed'))
+  const timers: NodeJS.Timeout[] = []
+  stack.defer(() => {
+    for (const timer of timers) clearInterval(timer)
+  })
   const opened = stack.move()
   return {
     ...certificates,
     parts,
+    notices: directory === undefined ? [] : [`ACME server of the own CA: ${directory}`],
     start() {
       certificates.refresh()
-      timer = setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref()
+      timers.push(
+        setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref(),
+        setInterval(sweep, limits.control.vaultSweepEveryMs).unref(),
+      )
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

@@ -7,7 +7,6 @@ import { acmeLimits } from './acme-limits.ts'
 import { acmeServerLimits } from './acme-server-limits.ts'
 import { certFilesLimits } from './cert-files-limits.ts'
 import { dnsLimits } from './dns-limits.ts'
-import { domainLimits } from './domain-limits.ts'
 import { managedLimits } from './managed-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
@@ -15,7 +14,6 @@ import { storeLimits } from './store-limits.ts'
 export const limits = {
   ...storeLimits,
   ...dnsLimits,
-  ...domainLimits,
   ...certFilesLimits,
   ...acmeLimits,
   ...managedLimits,
@@ -205,6 +203,7 @@ export const limits = {
     parentAnswerMs: 30_000,
     rotateEveryMs: 300_000,
     leafSweepEveryMs: 86_400_000,
+    vaultSweepEveryMs: 86_400_000,
     recompileEveryMs: 10_000,
     /** How long after a publish its site is pruned, and how often objects without use are collected. */
     pruneAfterMs: 5_000,

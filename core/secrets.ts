@@ -28,6 +28,11 @@ export async function readSecret(source: SecretSource, what: string, environment
   return secret
 }
 
+/** A secret that stands in the config, or lies where it says. Throws as {@link readSecret} does. */
+export async function secretOf(source: string | SecretSource, what: string, environment: Variables): Promise<string> {
+  return typeof source === 'string' ? source : readSecret(source, what, environment)
+}
+
 /** A text that the config names by its file, at most `limits.config.secretBytes`. Throws `ERR_CONFIG_INVALID`. */
 export async function readText(file: string, what: string): Promise<string> {
   const most = limits.config.secretBytes

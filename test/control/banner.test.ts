@@ -16,6 +16,7 @@ t.test('it names each site and the root certificate', (t) => {
   ])
   t.match(bannerLines(sites(), ca)[0], 'grove publish')
   t.equal(bannerLines(sites('a'), { ...ca, notices: ['The root ends soon.'] }).at(-1), 'The root ends soon.')
+  t.equal(bannerLines(sites('a'), ca, ['ACME server']).at(-1), 'ACME server')
   t.end()
 })
 

@@ -1,0 +1,81 @@
+/** The ACME server of the own CA, where the config asks for one: certificates for the other machines of one's own network. */
+
+import type { Logger } from 'pino'
+import { type AcmeListener, listenAcme } from '../certs/acme-server/listener.ts'
+import { createAcmeServer } from '../certs/acme-server/server.ts'
+import type { Config } from '../core/config.ts'
+import { GroveError } from '../core/errors.ts'
+import { allSecrets, secretOf, type Variables } from '../core/secrets.ts'
+import type { HostParts } from './host-parts.ts'
+
+/** What it is opened with. */
+export interface OwnAcmeOptions {
+  readonly config: Pick<Config, 'certs' | 'domain'>
+  readonly host: Pick<HostParts, 'ca' | 'vault' | 'env' | 'registry'>
+  /** All names that sites have. */
+  readonly names: () => readonly string[]
+  readonly variables: Variables
+  readonly log: Logger
+  /** Takes what has to be closed. */
+  readonly stack: AsyncDisposableStack
+}
+
+/**
+ * Listens as the config says. Answers the address of the directory; undefined when none is asked for. Throws `ERR_PORT`,
+ * and `ERR_CONFIG_INVALID` for secrets that cannot be had.
+ */
+export async function openOwnAcme(options: OwnAcmeOptions): Promise<string | undefined> {
+  const { config, host, names, variables, log, stack } = options
+  const { server: wish } = config.certs.own
+  if (wish === false) return undefined
+  const { ca, vault, env: environment, registry } = host
+  const secrets = await allSecrets(
+    Object.entries(wish.accounts).map(
+      async ([kid, key]) => [kid, await secretOf(key, `certs.own.server.accounts.${kid}`, variables)] as const,
+    ),
+  )
+  const { resolvers: dnsServers } = config.certs.lookups
+  const server = createAcmeServer({
+    ca,
+    vault,
+    environment,
+    log,
+    isServed: (name) => servedBy(name, config.domain, registry, names),
+    externalAccounts: Object.fromEntries(secrets),
+    ...(dnsServers && { prove: { dnsServers } }),
+  })
+  stack.use(server)
+  const { port, address } = wish
+  const common = { server, ca, environment, log, port, names: [config.domain] }
+  const listener = stack.use(await listenAt({ ...common, ...(address !== undefined && { address }) }))
+  return `https://${config.domain}:${listener.port}/directory`
+}
+
+/**
+ * Whether a name is one of a site, or a wildcard that covers one. A wildcard of the domain always is: the next site may
+ * have any name under it.
+ */
+function servedBy(
+  name: string,
+  domain: string,
+  registry: Pick<HostParts['registry'], 'siteAt'>,
+  names: () => readonly string[],
+): boolean {
+  if (!name.startsWith('*.')) return registry.siteAt(name) !== undefined
+  const parent = name.slice(2)
+  return parent === domain || names().some((one) => one.slice(one.indexOf('.') + 1) === parent)
+}
+
+async function listenAt(options: Parameters<typeof listenAcme>[0]): Promise<AcmeListener> {
+  try {
+    return await listenAcme(options)
+  } catch (error) {
+    const { code, syscall, message } = error as NodeJS.ErrnoException
+    if (syscall !== 'listen' && syscall !== 'bind') throw error
+    throw new GroveError('ERR_PORT', `cannot listen on port ${options.port} for the ACME server: ${message}`, {
+      cause: error,
+      details: { reason: code },
+      hint: 'give certs.own.server another port',
+    })
+  }
+}
