@@ -74,7 +74,10 @@ class Parent {
       kind: 'control',
       index: 0,
       fork: () =>
-        fork(entries.control, [JSON.stringify(options.source)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+        fork(entries.control, [JSON.stringify(options.source)], {
+          stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+          ...thrifty(),
+        }),
       receive: (message) => this.#receive(message),
       started: () => this.#changed(),
       ended: (exit) => this.#controlEnded(exit),
@@ -212,4 +215,15 @@ class Parent {
 
 function portsOf(sockets: readonly BoundSocket[]): Partial<Record<ListenerName, number>> {
   return Object.fromEntries(sockets.map(({ name, port }) => [name, port]))
+}
+
+/**
+ * How control is kept small. By default V8 lets much garbage pile up before it looks, and each thread has an arena of
+ * memory of its own that it gives back late: both are for speed that control, which serves no visitor, does not need.
+ */
+function thrifty(): { readonly execArgv: string[]; readonly env: NodeJS.ProcessEnv } {
+  return {
+    execArgv: [...process.execArgv, '--max-semi-space-size=8'],
+    env: { MALLOC_ARENA_MAX: '2', ...process.env },
+  }
 }
