@@ -58,6 +58,7 @@ export async function openCertificateFiles(
   const ended = new AbortController()
   const { signal } = ended
   const held = createHeldFiles(environment, log)
+  const { reload, idle } = inTurn(refresh, signal)
   const watch = createFolderWatch(() => void reload('settled'), log)
   let isOpen = false
 
@@ -76,7 +77,7 @@ export async function openCertificateFiles(
     }
   }
 
-  async function refresh(how: 'now' | 'settled'): Promise<void> {
+  async function refresh(how: How): Promise<void> {
     try {
       const found = how === 'now' ? await findSources(specs, held.found.sources) : await settle()
       const isChanged = await held.take(found, signal)
@@ -85,25 +86,6 @@ export async function openCertificateFiles(
     } catch (error) {
       if (!signal.aborted) log?.error({ err: error }, 'certificates in files could not be looked at')
     }
-  }
-
-  let running: Promise<void> | undefined
-  let waiting: Promise<void> | undefined
-
-  /** One after the other; whoever comes while one waits to begin shares it. */
-  function reload(how: 'now' | 'settled'): Promise<void> {
-    if (signal.aborted) return Promise.resolve()
-    if (running === undefined) {
-      running = refresh(how).finally(() => {
-        running = undefined
-      })
-      return running
-    }
-    waiting ??= running.then(() => {
-      waiting = undefined
-      return reload(how)
-    })
-    return waiting
   }
 
   async function poll(): Promise<void> {
@@ -122,7 +104,7 @@ export async function openCertificateFiles(
   async function close(): Promise<void> {
     ended.abort()
     watch[Symbol.dispose]()
-    await Promise.all([polling, running])
+    await Promise.all([polling, idle()])
   }
 
   return {
@@ -132,6 +114,30 @@ export async function openCertificateFiles(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+/** Whether files are looked at at once, or when they have come to rest. */
+type How = 'now' | 'settled'
+
+/** One look after the other; whoever comes while one waits to begin shares it. */
+function inTurn(look: (how: How) => Promise<void>, ended: AbortSignal) {
+  let running: Promise<void> | undefined
+  let waiting: Promise<void> | undefined
+  function reload(how: How): Promise<void> {
+    if (ended.aborted) return Promise.resolve()
+    if (running === undefined) {
+      running = look(how).finally(() => {
+        running = undefined
+      })
+      return running
+    }
+    waiting ??= running.then(() => {
+      waiting = undefined
+      return reload(how)
+    })
+    return waiting
+  }
+  return { reload, idle: async () => running }
 }
 
 /** What tells one look from another, as far as files have to be read. */
