@@ -107,12 +107,15 @@ class OnDemandCertificates implements OnDemand {
   async #permit(name: string, network: string): Promise<void> {
     const running = this.#asking.get(name)
     if (!running) {
-      if (!this.#questions.take(network))
+      if (!this.#questions.has(network))
         throw new GroveError('ERR_TOO_MANY', `${network} asks for too many names that are not known here`)
       if (this.#asking.size >= limits.onDemand.asking)
         throw new GroveError('ERR_TOO_MANY', 'too many names are being asked for')
     }
-    if (!(await (running ?? this.#question(name)))) throw notOurs(name)
+    if (await (running ?? this.#question(name))) return
+    // Only what is not ours counts: a network may well ask for thousands of names that are.
+    if (!running) this.#questions.take(network)
+    throw notOurs(name)
   }
 
   #question(name: string): Promise<boolean> {

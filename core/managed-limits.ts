@@ -48,7 +48,7 @@ export const managedLimits = {
   },
   /**
    * Certificates on demand. Budgets are buckets: so many at once, then so many an hour; each table of them is bounded, and
-   * so is what is remembered of names.
+   * so is what is remembered of names. `questions`: those for names that are not ours.
    */
   onDemand: {
     allowedNames: 10_000,
