@@ -13,6 +13,7 @@ export type { HeaderList } from '../core/headers.ts'
 export type { Authority, BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 export type {
   Awaitable,
+  CertificateEvent,
   Command,
   FileInfo,
   Handler,

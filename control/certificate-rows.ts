@@ -2,7 +2,7 @@
 
 import type { FileState } from '../certs/files/held-files.ts'
 import type { CertificateState } from '../certs/managed.ts'
-import type { CertificateRow } from '../core/cert-api.ts'
+import type { CertificateCounts, CertificateRow } from '../core/cert-api.ts'
 import { limits } from '../core/limits.ts'
 
 /**
@@ -24,6 +24,18 @@ export function rowsOf(
       .slice(0, limits.admin.ownCertificates)
       .map((name): CertificateRow => ({ names: [name], from: 'own', issuer: "Grove's own CA", state: 'on demand' })),
   ]
+}
+
+/** How many stand how. Pure. */
+export function countsOf(managed: readonly CertificateState[], files: readonly FileState[]): CertificateCounts {
+  const counts = { valid: 0, waiting: 0, failed: 0 }
+  for (const { state } of managed) {
+    if (state === 'valid' || state === 'renewing') counts.valid += 1
+    else if (state === 'wanted' || state === 'ordering') counts.waiting += 1
+    else counts.failed += 1
+  }
+  for (const { fault } of files) counts[fault ? 'failed' : 'valid'] += 1
+  return counts
 }
 
 function fileRow({ file, names, notAfterMs, fault }: FileState): CertificateRow {

@@ -15,12 +15,12 @@ import { createOnDemand } from '../certs/on-demand.ts'
 import { renewalOf } from '../certs/own-certificates.ts'
 import { issuerKindOf } from '../certs/policy.ts'
 import type { Vault } from '../certs/vault.ts'
-import type { CertificateRow } from '../core/cert-api.ts'
+import type { CertificateCounts, CertificateRow } from '../core/cert-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Leaf } from '../core/messages.ts'
 import type { Environment } from '../store/environment.ts'
-import { rowsOf } from './certificate-rows.ts'
+import { countsOf, rowsOf } from './certificate-rows.ts'
 
 /** What certificates are opened with. */
 export interface CertificatesOptions {
@@ -57,6 +57,8 @@ export interface Certificates extends AsyncDisposable {
   refresh(): void
   /** How all names stand: those from CAs, from files, and of those of the own CA at most `limits.admin.ownCertificates`. */
   list(): CertificateRow[]
+  /** How many of those from CAs and files stand how. */
+  counts(): CertificateCounts
   /** Renews now. Rejects with `ERR_CERT_NAME` for a name that is not looked after, and with why there is none. */
   renew(name: string): Promise<Certificate>
   /** Revokes at the CA; the next one is obtained at once. Rejects like {@link Certificates.renew}. */
@@ -106,6 +108,7 @@ export function openCertificates(options: CertificatesOptions): Certificates {
       const own = options.names().filter((name) => kindOf(name) === 'own')
       return rowsOf(managed.list(), files.list(), own)
     },
+    counts: () => countsOf(managed.list(), files.list()),
     renew: (name) => managed.renew(name),
     revoke: (name, reason) => managed.revoke(name, reason),
     async [Symbol.asyncDispose]() {

@@ -88,7 +88,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     registry,
     views,
     outbox,
-    status: () => statusOf({ generation: current(), startedAtMs, processes: processes(), fronts, views }),
+    status: () => statusOf({ generation: current(), startedAtMs, processes: processes(), fronts, views, certificates }),
     reload,
     stop,
     command: async (plugin, path, input) => {

@@ -124,7 +124,9 @@ class Running implements Control {
       },
       ready: (name) => this.#activator.ready(name),
       site: (name) =>
-        registry.serves(name) ? siteStateOf(this.#current.loaded.config, name, this.#activator.told(name)) : undefined,
+        registry.serves(name)
+          ? siteStateOf(this.#current.loaded.config, registry.domains, name, this.#activator.told(name))
+          : undefined,
       mend: (name) => this.#activator.mend(name),
       asked: createFrontAsks({
         certificate: ({ name, address = '' }) => this.#certificates.leaf(name, address),
@@ -197,6 +199,7 @@ class Running implements Control {
         fronts,
         challenges,
         config: () => this.#current.loaded.config,
+        plugins: () => this.#current.plugins.plugins,
         log,
       }),
     )

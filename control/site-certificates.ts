@@ -3,6 +3,8 @@
 import type { Logger } from 'pino'
 import type { Config } from '../core/config.ts'
 import { limits } from '../core/limits.ts'
+import type { Plugin } from '../core/plugin.ts'
+import { certificateEvents } from './certificate-events.ts'
 import { type CertificateParts, openCertificateParts } from './certificate-parts.ts'
 import { type Certificates, openCertificates } from './certificates.ts'
 import type { Challenges } from './challenges.ts'
@@ -18,6 +20,8 @@ export interface SiteCertificatesOptions {
   readonly challenges: Pick<Challenges, 'http' | 'tlsAlpn'>
   /** Which challenges visitors' ports can answer: http-01 and tls-alpn-01 need ports 80 and 443 to lead here. */
   readonly config: () => Config
+  /** Plugins that run at the moment: they are told what happens to certificates. */
+  readonly plugins: () => readonly Plugin[]
   readonly log: Logger
 }
 
@@ -35,7 +39,7 @@ export interface SiteCertificates extends Certificates {
  * secrets that cannot be had.
  */
 export async function openSiteCertificates(options: SiteCertificatesOptions): Promise<SiteCertificates> {
-  const { host, fronts, challenges, config, log } = options
+  const { host, fronts, challenges, config, plugins, log } = options
   const { registry, leaves, env, vault } = host
   await using stack = new AsyncDisposableStack()
   const filesChanged = () => forget(allNames())
@@ -74,6 +78,7 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
       serves: (name) => registry.siteAt(name) !== undefined,
       names: allNames,
       forget: (changed) => forget(changed.flatMap(covered)),
+      events: certificateEvents({ plugins, log }),
       environment: env,
       log,
     }),

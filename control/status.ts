@@ -2,6 +2,7 @@
 
 import type { Status } from '../core/admin-api.ts'
 import type { ProcessInfo } from '../core/messages.ts'
+import type { Certificates } from './certificates.ts'
 import { listenSpecs } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
 import type { Outboxes } from './outboxes.ts'
@@ -15,10 +16,12 @@ export interface StatusOptions {
   readonly processes: readonly ProcessInfo[]
   readonly fronts: Pick<FrontLinks, 'stats' | 'behind'>
   readonly views: SiteViews
+  readonly certificates: Pick<Certificates, 'counts'>
 }
 
 /** The state of everything, with counters of the fronts that answer within a second. */
-export async function statusOf({ generation, startedAtMs, processes, fronts, views }: StatusOptions): Promise<Status> {
+export async function statusOf(options: StatusOptions): Promise<Status> {
+  const { generation, startedAtMs, processes, fronts, views, certificates } = options
   const { loaded, number, plugins, outboxes, ports } = generation
   const { config, file } = loaded
   return {
@@ -33,6 +36,7 @@ export async function statusOf({ generation, startedAtMs, processes, fronts, vie
     plugins: plugins.plugins.map(({ name }) => name),
     outbox: [...publishesIn(outboxes, fronts.behind), ...usageIn(outboxes)],
     listen: listenSpecs(config).map(({ name, port }) => ({ name, port: ports[name] ?? port })),
+    certificates: certificates.counts(),
   }
 }
 

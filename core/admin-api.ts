@@ -38,6 +38,7 @@
  */
 
 import { z } from 'zod'
+import { certificateCountsSchema } from './cert-api.ts'
 import { limits } from './limits.ts'
 import { frontStatsSchema, processInfoSchema } from './messages.ts'
 import { blobHashSchema } from './names.ts'
@@ -225,6 +226,7 @@ export const statusSchema = z.object({
     }),
   ),
   listen: z.array(z.object({ name: z.string(), port: z.int() })),
+  certificates: certificateCountsSchema,
 })
 /** All that `grove status` shows. */
 export type Status = z.output<typeof statusSchema>

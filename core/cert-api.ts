@@ -70,5 +70,17 @@ export const certificateRowSchema = z.object({
 /** How a name, or a set of names, stands. */
 export type CertificateRow = z.output<typeof certificateRowSchema>
 
+/** How many certificates from CAs and files stand how; those of the own CA are signed when they are asked for. */
+export const certificateCountsSchema = z.object({
+  /** In use, also while the next one is ordered. */
+  valid: z.int(),
+  /** None yet, and the first try has not failed. */
+  waiting: z.int(),
+  /** None that could be used: failed, ended or revoked. */
+  failed: z.int(),
+})
+/** How many certificates stand how. */
+export type CertificateCounts = z.output<typeof certificateCountsSchema>
+
 /** How all names stand. */
 export const certificateListSchema = z.object({ certificates: z.array(certificateRowSchema) })

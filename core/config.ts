@@ -232,6 +232,8 @@ function crossFaults(config: Config): ConfigFault[] {
   return faults
 }
 
+const hooks = ['start', 'headers', 'request', 'published', 'metered', 'certificate'] as const
+
 function isPlugin(value: unknown): value is Plugin {
   if (typeof value !== 'object' || value === null) return false
   const plugin = value as Partial<Record<keyof Plugin, unknown>>
@@ -239,7 +241,7 @@ function isPlugin(value: unknown): value is Plugin {
   return (
     typeof plugin.name === 'string' &&
     isSiteName(plugin.name) &&
-    [plugin.start, plugin.headers, plugin.request, plugin.published, plugin.metered].every(optionalFunction) &&
+    hooks.every((hook) => optionalFunction(plugin[hook])) &&
     (plugin.schema === undefined || isStandardSchema(plugin.schema)) &&
     (plugin.routes === undefined || (typeof plugin.routes === 'object' && plugin.routes !== null))
   )

@@ -7,6 +7,7 @@ import { acmeLimits } from './acme-limits.ts'
 import { acmeServerLimits } from './acme-server-limits.ts'
 import { certFilesLimits } from './cert-files-limits.ts'
 import { dnsLimits } from './dns-limits.ts'
+import { domainLimits } from './domain-limits.ts'
 import { managedLimits } from './managed-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
@@ -14,6 +15,7 @@ import { storeLimits } from './store-limits.ts'
 export const limits = {
   ...storeLimits,
   ...dnsLimits,
+  ...domainLimits,
   ...certFilesLimits,
   ...acmeLimits,
   ...managedLimits,
@@ -249,6 +251,9 @@ export const limits = {
   plugin: {
     startTimeoutMs: 10_000,
     stopTimeoutMs: 5_000,
+    /** Being told of a certificate; and how many one plugin is told of at one time. */
+    certificateTimeoutMs: 10_000,
+    certificateCalls: 100,
     /** Logs and commands that one plugin opens. */
     logs: 100,
     commands: 100,

@@ -2,7 +2,7 @@
  * The plugin API: a plugin is plain data, a name and hooks, in the order of the config's array.
  *
  * Building one has no side effects. Plugins are trusted code of the operator; authors and visitors cannot bring any.
- * `start`, `headers`, `routes`, `published` and `metered` run in control, `request` in the fronts; no hook runs for a static hit.
+ * `request` runs in the fronts, all other hooks in control; none runs for a static hit.
  */
 
 import type { Logger } from 'pino'
@@ -100,6 +100,25 @@ export interface Receipt {
   readonly details?: Readonly<Record<string, unknown>>
 }
 
+/** What happened to a certificate that a CA is asked for by ACME. */
+export interface CertificateEvent {
+  /**
+   * `obtained`: the first of these names. `renewed`: another one is in use. `failed`: a try has failed, and there will be
+   * others. `expires-soon`: less than a sixth of its life is left. `revoked`: it is used no more.
+   */
+  readonly kind: 'obtained' | 'renewed' | 'failed' | 'expires-soon' | 'revoked'
+  /** Lower case, maybe `*.example.com`. */
+  readonly names: readonly string[]
+  /** The CA's directory; of the certificate there is, if there is one. */
+  readonly issuer?: string
+  /** When the certificate ends that there is, in milliseconds since 1970. */
+  readonly notAfterMs?: number
+  /** Why a try has failed. */
+  readonly error?: { readonly code: string; readonly message: string }
+  /** When it is tried again, in milliseconds since 1970. */
+  readonly nextTryAtMs?: number
+}
+
 /** A handler on the control socket, for the CLI: `POST /plugins/<plugin>/<path>`. JSON in, JSON out. */
 export type Command = (input: unknown) => Awaitable<unknown>
 
@@ -151,4 +170,9 @@ export interface Plugin {
    * plugin gets what was counted since it first stood in the config.
    */
   metered?(batchId: string, usage: readonly Usage[]): Promise<void>
+  /**
+   * When something happened to a certificate from a CA: at most once, in no order, on the machine that did it, 10 s at
+   * most. Nothing waits for it, and a throw is only logged.
+   */
+  certificate?(event: CertificateEvent): Promise<void>
 }

@@ -16,14 +16,24 @@ export function addStatus(program: Command, context: CommandContext): void {
   })
 }
 
+function certificatesLine({ valid, waiting, failed }: Status['certificates']): string {
+  const more = [
+    ...(waiting > 0 ? [`${waiting} waiting`] : []),
+    ...(failed > 0 ? [`${failed} failed (grove cert list)`] : []),
+  ]
+  return [`${valid} valid`, ...more].join(', ')
+}
+
 function statusLines(status: Status, nowMs: number): string[] {
-  const { data, config, generation, startedAtMs, processes, fronts, sites, siteCount, plugins, outbox, listen } = status
+  const { data, config, generation, startedAtMs, processes, fronts, sites, siteCount, plugins, outbox } = status
+  const { listen, certificates } = status
   const frontOf = new Map(fronts.map((front) => [front.pid, front]))
   const lines = [
     `data     ${data}`,
     `config   ${config ?? 'none: all is default'} (generation ${generation})`,
     `listen   ${listen.map(({ name, port }) => `${name} ${port}`).join(', ')}`,
     `plugins  ${plugins.join(', ') || 'none'}`,
+    `certs    ${certificatesLine(certificates)}`,
     `up       ${formatDuration(nowMs - startedAtMs)}`,
     '',
     ...formatTable(

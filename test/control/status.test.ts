@@ -28,6 +28,7 @@ t.test('what waits for a front says so, what failed says why', async (t) => {
     startedAtMs: 5,
     processes: [],
     views: { summaries: () => [], count: 0 } as unknown as SiteViews,
+    certificates: { counts: () => ({ valid: 3, waiting: 1, failed: 2 }) },
   }
   const stats = async () => [2, 1].map((pid) => ({ pid, ...counters }))
   const status = await statusOf({ ...options, fronts: { stats, behind: 'front 9 is not connected' } })
