@@ -50,7 +50,7 @@ export function toBrief(record: CertificateRecord): Brief {
     notBeforeMs: certificate?.notBeforeMs ?? 0,
     notAfterMs: certificate?.notAfterMs ?? 0,
     renewAtMs: certificate ? renewalAt(record) : 0,
-    nextTryAtMs: tries > 0 ? nextTryAtMs : undefined,
+    nextTryAtMs,
     lastError,
     tries,
     isOrdering: record.orderingSinceMs !== undefined,

@@ -16,7 +16,8 @@ const leastUseMs = 43_200_000
 /** The next step for a name with this record, or without one. */
 export function nextStep(record: CertificateRecord | undefined, nowMs: number): NextStep {
   // What is retried waits for its turn, also where the CA has changed its mind about the renewal since.
-  const retryMs = record?.tries ? plausible(record.nextTryAtMs, nowMs) : Number.NEGATIVE_INFINITY
+  const nextMs = record?.nextTryAtMs
+  const retryMs = nextMs === undefined ? Number.NEGATIVE_INFINITY : plausible(nextMs, nowMs)
   if (!record?.certificate) return { step: 'order', atMs: Math.max(nowMs, retryMs) }
   const orderMs = Math.max(renewalAt(record), retryMs)
   const { renewal, certificate } = record

@@ -13,6 +13,7 @@ import type { Issuer } from './acme/issuer.ts'
 import type { Solver } from './acme/solver.ts'
 import { type Certificate, covers } from './certificate.ts'
 import { certificateFault } from './certificate-fault.ts'
+import type { CrowdedCas } from './crowded-cas.ts'
 import { plausible } from './managed-next.ts'
 import { type CertificateRecord, openCertificate } from './managed-record.ts'
 import { goesToStagingFirst } from './schedule.ts'
@@ -36,6 +37,8 @@ export interface OrderOptions {
   readonly solvers: (name: string) => readonly Solver[]
   readonly keyKind: 'ecdsa' | 'rsa'
   readonly environment: Environment
+  /** What all names have heard of the CAs. */
+  readonly crowded?: CrowdedCas
 }
 
 /** What was obtained, and where. */
@@ -47,6 +50,8 @@ export interface Obtained {
 /** Everything failed. */
 export interface OrderFailure {
   readonly error: GroveError
+  /** Whether any CA was asked at all. */
+  readonly wasAsked: boolean
   /** Until when CAs asked to be left alone, keyed by issuer id. */
   readonly rests: Readonly<Record<string, number>>
   /** How long until one of them may be asked again, in milliseconds; undefined when one may at once. */
@@ -64,23 +69,30 @@ export async function order(
   options: OrderOptions,
   signal: AbortSignal,
 ): Promise<Obtained | OrderFailure> {
-  const { environment, issuers } = options
+  const { environment, issuers, crowded } = options
   const rests = stillResting(record.rests, environment.now())
   const failures: { readonly directory: string; readonly error: GroveError }[] = []
   for (const choice of issuers) {
     const { id, directory } = choice.issuer
+    const crowdedMs = crowded?.untilMs(id, name, environment.now())
+    if (crowdedMs !== undefined) rests[id] = Math.max(rests[id] ?? 0, crowdedMs)
     if (rests[id] !== undefined) continue
     try {
-      return { certificate: await orderAt(choice, { name, record, lease, options, signal }), issuer: choice.issuer }
+      const certificate = await orderAt(choice, { name, record, lease, options, signal })
+      crowded?.served(id, name)
+      return { certificate, issuer: choice.issuer }
     } catch (thrown) {
       signal.throwIfAborted()
       const error = toGroveError(thrown)
       failures.push({ directory, error })
       const restMs = retryAfterOf(error)
-      if (restMs !== undefined) rests[id] = environment.now() + restMs
+      if (restMs === undefined) continue
+      rests[id] = environment.now() + restMs
+      crowded?.sentAway(id, name, rests[id])
     }
   }
-  return { error: summarize(name, failures), rests, retryAfterMs: untilOneMayBeAsked(rests, options) }
+  const wasAsked = failures.length > 0
+  return { error: summarize(name, failures), wasAsked, rests, retryAfterMs: untilOneMayBeAsked(rests, options) }
 }
 
 interface Try {

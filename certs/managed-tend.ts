@@ -32,6 +32,8 @@ export interface Outcome {
   readonly isRenewal?: boolean
   /** Why it was not obtained just now. */
   readonly error?: GroveError
+  /** No CA was asked: each has said when it may be. */
+  readonly isPostponed?: boolean
   /** Another holder has the lease. */
   readonly isElsewhere?: true
 }
@@ -126,7 +128,7 @@ async function orderUnder(
   const isDue = next.step === 'order' && next.atMs <= environment.now()
   const failed = isForced && !isDue ? withoutOrder(record) : toFailed(record, result, options)
   await lease.write(recordKey(name), encodeRecord(failed))
-  return { ...settled(failed, options), error: result.error }
+  return { ...settled(failed, options), error: result.error, isPostponed: !result.wasAsked }
 }
 
 function toObtained(record: CertificateRecord, { certificate, issuer }: Obtained, nowMs: number): CertificateRecord {
@@ -141,8 +143,8 @@ function toObtained(record: CertificateRecord, { certificate, issuer }: Obtained
 
 function toFailed(record: CertificateRecord, failure: OrderFailure, { environment }: TendOptions): CertificateRecord {
   const nowMs = environment.now()
-  const { error, rests, retryAfterMs } = failure
-  const tries = record.tries + 1
+  const { error, wasAsked, rests, retryAfterMs } = failure
+  const tries = record.tries + (wasAsked ? 1 : 0)
   // A clock that was set back since would make a failure of the future.
   const sinceMs = Math.min(record.failingSinceMs ?? nowMs, nowMs)
   // What has ended is no reason to hurry: then it is like a name that never had one.
@@ -152,8 +154,8 @@ function toFailed(record: CertificateRecord, failure: OrderFailure, { environmen
   return {
     ...withoutOrder(record),
     tries,
-    failingSinceMs: sinceMs,
-    nextTryAtMs: retryTime({ tries, sinceMs, nowMs, retryAfterMs, urgency, fraction }),
+    ...(tries > 0 && { failingSinceMs: sinceMs }),
+    nextTryAtMs: retryTime({ tries: Math.max(1, tries), sinceMs, nowMs, retryAfterMs, urgency, fraction }),
     lastError: { code: error.code, message: error.message.slice(0, limits.managed.errorChars), atMs: nowMs },
     rests,
   }

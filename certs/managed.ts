@@ -8,6 +8,7 @@ import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { RevocationReason } from './acme/issuer.ts'
 import type { Certificate } from './certificate.ts'
+import { createCrowdedCas } from './crowded-cas.ts'
 import { type Brief, type CertificateState, toBrief, toState } from './managed-brief.ts'
 import { type Kept, startCare } from './managed-care.ts'
 import { createLoaded } from './managed-loaded.ts'
@@ -96,6 +97,7 @@ class Managed implements ManagedCertificates {
     })
     this.#care = startCare({
       ...options,
+      crowded: createCrowdedCas(),
       kept: this.#kept,
       inUse: () => this.#loaded.names(),
       seen: (kept, outcome, before) => this.#seen(kept, outcome, before),
@@ -199,12 +201,12 @@ class Managed implements ManagedCertificates {
     return false
   }
 
-  #seen(one: Kept, { obtained, isRenewal, error }: Outcome, before: Brief | undefined): void {
+  #seen(one: Kept, { obtained, isRenewal, error, isPostponed }: Outcome, before: Brief | undefined): void {
     const { brief } = one
     if (obtained) {
       this.#loaded.renew(one.name, obtained)
       this.#tell(isRenewal ? 'renewed' : 'obtained', one, obtained)
-    } else if (error) this.#tell('failed', one, error)
+    } else if (error && !isPostponed) this.#tell('failed', one, error)
     else if (before && brief?.id !== undefined && brief.id !== before.id) this.#tell('taken', one)
     if (!brief?.id || one.warnedId === brief.id) return
     const leftMs = brief.notAfterMs - this.#options.environment.now()

@@ -38,6 +38,10 @@ export const managedLimits = {
     keepRetryMs: 2_000,
     /** The longest wait that a CA can ask for with Retry-After. */
     longestWaitMs: 604_800_000,
+    /** A CA that sent so many names away is asked for none like them, for so long at most; of so many CAs and domains. */
+    sentAway: 3,
+    crowdedMs: 3_600_000,
+    crowds: 1_000,
     /** How long after its end a certificate that nobody wants is kept. */
     expiredMs: 1_209_600_000,
     errorChars: 1_000,
