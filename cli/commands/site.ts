@@ -17,6 +17,7 @@ import {
 } from '../command-context.ts'
 import { formatBytes, formatCount, formatTable, formatTime } from '../human-text.ts'
 import { withToken } from '../token.ts'
+import { addSiteDomain } from './site-domain.ts'
 import { addSiteLog } from './site-log.ts'
 import { addSiteVersions } from './site-versions.ts'
 
@@ -25,7 +26,9 @@ const shownVersions = 10
 
 /** Adds the command with its subcommands. */
 export function addSite(program: Command, context: CommandContext): void {
-  const site = program.command('site').description('make, list, show, roll back, tag, prune and delete sites')
+  const site = program
+    .command('site')
+    .description('make, list, show, roll back, tag, prune and delete sites; their domains')
   site.addHelpText('after', exampleText('grove site show blog'))
   addCreate(site, context)
   addList(site, context)
@@ -33,6 +36,7 @@ export function addSite(program: Command, context: CommandContext): void {
   addVersions(site, context)
   addRollback(site, context)
   addSiteVersions(site, context)
+  addSiteDomain(site, context)
   addSiteLog(site, context)
   addDelete(site, context)
 }

@@ -37,6 +37,10 @@ const patterns = [
   'GET /sites/:name',
   'DELETE /sites/:name',
   'GET /sites/:name/diff',
+  'GET /sites/:name/domains',
+  'POST /sites/:name/domains',
+  'POST /sites/:name/domains/:domain/verify',
+  'DELETE /sites/:name/domains/:domain',
   'GET /sites/:name/live',
   'GET /sites/:name/log',
   'GET /sites/:name/pins',
@@ -81,6 +85,7 @@ function call(pattern: string, handle: Handle | undefined, headers: Record<strin
     .replace(':name', 'blog')
     .replace(':version', '1')
     .replace(':pin', 'tag:one')
+    .replace(':domain', 'www.example.org')
     .replace('/blobs/:hash', `/blobs/${hash}?site=blog`)
     .replace(':plugin/*', 'greeter/all')
   const body = pattern.endsWith('/uploads') ? { hash, bytes: 5 } : method === 'PUT' ? content : undefined
@@ -107,7 +112,7 @@ t.test("without a token everything is the operator's, with one the route gets it
   const all = await token()
   for (const pattern of [...reading, ...writing]) t.equal((await call(pattern, all)).body.handle, all, pattern)
   t.equal(reading.length + writing.length + own.length + closed.length + 1, patterns.length)
-  t.ok(reading.length === 7 && writing.length === 7 && closed.length === 8)
+  t.ok(reading.length === 8 && writing.length === 10 && closed.length === 8)
 })
 
 t.test('each route asks for its right on the site', async (t) => {
