@@ -3,7 +3,7 @@
 set -eu
 
 packages=(chromium varnish varnish-modules postgresql-doc-15 libnss3-tools curl openssl ca-certificates iproute2
-  ceph-mon ceph-osd radosgw ceph-common pebble bind9 lego certbot)
+  ceph-mon ceph-osd radosgw ceph-common pebble bind9 lego certbot testssl.sh)
 
 missing=()
 for package in "${packages[@]}"; do
