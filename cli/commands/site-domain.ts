@@ -124,7 +124,7 @@ async function askToMove(ask: Ask, options: ProveOptions, { terminal }: CommandC
     if (!isTaken || json || terminal.stdin.isTTY !== true) throw error
     const asking = createInterface({ input: terminal.stdin, output: terminal.stderr })
     try {
-      const answer = await asking.question('Another site has this domain. Move it here? (y/N) ')
+      const answer = await asking.question('Another site has this domain. Move it here? (y/N): ')
       if (!/^y(es)?$/i.test(answer.trim())) throw error
     } finally {
       asking.close()

@@ -1,6 +1,13 @@
 import { createSocket } from 'node:dgram'
 import t, { type Test } from 'tap'
-import { checkOwnership, type OwnershipRecord, ownershipRecord, systemResolver } from '../../certs/ownership.ts'
+import {
+  checkOwnership,
+  type OwnershipRecord,
+  openOwnershipSecret,
+  ownershipRecord,
+  systemResolver,
+} from '../../certs/ownership.ts'
+import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { nodeEnvironment } from '../../store/environment-node.ts'
 
@@ -149,4 +156,29 @@ t.test('a question to a server that is silent ends with its signal', async (t) =
   await asked.promise
   ended.abort(new Error('enough'))
   await t.rejects(checked, { message: 'enough' })
+})
+
+t.test('the secret is made once, by whoever comes first', async (t) => {
+  const kept: string[] = []
+  const read = async () => (kept[0] === undefined ? undefined : { text: kept[0], number: 1 })
+  const vault = {
+    read,
+    async write(_key: string, text: string, expect: number) {
+      if (expect !== 0 || kept.length > 0) throw new GroveError('ERR_CERT_RACED', 'somebody else wrote')
+      kept.push(text)
+      return 1
+    },
+  }
+  const [first, second] = await Promise.all([openOwnershipSecret(vault), openOwnershipSecret(vault)])
+  t.equal(first.length, 32)
+  t.strictSame(Buffer.from(second), Buffer.from(first), 'who comes second takes what is there')
+  t.strictSame(Buffer.from(await openOwnershipSecret(vault)), Buffer.from(first))
+  const broken = (code: 'ERR_CERT_RACED' | 'ERR_DATA_IO') => ({
+    read: async () => undefined,
+    write: async () => {
+      throw new GroveError(code, 'not written')
+    },
+  })
+  for (const code of ['ERR_CERT_RACED', 'ERR_DATA_IO'] as const)
+    await t.rejects(openOwnershipSecret(broken(code)), { code })
 })
