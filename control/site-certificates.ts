@@ -73,7 +73,11 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
       vault,
       files: parts.files,
       leaves,
-      solvers: () => (parts.dnsSolver ? [parts.dnsSolver] : (shared?.solvers ?? own())),
+      solvers: (name) => {
+        // A domain that an author brought is in the author's DNS, where the provider has no say.
+        if (parts.dnsSolver && registry.domains.owner(name) === undefined) return [parts.dnsSolver]
+        return shared?.solvers ?? own()
+      },
       wildcards: parts.wildcards,
       serves: (name) => registry.siteAt(name) !== undefined,
       names: allNames,

@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { connect } from 'node:tls'
 import t from 'tap'
 import type { CertificateRow } from '../../core/cert-api.ts'
+import { rfc2136Dns } from '../../plugins/dns/rfc2136.ts'
 import { startBind } from '../services/bind.ts'
+import { freePort } from '../services/free-port.ts'
 import { startPebble } from '../services/pebble.ts'
 import { folderOf } from './bucket.ts'
 import { type Harness, startGrove } from './harness.ts'
@@ -23,15 +25,18 @@ async function served(grove: Harness, servername: string, ca: string): Promise<X
 
 t.test('all sites of a domain have one wildcard, proven by DNS, with no port open to the world', async (t) => {
   const bind = await startBind(t, {
-    zones: { 'grove.test': '_acme-challenge CNAME grove.acme.test.', 'acme.test': '' },
+    zones: { 'grove.test': '_acme-challenge CNAME grove.acme.test.', 'acme.test': '', 'ada.test': 'www A 127.0.0.1' },
   })
-  const pebble = await startPebble(t, { dnsServer: bind.server })
+  const [http, https] = [await freePort(), await freePort()]
+  const pebble = await startPebble(t, { dnsServer: bind.server, httpPort: http, tlsPort: https })
   const folder = t.testdir({ 'pebble.pem': pebble.roots })
   const acme = [{ directory: pebble.directory, roots: join(folder, 'pebble.pem') }]
   const lookups = { resolvers: [bind.server], port: bind.port }
-  const dns = `grove.rfc2136Dns(${JSON.stringify({ server: bind.server, key: { ...bind.key, secret: { env: 'DNS_KEY' } } })})`
+  // Of all zones, the provider may change one.
+  const provider = { server: bind.server, zone: 'acme.test', key: { ...bind.key, secret: { env: 'DNS_KEY' } } }
+  const dns = `grove.rfc2136Dns(${JSON.stringify(provider)})`
   const grove = await startGrove(t, {
-    config: { domain: 'grove.test', email: 'ops@grove.test', fronts: 2 },
+    config: { domain: 'grove.test', email: 'ops@grove.test', fronts: 2, listen: { http, https } },
     code: `certs: { acme: ${JSON.stringify(acme)}, lookups: ${JSON.stringify(lookups)}, dns: ${dns} }`,
     env: { DNS_KEY: bind.key.secret },
   })
@@ -54,4 +59,15 @@ t.test('all sites of a domain have one wildcard, proven by DNS, with no port ope
     1,
   )
   t.notOk(grove.log.includes(bind.key.secret))
+
+  await t.test('a domain that an author brought is proven on the ports, since its DNS is not ours', async (t) => {
+    const added = await grove.command(['site', 'domain', 'add', 'blog', 'www.ada.test', '--json'])
+    const [value = ''] = /grove-site=[\w-]+/.exec(added.out) ?? []
+    const authors = rfc2136Dns({ server: bind.server, zone: 'ada.test', key: bind.key })
+    const name = '_grove-challenge.www.ada.test'
+    await authors.present({ name, type: 'TXT', value, ttlSeconds: 60 }, AbortSignal.timeout(10_000))
+    await grove.json(['site', 'domain', 'verify', 'blog', 'www.ada.test', '--wait', '1m'])
+    const own = await grove.until(() => served(grove, 'www.ada.test', root).catch(() => undefined))
+    t.equal(own.subjectAltName, 'DNS:www.ada.test')
+  })
 })
