@@ -43,7 +43,7 @@ export function createClientHandshakes(options: ClientHandshakesOptions): Handsh
     handshakeTimeout: options.timeoutMs,
     requestCert: true,
     rejectUnauthorized: false, // Looked at below, where it can be told why.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    secureOptions: tlsParameters.secureOptions | constants.SSL_OP_NO_TICKET,
     sessionIdContext: 'grove-clients',
     SNICallback: sniCallback(async (name, asker, socket) => {
       const rule = rules().clientRule(name)

@@ -69,8 +69,8 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
   /** Waits for the first bytes and then gives the socket to the parser. */
   begin(parse: () => void): void {
     const socket = this.#socket
-    // For as long as it lives, also where node:http has let go of it. TLS only tells of too many renegotiations, and
-    // leaves it to its user to close the connection.
+    // For as long as it lives, also where node:http has let go of it. TLS only tells of faults, and leaves it to its user
+    // to close the connection.
     socket.on('error', () => socket.destroy())
     const { draining, limits } = this.#context
     this.#limit(draining ? limits.freshGraceMs : limits.headersTimeoutMs)

@@ -15,7 +15,12 @@ import { type Harness, startGrove } from './harness.ts'
 const run = promisify(execFile)
 
 /** What `openssl s_client` says of a handshake and the answer to one request, however it ends. */
-async function openssl(grove: Harness, args: readonly string[] = [], name = 'blog.localhost'): Promise<string> {
+async function openssl(
+  grove: Harness,
+  args: readonly string[] = [],
+  name = 'blog.localhost',
+  input = `GET /here HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`,
+): Promise<string> {
   const target = ['-connect', `127.0.0.1:${grove.httpsPort}`, '-CAfile', grove.rootFile]
   const child = spawn('openssl', [
     's_client',
@@ -29,7 +34,7 @@ async function openssl(grove: Harness, args: readonly string[] = [], name = 'blo
       text += chunk
     })
   child.stdin.on('error', () => {})
-  child.stdin.write(`GET /here HTTP/1.1\r\nHost: ${name}\r\nConnection: close\r\n\r\n`)
+  child.stdin.write(input)
   await new Promise((resolve) => child.once('close', resolve))
   return text
 }
@@ -100,6 +105,16 @@ t.test('handshakes agree on what the documentation says', async (t) => {
       })
     })
     t.equal(group, 'X25519MLKEM768', 'a client that can gets the hybrid one')
+  })
+
+  await t.test('no renegotiation, and no data before the handshake is done', async (t) => {
+    // A line that is R alone asks for a renegotiation.
+    const text = await openssl(grove, ['-tls1_2'], 'blog.localhost', 'R\n')
+    t.match(text, /RENEGOTIATING[\s\S]*no renegotiation/)
+    const file = join(t.testdir({}), 'session.pem')
+    await openssl(grove, ['-tls1_3', '-sess_out', file])
+    const { stdout } = await run('openssl', ['sess_id', '-in', file, '-noout', '-text'])
+    t.match(stdout, /Max Early Data: 0/)
   })
 
   await t.test('testssl.sh finds nothing but that certificates of the own CA are short-lived', async (t) => {
