@@ -105,7 +105,7 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
       certificates.refresh()
       timers.push(
         setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref(),
-        setInterval(sweep, limits.control.vaultSweepEveryMs).unref(),
+        setInterval(sweep, limits.managed.vaultSweepEveryMs).unref(),
       )
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -205,7 +205,6 @@ export const limits = {
     parentAnswerMs: 30_000,
     rotateEveryMs: 300_000,
     leafSweepEveryMs: 86_400_000,
-    vaultSweepEveryMs: 86_400_000,
     recompileEveryMs: 10_000,
     /** How long after a publish its site is pruned, and how often objects without use are collected. */
     pruneAfterMs: 5_000,

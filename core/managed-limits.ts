@@ -15,6 +15,8 @@ export const managedLimits = {
     /** Records of certificates that are read at one time when all are looked through. */
     reads: 8,
     walkEveryMs: 86_400_000,
+    /** Leftovers in the vault are removed so often. */
+    vaultSweepEveryMs: 86_400_000,
     /** Certificates whose chain and key are kept in memory. */
     loaded: 1_000,
     /** Orders under way at one time. */
