@@ -7,7 +7,6 @@ import { acmeLimits } from './acme-limits.ts'
 import { acmeServerLimits } from './acme-server-limits.ts'
 import { certFilesLimits } from './cert-files-limits.ts'
 import { dnsLimits } from './dns-limits.ts'
-import { domainLimits } from './domain-limits.ts'
 import { managedLimits } from './managed-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
@@ -15,7 +14,6 @@ import { storeLimits } from './store-limits.ts'
 export const limits = {
   ...storeLimits,
   ...dnsLimits,
-  ...domainLimits,
   ...certFilesLimits,
   ...acmeLimits,
   ...managedLimits,

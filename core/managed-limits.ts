@@ -71,6 +71,23 @@ export const managedLimits = {
   },
   /** Proof that an author owns a domain: a question to the DNS, and answers that are looked at. */
   ownership: { queryMs: 3_000, tries: 2, totalMs: 10_000, records: 100, recordChars: 512 },
+  /**
+   * Domains that authors bring: of one site, and of a host, proven or not. `asks`: how often a site may have the DNS asked
+   * and its domains changed; the DNS is asked `parallel` questions at a time, and `waiting` are under way or in line.
+   */
+  domains: {
+    ofSite: 100,
+    ofHost: 100_000,
+    asks: { burst: 250, perHour: 1_200 },
+    parallel: 16,
+    waiting: 256,
+    /** Values that were found in place of the right one, as shown. */
+    found: 5,
+    /** `--wait`: between two looks, first and at most, and how long it waits unless it is told. */
+    firstLookMs: 1_000,
+    longestLookMs: 30_000,
+    waitMs: 3_600_000,
+  },
   /** Keys of TLS session tickets that are known at one time, and how long a start waits for those of other machines. */
   tickets: { keys: 4, raced: 8, waitMs: 5_000 },
 } as const

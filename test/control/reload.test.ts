@@ -250,15 +250,15 @@ t.test('what an old plugin was told is finished before the new one is told anyth
 })
 
 t.test('the own CA signs for names that a reload brings, and for none of a reload that failed', async (t) => {
-  const running = await run(t, "{ sites: { blog: { authorities: ['blog.example'] } } }")
+  const running = await run(t, "{ sites: { blog: { authorities: ['blog.example'] } }, certs: { acme: false } }")
   const front = await running.addFront(1)
   const certificate = (name: string) => front.channel.call({ kind: 'certificate', name })
   t.match(await certificate('blog.example'), { name: 'blog.example' })
-  await running.configure("{ sites: { blog: { authorities: ['shop.example'] } } }")
+  await running.configure("{ sites: { blog: { authorities: ['shop.example'] } }, certs: { acme: false } }")
   t.equal((await reload(running)).status, 200)
   t.match(await certificate('shop.example'), { name: 'shop.example' })
   await running.configure(
-    "{ sites: { blog: { authorities: ['x.example'] } }, plugins: [{ name: 'h', headers() { throw new Error('bad') } }] }",
+    "{ sites: { blog: { authorities: ['x.example'] } }, certs: { acme: false }, plugins: [{ name: 'h', headers() { throw new Error('bad') } }] }",
   )
   await publishOver(running.layout.controlSocket, 'blog', { 'index.html': '1' })
   t.ok((await reload(running)).status >= 400)
