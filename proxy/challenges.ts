@@ -7,25 +7,35 @@
  */
 
 import { createSecureContext, type SecureContext } from 'node:tls'
-import { type ChallengeSet, noChallenges } from '../core/challenge-set.ts'
+import type { ChallengeSet } from '../core/challenge-set.ts'
 import type { Exchange } from '../core/exchange.ts'
 
 const httpPrefix = '/.well-known/acme-challenge/'
+
+/** A challenge certificate, ready for handshakes. */
+interface Ready {
+  readonly chain: string
+  readonly context: SecureContext
+}
 
 /** The answers that are in force. */
 export class ChallengeAnswers {
   /** Key authorizations, keyed by token. */
   #http: ReadonlyMap<string, string> = new Map()
   /** Keyed by name. */
-  #certificates: ReadonlyMap<string, ChallengeSet['tlsAlpn'][number]> = new Map()
-  /** Those that somebody asked for, keyed by name. */
-  readonly #contexts = new Map<string, SecureContext>()
+  #certificates: ReadonlyMap<string, Ready> = new Map()
 
-  /** Takes all answers, in place of those before. */
-  take({ http, tlsAlpn }: ChallengeSet = noChallenges): void {
+  /** Takes all answers, in place of those before. Throws what OpenSSL says of a certificate that it cannot use. */
+  take({ http, tlsAlpn }: ChallengeSet): void {
+    const before = this.#certificates
+    this.#certificates = new Map(
+      tlsAlpn.map(({ name, chain, key }) => {
+        const known = before.get(name)
+        if (known?.chain === chain) return [name, known]
+        return [name, { chain, context: createSecureContext({ cert: chain, key, minVersion: 'TLSv1.2' }) }]
+      }),
+    )
     this.#http = new Map(http.map(({ token, keyAuthorization }) => [token, keyAuthorization]))
-    this.#certificates = new Map(tlsAlpn.map((one) => [one.name, one]))
-    this.#contexts.clear()
   }
 
   /**
@@ -44,13 +54,7 @@ export class ChallengeAnswers {
 
   /** The challenge certificate of a name in lower case (RFC 8737 section 3); undefined when none is asked for. */
   context(name: string): SecureContext | undefined {
-    const known = this.#contexts.get(name)
-    if (known) return known
-    const certificate = this.#certificates.get(name)
-    if (!certificate) return undefined
-    const context = createSecureContext({ cert: certificate.chain, key: certificate.key, minVersion: 'TLSv1.2' })
-    this.#contexts.set(name, context)
-    return context
+    return this.#certificates.get(name)?.context
   }
 }
 

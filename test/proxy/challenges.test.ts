@@ -152,6 +152,16 @@ t.test('tls-alpn-01 is answered with the challenge certificate, and the connecti
   t.match(await shake(ports.https, { ...acme, servername: 'new.example' }), /^E/, 'after it was taken away')
 })
 
+t.test('a challenge certificate that cannot be used changes nothing', async (t) => {
+  const { transport, ports } = await startTransport(t)
+  transport.setChallenges(await challengesFor('new.example'))
+  const other = { http, tlsAlpn: [{ name: 'x.example', chain: 'no certificate', key: '' }] }
+  t.throws(() => transport.setChallenges(other))
+  const shown = await shake(ports.https, { ALPNProtocols: ['acme-tls/1'], servername: 'new.example' })
+  t.match(shown, { protocol: 'acme-tls/1' })
+  t.match(await ask(ports.http, path('tok-en_1')), ' 421 ')
+})
+
 t.test('visitors are served on both versions of HTTP while a challenge is answered', async (t) => {
   const harness = await startTransport(t)
   harness.transport.setChallenges(await challengesFor('new.example'))
