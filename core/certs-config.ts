@@ -59,7 +59,7 @@ const lookupsSchema = z
   })
   .prefault({})
   .describe(
-    'How Grove looks where the record of a dns-01 challenge belongs and whether it is there, for networks with name servers of their own.',
+    'How Grove looks where the record of a dns-01 challenge belongs and whether it is there, and for the records that prove domains of authors; for networks with name servers of their own.',
   )
 
 const passwordOption = secret
