@@ -11,6 +11,7 @@ import { dirname, join, resolve, sep } from 'node:path'
 import { GroveError, toGroveError } from '../core/errors.ts'
 import { siteOwner } from '../core/grant-api.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
+import { limits } from '../core/limits.ts'
 import { createFile } from '../core/private-file.ts'
 import type { BackupResult } from '../core/store-api.ts'
 import { nodeEnvironment } from '../store/environment-node.ts'
@@ -116,13 +117,28 @@ async function copySecrets(from: Layout, to: Layout): Promise<void> {
 
 async function copyDurably(source: string, target: string, isFolder: boolean): Promise<void> {
   if (!isFolder) {
+    const content = await readFile(source)
     await using copy = await open(target, 'wx', 0o600)
-    await copy.writeFile(await readFile(source))
+    await copy.writeFile(content)
     return await copy.sync()
   }
-  await mkdir(target, { mode: 0o700 })
-  for (const entry of await readdir(source, { withFileTypes: true }))
-    await copyDurably(join(source, entry.name), join(target, entry.name), entry.isDirectory())
+  await mkdir(target, { mode: 0o700, recursive: true })
+  const copied = new Set<string>()
+  for (let looks = 1; ; looks += 1) {
+    let isMissing = false
+    for (const entry of await readdir(source, { withFileTypes: true })) {
+      if (copied.has(entry.name)) continue
+      try {
+        await copyDurably(join(source, entry.name), join(target, entry.name), entry.isDirectory())
+        copied.add(entry.name)
+      } catch (error) {
+        // The newer record of the vault is there before the older one goes: whoever misses that looks again.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || looks >= limits.managed.backupLooks) throw error
+        isMissing = true
+      }
+    }
+    if (!isMissing) break
+  }
   await files.syncFolder(target)
 }
 

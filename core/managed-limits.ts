@@ -17,6 +17,8 @@ export const managedLimits = {
     walkEveryMs: 86_400_000,
     /** Leftovers in the vault are removed so often. */
     vaultSweepEveryMs: 86_400_000,
+    /** A backup looks at a folder of it so often, while records in it are replaced. */
+    backupLooks: 100,
     /** Certificates whose chain and key are kept in memory. */
     loaded: 1_000,
     /** Orders under way at one time. */

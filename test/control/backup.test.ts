@@ -1,5 +1,6 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { backUp } from '../../control/backup.ts'
 import { nodeEnvironment as env } from '../../store/environment-node.ts'
@@ -30,6 +31,27 @@ t.test('an object that is collected while a backup is made leaves nothing in it'
   const options = { layout, store, objects: collected, folder: target, withContents: false, now: Date.now }
   t.match(await backUp(options), { objects: 1 })
   t.equal(readdirSync(join(target, 'objects/operator/seg/blog')).length, 1)
+})
+
+t.test('records of the vault that are replaced while it is copied are in it, and do not end it', async (t) => {
+  const folder = t.testdir({ data: {} })
+  await using host = await openSiteHost(join(folder, 'data'), { durable: true })
+  const { layout, store } = host
+  const [records, target] = [join(layout.certs, 'vault/accounts'), join(folder, 'backup')]
+  const numbers = Array.from({ length: 20 }, (_, number) => number)
+  mkdirSync(records, { recursive: true })
+  for (const number of numbers) writeFileSync(join(records, `old-${number}`), Buffer.alloc(1_000_000, number))
+  const objects = await folderObjects(env, layout.objects)
+  const made = backUp({ layout, store, objects, folder: target, withContents: false, now: Date.now })
+  const copies = join(target, 'certs/vault/accounts')
+  while (!existsSync(copies) || readdirSync(copies).length === 0) await turn()
+  // The first copies are there, so the list of the folder was read: now the others become others.
+  const replaced = numbers.filter((number) => !existsSync(join(copies, `old-${number}`)))
+  for (const number of replaced) renameSync(join(records, `old-${number}`), join(records, `new-${number}`))
+  t.ok(replaced.length > 1)
+  await made
+  const found = readdirSync(copies).map((name) => name.replace(/^\w+-/, ''))
+  t.same(new Set(found), new Set(numbers.map(String)))
 })
 
 t.test('what others keep in the same bucket is no part of a backup', async (t) => {
