@@ -47,6 +47,8 @@ export interface Pebble {
   readonly tlsPort: number
   /** Where the DNS answers, UDP and TCP: `127.0.0.1:<port>`. */
   readonly dns: string
+  /** The address of the DNS server's management: `http://127.0.0.1:<port>`. */
+  readonly dnsManagement: string
   /** Calls the DNS server's management: `set-txt`, `clear-txt`, `set-cname`, `add-a`, `set-servfail` … */
   tellDns(command: string, body: object): Promise<void>
   /** Reads from Pebble's management: `/roots/0` is the root that it signs with, anew at each start. */
@@ -105,6 +107,7 @@ export async function startPebble(t: Pick<Test, 'teardown'>, options: PebbleOpti
     httpPort,
     tlsPort,
     dns: `127.0.0.1:${dnsPort}`,
+    dnsManagement: `http://127.0.0.1:${dnsManagementPort}`,
     async tellDns(command, body) {
       const url = `http://127.0.0.1:${dnsManagementPort}/${command}`
       const answer = await request(url, { method: 'POST', body: JSON.stringify(body) })
