@@ -134,6 +134,21 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   })
 }
 
+t.test('no two tickets are sealed with the same vector', (t) => {
+  type Context = { onticketkeycallback?: (name: Buffer, iv: Buffer, isSealing: boolean) => readonly unknown[] }
+  const context: Context & { enableTicketKeyCallback(): void } = { enableTicketKeyCallback: () => {} }
+  const server = { setTicketKeys: () => {}, _sharedCreds: { context } } as unknown as Server
+  t.equal(useTicketKeys(server, { current: key(), previous: [] }), true)
+  const vectors = new Set<string>()
+  for (let count = 0; count < 2_000; count += 1) {
+    const vector = context.onticketkeycallback?.(Buffer.alloc(16), Buffer.alloc(16), true)[4] as Buffer
+    if (vector.length !== 16) t.fail('a vector has 16 bytes')
+    vectors.add(vector.toString('hex'))
+  }
+  t.equal(vectors.size, 2_000)
+  t.end()
+})
+
 t.test('without the function below Node one key is used, and the rest is as it was', async (t) => {
   const current = key()
   const given: Buffer[] = []
