@@ -6,6 +6,7 @@ import {
   certificateListSchema,
   certificateSchema,
   type certReasons,
+  certRolloverSchema,
   type ExportedCertificate,
   exportedSchema,
   type ShownCertificate,
@@ -30,6 +31,12 @@ export async function revokeCertificate(
   reason: (typeof certReasons)[number],
 ): Promise<void> {
   await client.ask('POST', '/certs/revoke', { name, reason }, z.object({}))
+}
+
+/** Puts new keys in place of those of the accounts at all CAs; answers their directories. */
+export async function rollOverAccounts(client: AdminClient): Promise<string[]> {
+  const { directories } = await client.ask('POST', '/certs/rollover', undefined, certRolloverSchema)
+  return directories
 }
 
 /** The certificate of a name with its key. */

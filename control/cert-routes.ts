@@ -2,8 +2,10 @@
 
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import type { Issuer } from '../certs/acme/issuer.ts'
 import { type Certificate, toCertificate } from '../certs/certificate.ts'
 import type { CertificateFiles } from '../certs/files/certificate-files.ts'
+import type { IssuerChoice } from '../certs/managed-order.ts'
 import {
   certImportSchema,
   certNameSchema,
@@ -11,6 +13,7 @@ import {
   type ExportedCertificate,
   type ShownCertificate,
 } from '../core/cert-api.ts'
+import { GroveError, toGroveError } from '../core/errors.ts'
 import { makePrivateFolder, replaceFile } from '../core/private-file.ts'
 import type { AdminRoute } from './admin.ts'
 import type { Certificates } from './certificates.ts'
@@ -19,13 +22,15 @@ import type { Certificates } from './certificates.ts'
 export interface CertRoutesOptions {
   readonly certificates: Certificates
   readonly files: Pick<CertificateFiles, 'reload'>
+  /** CAs that speak ACME. */
+  readonly issuers: readonly Pick<IssuerChoice, 'issuer'>[]
   /** Where imported certificates are kept; one of the folders of `files`. */
   readonly imported: string
   readonly now: () => number
 }
 
 /** Routes of certificates: see the table in core/cert-api.ts. */
-export function certRoutes({ certificates, files, imported, now }: CertRoutesOptions): AdminRoute[] {
+export function certRoutes({ certificates, files, issuers, imported, now }: CertRoutesOptions): AdminRoute[] {
   return [
     { method: 'GET', pattern: '/certs', run: async () => ({ certificates: certificates.list() }) },
     {
@@ -41,6 +46,11 @@ export function certRoutes({ certificates, files, imported, now }: CertRoutesOpt
         await certificates.revoke(name, reason)
         return {}
       },
+    },
+    {
+      method: 'POST',
+      pattern: '/certs/rollover',
+      run: async () => ({ directories: await rollOver(issuers.map(({ issuer }) => issuer)) }),
     },
     {
       method: 'POST',
@@ -64,6 +74,22 @@ export function certRoutes({ certificates, files, imported, now }: CertRoutesOpt
       },
     },
   ]
+}
+
+/** All CAs have their turn; then the first that has failed is told. */
+async function rollOver(issuers: readonly Issuer[]): Promise<string[]> {
+  const failures: GroveError[] = []
+  for (const { directory, rollOverKey } of issuers) {
+    try {
+      await rollOverKey()
+    } catch (cause) {
+      const { code, message, hint } = toGroveError(cause)
+      failures.push(new GroveError(code, `${directory}: ${message}`, { cause, ...(hint !== undefined && { hint }) }))
+    }
+  }
+  const [first] = failures
+  if (first) throw first
+  return issuers.map(({ directory }) => directory)
 }
 
 /** One file of a set of names holds certificate and key: a newer one takes its place in one step. */

@@ -6,6 +6,7 @@
  * | `GET /certs` | `{ certificates: CertificateRow[] }`, {@link certificateRowSchema}: those from CAs and from files, and of those of the own CA at most `limits.admin.ownCertificates` |
  * | `POST /certs/renew` {@link certNameSchema} | {@link certificateSchema}: the new one, once it is in use |
  * | `POST /certs/revoke` {@link certRevokeSchema} | `{}` once the CA has revoked it |
+ * | `POST /certs/rollover` | {@link certRolloverSchema} once the accounts at all CAs have new keys; else why one has not, and the others have |
  * | `POST /certs/export` {@link certNameSchema} | {@link exportedSchema}, with the key |
  * | `POST /certs/import` {@link certImportSchema} | {@link certificateSchema} once it is in use |
  *
@@ -81,6 +82,9 @@ export const certificateCountsSchema = z.object({
 })
 /** How many certificates stand how. */
 export type CertificateCounts = z.output<typeof certificateCountsSchema>
+
+/** The CAs whose accounts have new keys. */
+export const certRolloverSchema = z.object({ directories: z.array(z.string()) })
 
 /** How all names stand. */
 export const certificateListSchema = z.object({ certificates: z.array(certificateRowSchema) })

@@ -11,6 +11,7 @@ import {
   listCertificates,
   renewCertificate,
   revokeCertificate,
+  rollOverAccounts,
 } from '../cert-client.ts'
 import { certificateLines, certificateTable } from '../cert-text.ts'
 import {
@@ -29,6 +30,7 @@ export function addCert(program: Command, context: CommandContext): void {
   addList(cert, context)
   addRenew(cert, context)
   addRevoke(cert, context)
+  addRollover(cert, context)
   addImport(cert, context)
   addExport(cert, context)
 }
@@ -75,6 +77,18 @@ function addRevoke(cert: Command, context: CommandContext): void {
       ])
     },
   )
+}
+
+function addRollover(cert: Command, context: CommandContext): void {
+  const command = cert
+    .command('rollover')
+    .description('give the account at each CA a new key; certificates stay as they are')
+  withCommon(command, 'grove cert rollover').action(async (options: CommonOptions) => {
+    using client = await connectAdmin(options, context)
+    const directories = await rollOverAccounts(client)
+    const lines = directories.map((directory) => `the account at ${directory} has a new key`)
+    printResult(options, context, { directories }, lines.length > 0 ? lines : ['there are no CAs: certs.acme is false'])
+  })
 }
 
 function addImport(cert: Command, context: CommandContext): void {
