@@ -58,8 +58,8 @@ export async function measureHandshakes(
     for (const server of servers) {
       await using running = await startServer(server)
       const done = server.name === 'Grove' ? [...kinds, ...kindsOfGrove] : kinds
-      // Code is compiled, memory is taken, and whatever runs after a start is over.
-      await measure(server, running, kinds[0] as Kind, Math.max(2, seconds / 2))
+      // By then code is compiled, memory is taken, and whatever runs after a start is over.
+      await measure(server, running, kinds[0] as Kind, seconds)
       for (const kind of done) {
         const rate = await measure(server, running, kind, seconds)
         const rates = all.get(server.name)
