@@ -174,7 +174,11 @@ async function register(ca: Ca, stored: Stored, signal: AbortSignal): Promise<Se
     session.register({ termsOfServiceAgreed: true, ...(ca.contact !== undefined && { contact: contactOf(ca) }) }),
   )
   const url = toUrl(headers['location'], 'the address of an account')
-  await change(ca, (now) => (now.key === key ? { ...now, url, contact: ca.contact } : now))
+  await change(ca, (now) => {
+    // Of many first orders at once all come by here: the first writes it, and the others have nothing to add.
+    const isKnown = now.url === url && now.contact === ca.contact
+    return now.key === key && !isKnown ? { ...now, url, contact: ca.contact } : now
+  })
   ca.log.info({ directory: ca.directoryUrl, account: url }, 'there is an account at the CA')
   return session
 }

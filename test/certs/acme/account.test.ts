@@ -196,3 +196,16 @@ t.test('an issuer asks nobody anything when it is made', async (t) => {
   await issuer.close()
   t.equal(ca.seen.length, 0)
 })
+
+t.test('many first orders at once, of two machines, make one account and none of them fails', async (t) => {
+  const one = await makeIssuer(t, pebble)
+  const other = await makeIssuer(t, pebble, { vault: one.vault })
+  const { signal } = new AbortController()
+  const orders = Array.from({ length: 16 }, async (_, index) => {
+    await using lease = await one.vault.lease(`order-${index}`)
+    if (!lease) throw new Error('another one has the lease')
+    const names = [`crowd${index}.example.com`]
+    return await (index % 2 ? one : other).order({ names, solvers, keyKind: 'ecdsa', lease, signal })
+  })
+  t.equal((await Promise.all(orders)).length, 16)
+})
