@@ -218,12 +218,13 @@ function portsOf(sockets: readonly BoundSocket[]): Partial<Record<ListenerName, 
 }
 
 /**
- * How control is kept small. By default V8 lets much garbage pile up before it looks, and each thread has an arena of
- * memory of its own that it gives back late: both are for speed that control, which serves no visitor, does not need.
+ * How control is kept small. By default V8 lets garbage pile up to several times what is in use before it looks, and
+ * each thread has an arena of memory of its own that it gives back late: both are for speed that control, which serves no
+ * visitor, does not need. With 20,000 sites that were all visited: 273 MiB in place of 574.
  */
 function thrifty(): { readonly execArgv: string[]; readonly env: NodeJS.ProcessEnv } {
   return {
-    execArgv: [...process.execArgv, '--max-semi-space-size=8'],
+    execArgv: [...process.execArgv, '--max-semi-space-size=8', '--heap-growing-percent=25'],
     env: { MALLOC_ARENA_MAX: '2', ...process.env },
   }
 }

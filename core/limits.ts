@@ -107,7 +107,7 @@ export const limits = {
     /** How long a site whose live version control has not confirmed is served before it is asked again. */
     siteCheckMs: 1_000,
     /** What loaded sites take in memory, about; and how many stay, however much they take. */
-    tableBytes: 134_217_728,
+    tableBytes: 67_108_864,
     leastTables: 16,
     /** Pieces of one compiled version that are read at a time. */
     pieceReads: 8,
@@ -211,11 +211,11 @@ export const limits = {
     /** Sites of a bucket that are noted at one time. */
     adoptParallel: 1_000,
     /** Sites that stay open though nobody uses them. */
-    openSites: 1_000,
+    openSites: 500,
     /** A site of at most so many bytes is fetched from a bucket as a whole when one of its contents is missing. */
     wholeSiteBytes: 268_435_456,
     /** Pieces of live versions that are remembered, so that the next version needs not compile them again. */
-    livePieces: 50_000,
+    livePieces: 30_000,
     /** Entries after which the log of what is outstanding is merged; more, if so many sites are. */
     outstandingEntries: 200,
     /** How often a version may be passed over for a newer one before one is put live anyway. */

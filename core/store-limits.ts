@@ -93,8 +93,8 @@ export const storeLimits = {
     /** Of what was taken into the cache last, so much is read and checked at the start; the rest is fetched anew. */
     freshCheckedBytes: 1_073_741_824,
     /** What control keeps in memory of all sites' trees and of where their contents lie. */
-    nodesBytes: 33_554_432,
-    indexFrames: 200_000,
+    nodesBytes: 16_777_216,
+    indexFrames: 100_000,
     /** Contents of segments that are fetched at one time, and the length up to which a segment is fetched whole for one. */
     fetches: 8,
     waitingFetches: 200_000,
