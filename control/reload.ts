@@ -138,7 +138,7 @@ export class Reloader {
 /** What was opened at the start stays as it is: a reload that passed over a change of it in silence would be believed. */
 function checkReplaces(before: Config, after: Config): void {
   for (const key of ['store', 'cache', 'encryption', 'certs', 'email'] as const) {
-    if (isDeepStrictEqual(before[key], after[key])) continue
+    if (isDeepStrictEqual(dataOf(before)[key], dataOf(after)[key])) continue
     const hint = 'stop grove and start it again'
     throw new GroveError('ERR_CONFIG_INVALID', `${key} has changed: it cannot while grove runs`, { hint })
   }
@@ -148,9 +148,18 @@ function checkReplaces(before: Config, after: Config): void {
   }
 }
 
-/** What can be compared of a config: of plugins their names and options. Two functions are never equal. */
-function dataOf(config: Config): unknown {
-  return { ...config, plugins: config.plugins.map(({ name, options }) => ({ name, options })) }
+/** What can be compared of a config: of plugins and a provider of DNS names and options. Two functions are never equal. */
+function dataOf(config: Config) {
+  const { plugins, certs } = config
+  const nameAndOptions = ({ name, options }: { readonly name: string; readonly options?: unknown }) => ({
+    name,
+    options,
+  })
+  return {
+    ...config,
+    plugins: plugins.map(nameAndOptions),
+    certs: { ...certs, dns: certs.dns && nameAndOptions(certs.dns) },
+  }
 }
 
 function listensAlike(before: Config, after: Config): boolean {

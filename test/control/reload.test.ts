@@ -71,6 +71,15 @@ t.test('options of plugins are part of what a config says, whatever their schema
   t.match((await reload(running)).body, { changed: true, generation: 3 })
 })
 
+t.test('a provider of DNS is the same as long as its name and options are', async (t) => {
+  const provider = (zone: string) =>
+    `{ certs: { dns: { name: 'mine', options: { zone: '${zone}' }, present: async () => {}, remove: async () => {} } } }`
+  const running = await run(t, provider('a.example'))
+  t.match((await reload(running)).body, { changed: false, generation: 2 })
+  await running.configure(provider('b.example'))
+  t.match(await reload(running), { status: 400, body: { error: { message: /certs has changed/ } } })
+})
+
 t.test('the parent is asked when ports or the number of fronts changed', async (t) => {
   const running = await run(t, '{ fronts: 1 }', async ({ listen }) => ({ https: listen[0]?.port ?? 0 }))
   const front = await running.addFront(1)
