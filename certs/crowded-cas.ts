@@ -13,8 +13,8 @@ import { registeredDomain } from './policy.ts'
 export interface CrowdedCas {
   /** Until when a CA is not asked for a name; undefined when it may be. */
   untilMs(issuerId: string, name: string, nowMs: number): number | undefined
-  /** A CA has said to a name when it may come again. */
-  sentAway(issuerId: string, name: string, untilMs: number): void
+  /** A CA has said to a name when it may come again. For others that counts for `limits.managed.crowdedMs` at most. */
+  sentAway(issuerId: string, name: string, untilMs: number, nowMs: number): void
   /** A CA has given a name a certificate. */
   served(issuerId: string, name: string): void
 }
@@ -43,11 +43,13 @@ export function createCrowdedCas(): CrowdedCas {
       for (const { key } of keysOf(issuerId, name)) {
         const crowd = crowds.get(key)
         if (!crowd || crowd.who.size < limits.managed.sentAway || crowd.untilMs <= nowMs) continue
-        latestMs = Math.max(latestMs ?? 0, Math.min(crowd.untilMs, nowMs + limits.managed.crowdedMs))
+        latestMs = Math.max(latestMs ?? 0, crowd.untilMs)
       }
       return latestMs
     },
-    sentAway(issuerId, name, untilMs) {
+    sentAway(issuerId, name, sentUntilMs, nowMs) {
+      // Then somebody asks again: names that strangers have used up at the CA must not close it for all others.
+      const untilMs = Math.min(sentUntilMs, nowMs + limits.managed.crowdedMs)
       for (const { key, who } of keysOf(issuerId, name)) {
         const crowd = crowds.get(key) ?? { who: new Set<string>(), untilMs }
         if (crowd.who.size < limits.managed.sentAway) crowd.who.add(who)

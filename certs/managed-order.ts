@@ -6,7 +6,7 @@
  * (Retry-After) is.
  */
 
-import { GroveError, toGroveError } from '../core/errors.ts'
+import { GroveError, isGroveError, toGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Environment } from '../store/environment.ts'
 import type { Issuer } from './acme/issuer.ts'
@@ -88,7 +88,7 @@ export async function order(
       const restMs = retryAfterOf(error)
       if (restMs === undefined) continue
       rests[id] = environment.now() + restMs
-      crowded?.sentAway(id, name, rests[id])
+      crowded?.sentAway(id, name, rests[id], environment.now())
     }
   }
   const wasAsked = failures.length > 0
@@ -117,7 +117,15 @@ async function orderAt({ issuer, staging, profile }: IssuerChoice, trying: Try):
         return at.order({ ...wanted, ...(profile !== undefined && { profile }), ...more })
       },
     )
-  if (staging && goesToStagingFirst(record.tries)) await once(staging, { isStaging: true })
+  if (staging && goesToStagingFirst(record.tries)) {
+    try {
+      await once(staging, { isStaging: true })
+    } catch (error) {
+      signal.throwIfAborted()
+      // A staging endpoint that is away or busy says nothing about the name, and is no reason to let it go without.
+      if (!isOfEndpoint(error)) throw error
+    }
+  }
   const certificate = await once(issuer, replaced ? { replaces: replaced } : {})
   // The issuer checks what a CA answers. This stands here all the same: nothing else may ever be served.
   if (!covers(certificate, name))
@@ -127,6 +135,13 @@ async function orderAt({ issuer, staging, profile }: IssuerChoice, trying: Try):
   if (certificate.id === old?.id)
     throw certificateFault('expired', `${issuer.directory} answered the certificate that is to be renewed`)
   return certificate
+}
+
+/** Whether an order failed for what the CA's endpoint is like at the moment, and not for what was ordered. */
+function isOfEndpoint(error: unknown): boolean {
+  if (isGroveError(error, 'ERR_TIMEOUT')) return true
+  const reasons: unknown[] = ['limited', 'unavailable', 'network', 'timeout', 'answer']
+  return isGroveError(error, 'ERR_ACME') && reasons.includes(error.details?.['reason'])
 }
 
 /** The certificate that is to be replaced, if it is whole. */

@@ -5,6 +5,7 @@ import { limits } from '../core/limits.ts'
 import type { RevocationReason } from './acme/issuer.ts'
 import { type CertificateRecord, encodeRecord, newRecord, openCertificate, recordKey } from './managed-record.ts'
 import { readRecord, type TendOptions } from './managed-tend.ts'
+import type { Lease } from './vault.ts'
 import { within } from './within.ts'
 
 /**
@@ -18,10 +19,8 @@ export async function revokeUnderLease(
   options: TendOptions,
   signal: AbortSignal,
 ): Promise<CertificateRecord> {
-  const { vault, environment, issuers } = options
-  const lease = await vault.lease(recordKey(name), signal)
-  if (!lease) throw new GroveError('ERR_CONFLICT', `the certificate of ${name} is being ordered`)
-  await using held = lease
+  const { environment, issuers } = options
+  await using held = await leaseOf(name, options, signal)
   const certificate = (await readRecord(name, options))?.certificate
   if (!certificate) throw new GroveError('ERR_CERT_NAME', `there is no certificate for "${name}"`)
   const issuer = issuers.find((choice) => choice.issuer.id === certificate.issuerId)?.issuer
@@ -38,4 +37,14 @@ export async function revokeUnderLease(
   const record = { ...newRecord(name), revoked: { id: certificate.id, atMs: environment.now() } }
   await held.write(recordKey(name), encodeRecord(record))
   return record
+}
+
+/** The lease of a name. One that is about to be given back, as after an order, is waited for. */
+async function leaseOf(name: string, { vault, environment }: TendOptions, signal: AbortSignal): Promise<Lease> {
+  for (let tries = 1; tries <= limits.managed.leaseTries; tries += 1) {
+    const lease = await vault.lease(recordKey(name), signal)
+    if (lease) return lease
+    await environment.sleep(limits.managed.leaseRetryMs, signal)
+  }
+  throw new GroveError('ERR_CONFLICT', `the certificate of ${name} is being ordered`, { hint: 'ask again in a minute' })
 }

@@ -34,6 +34,9 @@ export const managedLimits = {
     renewalInfoEveryMs: 21_600_000,
     renewalInfoNoneMs: 604_800_000,
     revokeMs: 60_000,
+    /** A lease that somebody has is asked for so often before a revocation is refused, and with such pauses. */
+    leaseTries: 20,
+    leaseRetryMs: 250,
     /** Another machine has the lease: when it is looked again; a holder that died is noticed only by such looks. */
     elsewhereMs: 5_000,
     /** A record cannot be read or written: when it is tried again; and tries to keep a certificate that was just obtained. */

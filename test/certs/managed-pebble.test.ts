@@ -219,6 +219,21 @@ t.test('what failed is rehearsed at the staging endpoint before production is as
   t.equal(await isTrusted(production, await only(managed, name), name), true)
 })
 
+t.test('a staging endpoint that is away keeps nobody from a certificate', async (t) => {
+  const production = await startPebble(t)
+  const staging = await startPebble(t, { httpPort: production.httpPort, tlsPort: production.tlsPort })
+  const ways: Solver[] = [{ kind: 'http-01', async present() {}, async remove() {} }]
+  const { managed, clock, until } = await start(t, { cas: [production], staging, ways })
+  const name = 'www.example.com'
+  managed.want([name])
+  await until(`failed ${name}`)
+  await staging.stop()
+  ways[0] = await httpSolver(t, production.httpPort)
+  clock.advance(10_000)
+  await until(`obtained ${name}`)
+  t.equal(await isTrusted(production, await only(managed, name), name), true)
+})
+
 t.test('what is revoked is revoked at the CA, and another one comes', async (t) => {
   const pebble = await startPebble(t)
   const ways = [await httpSolver(t, pebble.httpPort)]
