@@ -74,9 +74,9 @@ export async function failedStart(t: Test, config: Record<string, unknown>, data
   return { exitCode, said: out + err }
 }
 
-/** Whether a request serves sites: neither the probe of the bucket nor the claim of it. */
-export function isOfSites({ key }: SeenRequest): boolean {
-  return !key.startsWith('probe/') && !key.startsWith('operator/meta/epoch/')
+/** Whether a request serves sites: neither the probe of the bucket, nor the claim of it, nor a certificate's record. */
+export function isOfSites({ key }: Pick<SeenRequest, 'key'>): boolean {
+  return !/^(probe|operator\/meta\/epoch|grove\.certs)\//.test(key)
 }
 
 /** Reads that serve sites, as `GET key`. */
