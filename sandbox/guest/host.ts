@@ -16,6 +16,9 @@ export let current = 0
 /** The time of the running entry in ms since 1970. It stands still within an entry, so that code cannot measure itself. */
 export let nowMs = 0
 
+/** The time that `performance.now()` and the time stamps of events count from, in ms since 1970. */
+export let originMs = 0
+
 /** Bounds that the host has told. */
 export let limits: GuestLimits = {
   timers: 256,
@@ -33,6 +36,7 @@ export let limits: GuestLimits = {
 export function connect(call: HostCall): void {
   hostCall = call
   enter(0)
+  originMs = nowMs
 }
 
 /** Takes the bounds of the site. */
