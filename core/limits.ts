@@ -8,6 +8,7 @@ import { acmeServerLimits } from './acme-server-limits.ts'
 import { certFilesLimits } from './cert-files-limits.ts'
 import { dnsLimits } from './dns-limits.ts'
 import { managedLimits } from './managed-limits.ts'
+import { sandboxProcessLimits } from './sandbox-process-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
 /** The bounds that are not configurable, grouped by what they bound. */
@@ -18,6 +19,7 @@ export const limits = {
   ...acmeLimits,
   ...managedLimits,
   ...acmeServerLimits,
+  ...sandboxProcessLimits,
   /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
   http: {
     headerBytes: 16_384,

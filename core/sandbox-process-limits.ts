@@ -1,0 +1,96 @@
+/** The bounds of sandboxes that no tier changes: links, processes, the supervisor. A part of the table in limits.ts. */
+
+/** The bounds of tenant processes and of the lines to them, grouped by what they bound. */
+export const sandboxProcessLimits = {
+  /** Links with a tenant process. */
+  sandboxLink: {
+    /** What one frame carries, and one piece of a body. */
+    payloadBytes: 1_048_576,
+    chunkBytes: 65_536,
+    /** What may be sent of one body in one direction and has not been taken yet. */
+    windowBytes: 262_144,
+    /** JSON of a frame that is not a body. */
+    headBytes: 262_144,
+    /** Bytes queued to an end that does not read; then the link ends. */
+    queuedBytes: 67_108_864,
+    /** What one link may make its reader take in one turn of the event loop. */
+    turnBytes: 131_072,
+    /** Frames that are joined into one write, and the payload from which on one is written by itself. */
+    joinedBytes: 65_536,
+    apartBytes: 8_192,
+  },
+  /** What the supervisor takes from one tenant process. */
+  sandboxTenant: {
+    /**
+     * Work that frames make, in units: one for a frame, and one for each KiB of a frame that has to be parsed. Beyond
+     * it the link is not read for a while, which holds up nobody but the tenant.
+     */
+    burst: 20_000,
+    perSecond: 10_000,
+    operations: 64,
+    /** Bytes of a request's body to an operation are bounded by the operation; names of codes by this. */
+    codes: 8,
+    logBytes: 16_384,
+    errorChars: 8_192,
+    /** Lines of the log of one site: so many at once, then so many per second. */
+    logBurst: 1_000,
+    logPerSecond: 17,
+    /** Kept of standard error: what a process says before it dies. */
+    lastWordsBytes: 8_192,
+  },
+  /** Tenant processes: how they are started, watched and ended. */
+  sandboxProcess: {
+    /** From the start to the first beat, and from `load` to `loaded`. */
+    startMs: 15_000,
+    loadMs: 10_000,
+    beatMs: 100,
+    /** CPU that a process may use without a beat, and how long it may give none at all. */
+    beatlessCpuMs: 1_000,
+    silentMs: 30_000,
+    /** How often a process that works is looked at, and one that does not. */
+    watchMs: 100,
+    idleWatchMs: 2_000,
+    /** A process counts as working for so long after its last request. */
+    workingMs: 3_000,
+    /** Above the sum of all that is known to be needed; a bound on what the kernel has to keep books of. */
+    addressBytes: 34_359_738_368,
+    files: 256,
+    threads: 64,
+    /** Without a request: a code is given up, a process ends. */
+    codeIdleMs: 60_000,
+    idleMs: 300_000,
+    sweepMs: 1_000,
+    /** What requests get that are under way in a process that is to end, or in a code that is unloaded. */
+    drainMs: 60_000,
+    /** Requests that were on their way when a code was unloaded are still taken for so long. */
+    unloadGraceMs: 2_000,
+    /** How long a front may take to connect a new process, or to give one up. */
+    linkMs: 3_000,
+    releaseMs: 3_000,
+    /** Processes that start at one time, and sites that wait for one. */
+    starting: 2,
+    waiting: 1_000,
+    spares: 2,
+    processes: 200,
+    /** Kills of one site within a minute, after which it rests; and the rests between them. */
+    kills: 5,
+    killsMs: 60_000,
+    firstBackOffMs: 100,
+    longestBackOffMs: 30_000,
+    quarantineMs: 60_000,
+    /** Sites whose kills are remembered. */
+    remembered: 10_000,
+    /** What the probing of one capability may take. */
+    probeMs: 15_000,
+  },
+  /** Site code. */
+  sandboxCode: {
+    modules: 32,
+    hosts: 256,
+    urlChars: 16_384,
+    headers: 512,
+    headerChars: 131_072,
+    keyChars: 512,
+    listed: 1_000,
+  },
+} as const
