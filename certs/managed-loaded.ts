@@ -5,7 +5,7 @@ import { limits } from '../core/limits.ts'
 import { setNewest } from '../core/newest.ts'
 import type { Certificate } from './certificate.ts'
 import type { Kept } from './managed-care.ts'
-import { decodeRecord, openCertificate, recordKey } from './managed-record.ts'
+import { type CertificateRecord, decodeRecord, openCertificate, recordKey } from './managed-record.ts'
 import { readRecord, type TendOptions } from './managed-tend.ts'
 
 /** What reading needs. */
@@ -20,9 +20,9 @@ export interface LoadedOptions extends Pick<TendOptions, 'vault' | 'environment'
 export interface Loaded {
   /**
    * The certificate of a name; undefined when there is none. Rejects with what the vault says, and with `ERR_TOO_MANY`
-   * when too many are being read.
+   * when too many are being read. `found`: the record, when it has just been read.
    */
-  get(kept: Kept): Promise<Certificate | undefined>
+  get(kept: Kept, found?: CertificateRecord): Promise<Certificate | undefined>
   /** Puts a newer one in place of the one in use; one that is not in use is not kept. */
   renew(name: string, certificate: Certificate): void
   drop(name: string): void
@@ -40,11 +40,11 @@ export function createLoaded({ vault, environment, log, isKept, damaged }: Loade
   const loading = new Map<string, Promise<Certificate | undefined>>()
   const keep = (name: string, certificate: Certificate) => setNewest(loaded, name, certificate, limits.managed.loaded)
 
-  async function read(kept: Kept): Promise<Certificate | undefined> {
+  async function read(kept: Kept, found: CertificateRecord | undefined): Promise<Certificate | undefined> {
     const { name } = kept
     try {
-      const near = await vault.readNear(recordKey(name))
-      let record = near && decodeRecord(near.text)
+      const near = found ? undefined : await vault.readNear(recordKey(name))
+      let record = found ?? (near && decodeRecord(near.text))
       // What lies near may be older than what the last look found.
       if (kept.brief && record?.certificate?.id !== kept.brief.id) record = await readRecord(name, { vault, log })
       if (!record?.certificate) return undefined
@@ -60,7 +60,7 @@ export function createLoaded({ vault, environment, log, isKept, damaged }: Loade
   }
 
   return {
-    async get(kept) {
+    async get(kept, found) {
       const { name, brief } = kept
       const known = loaded.get(name)
       if (known && (!brief || brief.id === known.id)) {
@@ -72,7 +72,7 @@ export function createLoaded({ vault, environment, log, isKept, damaged }: Loade
       if (running) return running
       if (loading.size >= limits.managed.loaded)
         throw new GroveError('ERR_TOO_MANY', 'too many certificates are being read')
-      const reading = read(kept).finally(() => loading.delete(name))
+      const reading = read(kept, found).finally(() => loading.delete(name))
       loading.set(name, reading)
       return reading
     },

@@ -1,12 +1,14 @@
 /**
- * Going through all that the vault holds, at the start and then daily: certificates of names that are still served are
- * taken into care, those of nobody are removed two weeks after their end. In the background, one after the other.
+ * Going through all that the vault holds, soon after the start and then daily: certificates of names that are still
+ * served are taken into care, those of nobody are removed two weeks after their end. In the background, one after the
+ * other, with rests in between.
  */
 
 import { limits } from '../core/limits.ts'
 import { orderKey } from './acme/order-note.ts'
 import { type CertificateRecord, decodeRecord, recordId } from './managed-record.ts'
 import type { TendOptions } from './managed-tend.ts'
+import { createPace } from './pace.ts'
 
 /** What a walk needs. */
 export interface WalkOptions extends Pick<TendOptions, 'vault' | 'environment' | 'log'> {
@@ -19,14 +21,20 @@ export interface WalkOptions extends Pick<TendOptions, 'vault' | 'environment' |
 
 /** Goes through the vault once. Answers how many records it removed. A record that cannot be read is left alone. */
 export async function walk({ vault, environment, log, kept, adopt, signal }: WalkOptions): Promise<number> {
+  const { walkRecords, sweepNames } = limits.managed
+  const [reads, names] = [createPace(environment, walkRecords, signal), createPace(environment, sweepNames, signal)]
   const known = new Set<string>()
-  for (const name of kept.keys()) known.add(recordId(name))
+  for (const name of kept.keys()) {
+    known.add(recordId(name))
+    await names.step()
+  }
   let removed = 0
-  for await (const key of vault.list('certs/')) {
-    signal.throwIfAborted()
+  for await (const { key, number } of vault.entries('certs/')) {
+    await names.step()
     if (known.has(key.slice('certs/'.length))) continue
+    await reads.step()
     try {
-      const text = (await vault.read(key))?.text
+      const text = (await vault.read(key, number))?.text
       const record = text === undefined ? undefined : decodeRecord(text)
       if (!record || record.names.some((name) => adopt(name, record)) || !isOver(record, environment.now())) continue
       if (await removeIfOver(key, { vault, environment, signal })) removed += 1
@@ -34,7 +42,6 @@ export async function walk({ vault, environment, log, kept, adopt, signal }: Wal
       signal.throwIfAborted()
       log.warn({ err: error, key }, 'the record of a certificate cannot be read; it is left alone')
     }
-    await environment.turn()
   }
   return removed
 }

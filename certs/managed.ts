@@ -134,7 +134,10 @@ class Managed implements ManagedCertificates {
     const certificateName = certificateNameOf(name, this.#wildcards)
     if (!this.#kept.has(certificateName)) {
       const record = await readRecord(certificateName, this.#options)
-      if (record?.certificate) this.#adopt(certificateName, record)
+      if (record?.certificate) {
+        const certificate = await this.#loaded.get(this.#adopt(certificateName, record), record)
+        if (certificate) return [certificate]
+      }
     }
     return this.find(name)
   }
@@ -232,6 +235,8 @@ class Managed implements ManagedCertificates {
   async #walkDaily(): Promise<void> {
     const { vault, environment, log } = this.#options
     const { signal } = this.#stopped
+    // At the start others need the time.
+    await environment.sleep(limits.managed.walkAfterMs, signal).catch(() => {})
     while (!signal.aborted)
       try {
         await walk({
@@ -240,7 +245,7 @@ class Managed implements ManagedCertificates {
           adopt: (name, record) => this.#adoptOurs(name, record),
           signal,
         })
-        await vault.sweep()
+        await vault.sweep(signal)
         await environment.sleep(limits.managed.walkEveryMs, signal)
       } catch (error) {
         if (signal.aborted) return
@@ -256,11 +261,13 @@ class Managed implements ManagedCertificates {
     return true
   }
 
-  #adopt(name: string, record: CertificateRecord): void {
-    if (this.#kept.has(name)) return
+  #adopt(name: string, record: CertificateRecord): Kept {
+    const known = this.#kept.get(name)
+    if (known) return known
     const one = this.#keep(name, true)
     one.brief = toBrief(record)
     this.#care.at(one, nextStep(record, this.#options.environment.now()).atMs)
+    return one
   }
 }
 

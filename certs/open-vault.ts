@@ -7,7 +7,7 @@ import type { Objects } from '../store/objects/objects.ts'
 import type { Keyring } from '../store/segments/keyring.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { checkOwnKey, createLeases, leasesWord } from './lease.ts'
-import type { Vault, VaultRecord } from './vault.ts'
+import type { Vault, VaultEntry, VaultRecord } from './vault.ts'
 import { bucketPlace, folderPlace, type VaultPlace } from './vault-place.ts'
 import type { FoundRecord } from './vault-reader.ts'
 import { byAge, checkRecordKey, parseObject, type Revision } from './vault-record.ts'
@@ -45,8 +45,8 @@ export function createVault(options: RecordsOptions): Vault {
   const heartbeat = createHeartbeat(env, records.truth)
   const leases = createLeases({ env, records, heartbeat, log })
   return {
-    async read(key) {
-      return toRecord(await records.find(checkOwnKey(key)))
+    async read(key, listed) {
+      return toRecord(await records.find(checkOwnKey(key), listed))
     },
     async readNear(key) {
       const found = await records.findNear(checkOwnKey(key))
@@ -59,9 +59,12 @@ export function createVault(options: RecordsOptions): Vault {
     async remove(key) {
       return records.remove(checkOwnKey(key))
     },
-    list: (prefix) => listKeys(records.truth, prefix),
+    async *list(prefix) {
+      for await (const { key } of listNewest(records.truth, prefix)) yield key
+    },
+    entries: (prefix) => listNewest(records.truth, prefix),
     lease: (name, signal) => leases.take(name, signal),
-    sweep: () => sweepVault(options, heartbeat),
+    sweep: (signal) => sweepVault(options, heartbeat, signal),
     async [Symbol.asyncDispose]() {
       await leases[Symbol.asyncDispose]()
       // What cannot be taken away now is swept by another one.
@@ -80,20 +83,15 @@ function toRecord(found: FoundRecord | undefined): VaultRecord | undefined {
 }
 
 /** Objects of one key follow each other. */
-async function* listKeys(place: VaultPlace, prefix: string): AsyncGenerator<string> {
-  let key: string | undefined
-  let newest: Revision | undefined
-  for await (const object of place.keys(checkListPrefix(prefix))) {
+async function* listNewest(place: VaultPlace, prefix: string): AsyncGenerator<VaultEntry> {
+  let newest: (Revision & VaultEntry) | undefined
+  for await (const { key: object } of place.keys(checkListPrefix(prefix))) {
     const found = parseObject(object)
     if (!found || found.key.startsWith(`${leasesWord}/`)) continue
-    if (key !== undefined && found.key !== key) {
-      if (newest && !newest.isGone) yield key
-      newest = undefined
-    }
-    key = found.key
-    if (!newest || byAge(found, newest) < 0) newest = found
+    if (newest && newest.key !== found.key && !newest.isGone) yield newest
+    if (newest?.key !== found.key || byAge(found, newest) < 0) newest = found
   }
-  if (key !== undefined && newest && !newest.isGone) yield key
+  if (newest && !newest.isGone) yield newest
 }
 
 /** Throws `ERR_BAD_REQUEST`. */

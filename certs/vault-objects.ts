@@ -1,6 +1,6 @@
 /** Objects of records in one place: which there are of a key, reading one, and making one that nobody else has made. */
 
-import { GroveError } from '../core/errors.ts'
+import { isGroveError } from '../core/errors.ts'
 import { isObjectsError } from '../store/objects/object-errors.ts'
 import type { VaultPlace } from './vault-place.ts'
 import { byAge, damaged, mostObjectBytes, objectsOf, parseObject, type Revision } from './vault-record.ts'
@@ -8,7 +8,7 @@ import { byAge, damaged, mostObjectBytes, objectsOf, parseObject, type Revision 
 /** All revisions of a key, newest first. */
 export async function revisionsOf(place: VaultPlace, key: string): Promise<Revision[]> {
   const revisions: Revision[] = []
-  for await (const { key: object } of place.list(objectsOf(key))) {
+  for await (const { key: object } of place.keys(objectsOf(key))) {
     const revision = parseObject(object)
     if (revision?.key === key) revisions.push(revision)
   }
@@ -22,10 +22,11 @@ export function currentOf([newest]: readonly Revision[]): number {
 
 /** The bytes of an object. Throws `ERR_NOT_FOUND`, and `ERR_CERT` for one that is too long for a record. */
 export async function readObject(place: VaultPlace, object: string): Promise<Buffer> {
-  const found = await place.stat(object)
-  if (!found) throw new GroveError('ERR_NOT_FOUND', `there is no object ${object} in ${place.name}`)
-  if (found.bytes > mostObjectBytes) throw damaged(object, `it has ${found.bytes} bytes`)
-  return place.read(object)
+  const bytes = await place.read(object).catch((error: unknown) => {
+    throw isGroveError(error, 'ERR_TOO_LARGE') ? damaged(object, 'it is too long', error) : error
+  })
+  if (bytes.length > mostObjectBytes) throw damaged(object, `it has ${bytes.length} bytes`)
+  return bytes
 }
 
 /** Makes an object. Answers false when the name is taken by another one. */

@@ -14,8 +14,15 @@ import type { Objects } from '../store/objects/objects.ts'
 export interface VaultPlace
   extends Pick<Objects, 'name' | 'create' | 'replace' | 'read' | 'stat' | 'remove' | 'list'>,
     AsyncDisposable {
-  /** The keys alone, sorted within a folder: cheaper than {@link Objects.list} where each object would be looked at. */
-  keys(prefix: string): AsyncIterable<string>
+  /** Keys that begin with a prefix, sorted: cheaper than {@link Objects.list} where each object would be looked at. */
+  keys(prefix: string): AsyncIterable<FoundKey>
+}
+
+/** A key, and what a place tells with it for nothing. */
+export interface FoundKey {
+  readonly key: string
+  /** The time of the last change, in milliseconds since the epoch; undefined where it has to be asked for. */
+  readonly modifiedMs?: number
 }
 
 /** No site and no owner has a name with a dot, so in a bucket nothing else begins so. */
@@ -29,7 +36,7 @@ export async function folderPlace(env: Environment, folder: string): Promise<Vau
     throw toDiskError(`open the vault in ${folder}`, error)
   }
   const objects = await folderObjects(env, folder, { isShared: true })
-  return { ...objects, keys: (prefix) => walk(env, folder, prefix) }
+  return { ...objects, keys: (prefix) => folderKeys(env, folder, prefix) }
 }
 
 /** A part of a bucket that the caller goes on to own. */
@@ -49,24 +56,28 @@ export function bucketPlace(objects: Objects): VaultPlace {
     },
     remove: (keys) => objects.remove(keys.map((key) => inBucket + key)),
     list,
-    async *keys(prefix) {
-      for await (const { key } of list(prefix)) yield key
-    },
+    keys: list,
     async [Symbol.asyncDispose]() {},
   }
 }
 
-/** Objects have a dot in their names and folders have none, so neither has to be looked at. `prefix` ends with a slash. */
-async function* walk(env: Environment, root: string, prefix: string): AsyncGenerator<string> {
-  let names: string[]
+/** The keys of a folder. Objects have a dot in their names and folders have none, so neither has to be looked at. */
+export async function* folderKeys(env: Environment, root: string, prefix: string): AsyncGenerator<FoundKey> {
+  const slash = prefix.lastIndexOf('/') + 1
+  const above = prefix.slice(0, slash)
+  for (const name of await namesIn(env, join(root, above), prefix.slice(slash)))
+    if (name.endsWith('/')) yield* folderKeys(env, root, `${above}${name}`)
+    else yield { key: `${above}${name}` }
+}
+
+/** Sorted as keys are: folders with a slash after their names. */
+async function namesIn(env: Environment, folder: string, start: string): Promise<string[]> {
   try {
-    names = await env.files.list(join(root, prefix))
+    const names = (await env.files.list(folder)).filter((name) => name.startsWith(start) && !name.startsWith('.'))
+    return names.map((name) => (name.includes('.') ? name : `${name}/`)).sort()
   } catch (error) {
-    throw toDiskError(`list the vault in ${join(root, prefix)}`, error)
-  }
-  for (const name of names.sort()) {
-    if (name.startsWith('.')) continue
-    if (name.includes('.')) yield `${prefix}${name}`
-    else yield* walk(env, root, `${prefix}${name}/`)
+    // A file that somebody else put there.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return []
+    throw toDiskError(`list the vault in ${folder}`, error)
   }
 }

@@ -27,8 +27,22 @@ export interface ReaderOptions {
   readonly log: Logger
 }
 
-/** The newest record of a key; undefined when there is none or it was removed. */
-export async function findRecord(options: ReaderOptions, key: string): Promise<FoundRecord | undefined> {
+/**
+ * The newest record of a key; undefined when there is none or it was removed. `listed`: its number as a list has just
+ * told it; nothing is looked for then, unless that record is gone or damaged.
+ */
+export async function findRecord(
+  options: ReaderOptions,
+  key: string,
+  listed?: number,
+): Promise<FoundRecord | undefined> {
+  if (listed !== undefined) {
+    const text = await readText(options, key, listed).catch((error: unknown) => {
+      if (!isGroveError(error, 'ERR_NOT_FOUND') && !isDamagedRecord(error)) throw error
+      return undefined
+    })
+    if (text !== undefined) return { number: listed, text, fault: undefined }
+  }
   for (let attempt = 0; attempt < limits.cert.recordTries; attempt += 1) {
     const revisions = await revisionsOf(options.place, key)
     const [newest] = revisions

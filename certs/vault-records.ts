@@ -24,8 +24,8 @@ export interface RecordsOptions {
 export interface Records {
   /** Where that lies which counts. */
   readonly truth: VaultPlace
-  /** The newest record; undefined when there is none or it was removed. */
-  find(key: string): Promise<FoundRecord | undefined>
+  /** See {@link findRecord}. */
+  find(key: string, listed?: number): Promise<FoundRecord | undefined>
   /** The same of what lies in the folder. */
   findNear(key: string): Promise<FoundRecord | undefined>
   /** The number of the newest record, 0 for none. Reads nothing. */
@@ -51,7 +51,7 @@ export function createRecords({ env, near, remote, keyring, log }: RecordsOption
   const truth = away ?? nearby
   return {
     truth: truth.place,
-    find: (key) => findRecord(truth, key),
+    find: (key, listed) => findRecord(truth, key, listed),
     findNear: (key) => findRecord(nearby, key),
     newest: async (key) => currentOf(await revisionsOf(truth.place, key)),
     write: (key, text, expect) => writeRecord(truth, key, text, expect),

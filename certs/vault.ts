@@ -10,6 +10,11 @@ export interface VaultRecord {
   readonly number: number
 }
 
+/** One record as a list tells it. */
+export interface VaultEntry extends Pick<VaultRecord, 'number'> {
+  readonly key: string
+}
+
 /**
  * Records by key. A key is words of `a-z0-9_-`, one to five with slashes between, each at most 96 characters: fixed
  * words, hashes and numbers, never something that a stranger chose. Calls reject with `ERR_BAD_REQUEST` for other keys,
@@ -18,9 +23,10 @@ export interface VaultRecord {
 export interface Vault extends AsyncDisposable {
   /**
    * The newest record of a key, as all machines see it; undefined when there is none. When the newest is damaged, the
-   * text of the one before. Rejects with `ERR_CERT` when there is a record and none of them is whole.
+   * text of the one before. Rejects with `ERR_CERT` when there is a record and none of them is whole. `listed`: its number
+   * as {@link Vault.entries} has told it; that record is answered then, if it is still there and whole, which is quicker.
    */
-  read(key: string): Promise<VaultRecord | undefined>
+  read(key: string, listed?: number): Promise<VaultRecord | undefined>
   /**
    * The record as this machine has it, without a question to the bucket when it has one: it may be older than what
    * {@link Vault.read} finds, and may be one that another machine removed. For handshakes. Without a bucket the same.
@@ -35,6 +41,8 @@ export interface Vault extends AsyncDisposable {
   remove(key: string): Promise<void>
   /** All keys that have a record and begin with a prefix, which is `''` or ends with a slash. Reads no record. No order. */
   list(prefix: string): AsyncIterable<string>
+  /** The same, each with the number of its newest record. */
+  entries(prefix: string): AsyncIterable<VaultEntry>
   /**
    * Takes a lease on a name, of the form of a key. Undefined when another one has it, also one in this process. That one
    * counts as dead only when several calls, over at least `limits.cert.leaseDeadMs`, have found no sign of life: so
@@ -43,9 +51,10 @@ export interface Vault extends AsyncDisposable {
   lease(name: string, signal?: AbortSignal): Promise<Lease | undefined>
   /**
    * Removes for good what is left of records that were removed long ago, and of processes that are gone; call it daily.
-   * Answers how many files or objects that were.
+   * Answers how many files or objects that were. Takes its time, so that it is in nobody's way. Rejects with the signal's
+   * reason when that aborts.
    */
-  sweep(): Promise<number>
+  sweep(signal?: AbortSignal): Promise<number>
 }
 
 /**

@@ -97,11 +97,8 @@ export function openCertificates(options: CertificatesOptions): Certificates {
       const names = options.names()
       if (names === seen) return
       seen = names
-      const wanted = acme ? names.filter((name) => kindOf(name) === 'acme') : []
-      const shared = wanted.filter((name) => isUnder(name, wildcards))
-      // A host of thousands of sites would at once use up what a CA allows for a week: the rest comes on demand.
-      const single = wanted.filter((name) => !isUnder(name, wildcards)).slice(0, limits.control.eagerCertificates)
-      managed.want([...shared, ...single])
+      const isOurs = (name: string) => kindOf(name) === 'acme'
+      managed.want(acme ? eagerOf(names, wildcards, isOurs) : [])
       onDemand.forget(names)
     },
     list() {
@@ -119,9 +116,23 @@ export function openCertificates(options: CertificatesOptions): Certificates {
   }
 }
 
-/** Whether a name is one label under one of these domains. */
-function isUnder(name: string, domains: readonly string[]): boolean {
-  return domains.includes(name.slice(name.indexOf('.') + 1))
+/** Names whose certificates are had before a visitor comes: one under each wildcard, and the first of all others. */
+function eagerOf(
+  names: readonly string[],
+  wildcards: readonly string[],
+  isOurs: (name: string) => boolean,
+): readonly string[] {
+  /** Keyed by domain. */
+  const shared = new Map<string, string>()
+  // A host of thousands of sites would at once use up what a CA allows for a week: the rest comes on demand.
+  const single: string[] = []
+  for (const name of names) {
+    const domain = name.slice(name.indexOf('.') + 1)
+    if (wildcards.includes(domain)) {
+      if (!shared.has(domain) && isOurs(name)) shared.set(domain, name)
+    } else if (single.length < limits.control.eagerCertificates && isOurs(name)) single.push(name)
+  }
+  return [...shared.values(), ...single]
 }
 
 /** Fronts learn of what changed, and then whoever else wants to know. */

@@ -88,14 +88,8 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
     }),
   )
   const directory = await openOwnAcme({ config: config(), host, names: allNames, variables: process.env, log, stack })
-  const sweep = () =>
-    void vault
-      .sweep()
-      .catch((error: unknown) => log.warn({ err: error }, 'leftovers of certificates cannot be removed'))
-  const timers: NodeJS.Timeout[] = []
-  stack.defer(() => {
-    for (const timer of timers) clearInterval(timer)
-  })
+  let timer: NodeJS.Timeout | undefined
+  stack.defer(() => clearInterval(timer))
   const opened = stack.move()
   return {
     ...certificates,
@@ -103,10 +97,7 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
     notices: directory === undefined ? [] : [`ACME server of the own CA: ${directory}`],
     start() {
       certificates.refresh()
-      timers.push(
-        setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref(),
-        setInterval(sweep, limits.managed.vaultSweepEveryMs).unref(),
-      )
+      timer = setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref()
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

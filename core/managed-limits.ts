@@ -14,9 +14,15 @@ export const managedLimits = {
     leastLookMs: 1_000,
     /** Records of certificates that are read at one time when all are looked through. */
     reads: 8,
+    /**
+     * Going through the vault: how long after the start, and then how often. After so many records that were read, or
+     * names alone, there is a rest, so that visitors notice nothing of it: 100,000 records take minutes.
+     */
+    walkAfterMs: 10_000,
     walkEveryMs: 86_400_000,
-    /** Leftovers in the vault are removed so often. */
-    vaultSweepEveryMs: 86_400_000,
+    walkRecords: 8,
+    sweepNames: 500,
+    restMs: 20,
     /** A backup looks at a folder of it so often, while records in it are replaced. */
     backupLooks: 100,
     /** Certificates whose chain and key are kept in memory. */

@@ -122,6 +122,22 @@ export function vaultContract(t: Test, open: OpenVaults): void {
     t.same(await list('certs/'), ['certs/a', 'certs/a-b', 'certs/a_b', 'certs/x/y'])
     t.same(await list('certs/x/'), ['certs/x/y'])
     t.same(await list('nothing/'), [])
+    const entries = await Array.fromAsync(other.entries('certs/'), ({ key, number }) => ({ key, number }))
+    const read = entries.map(async ({ key }) => ({ key, number: (await other.read(key))?.number }))
+    t.same(entries, await Promise.all(read))
+    t.equal(entries.length, 4)
+  })
+
+  t.test('a record that a list has told is read as it was then, while it is there', async (t) => {
+    const [vault] = await two(t, open)
+    const first = await vault.write('certs/a', '1', 0)
+    t.strictSame(await vault.read('certs/a', first), { text: '1', number: first })
+    const second = await vault.write('certs/a', '2', first)
+    const third = await vault.write('certs/a', '3', second)
+    t.strictSame(await vault.read('certs/a', first), { text: '3', number: third }, 'it is gone')
+    t.strictSame(await vault.read('certs/a', third + 1), { text: '3', number: third }, 'there never was one')
+    await vault.remove('certs/a')
+    t.equal(await vault.read('certs/a', third), undefined)
   })
 
   t.test('what is no key is refused everywhere', async (t) => {
@@ -138,7 +154,8 @@ export function vaultContract(t: Test, open: OpenVaults): void {
       if (!key.startsWith('leases')) await t.rejects(vault.lease(key), refused)
     }
     for (const prefix of ['a', '/', '../', 'a//', 'A/', 'a.b/'])
-      await t.rejects(Array.fromAsync(vault.list(prefix)), refused)
+      for (const listed of [vault.list(prefix), vault.entries(prefix)])
+        await t.rejects(Array.fromAsync<unknown>(listed), refused)
   })
 
   t.test('a record has a most, in bytes', async (t) => {
