@@ -3,7 +3,7 @@
  * are compared.
  */
 
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { GroveError } from '../core/errors.ts'
 
 /** All addresses that begin with the same bits. */
@@ -23,6 +23,20 @@ export function toAddress(text: string): string | undefined {
   if (isIP(bare) === 4) return bare
   if (isIP(bare) !== 6 || bare.includes('%')) return undefined
   return new URL(`http://[${bare}]/`).hostname.slice(1, -1)
+}
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+/**
+ * Whether a name or an address means the machine that looks it up, whichever that is (RFC 6761 section 6.3, RFC 1122
+ * section 3.2.1.3, RFC 4291 section 2.5.3). Of names only those that always do.
+ */
+export function isLoopback(value: string): boolean {
+  const address = toAddress(value)
+  if (address !== undefined) return loopback.check(address, address.includes(':') ? 'ipv6' : 'ipv4')
+  return value === 'localhost' || value.endsWith('.localhost')
 }
 
 /** The bytes of an address, 4 or 16. Throws `ERR_CERT_NAME` for what is none. */

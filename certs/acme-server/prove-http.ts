@@ -3,7 +3,7 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { limits } from '../../core/limits.ts'
-import { toAddress } from '../addresses.ts'
+import { isLoopback, toAddress } from '../addresses.ts'
 import { problem } from './problem.ts'
 import { addressesOf, firstOf, type ResolveOptions } from './resolve.ts'
 import type { Proof } from './validations.ts'
@@ -18,44 +18,80 @@ export interface HttpProofOptions extends ResolveOptions {
 
 /** Looks at the file, over redirects too. Rejects with the problem that the proof has. */
 export async function proveByHttp(proof: Proof, options: HttpProofOptions, signal: AbortSignal): Promise<void> {
-  const { httpPort = 80, tlsPort = 443 } = options
   const authority = proof.value.includes(':') ? `[${proof.value}]` : proof.value
-  let url = new URL(`http://${authority}:${httpPort}/.well-known/acme-challenge/${proof.token}`)
-  for (let redirects = 0; ; redirects += 1) {
-    const answer = await ask(url, options, signal)
-    if (answer.location === undefined) return check(answer, proof)
-    if (redirects >= limits.acmeServer.redirects) throw problem('connection', 'the server redirects too often')
-    url = follow(url, answer.location, { httpPort, tlsPort })
+  const url = new URL(`http://${authority}:${options.httpPort ?? 80}${challengePath}${proof.token}`)
+  let answer = await ask({ url, addresses: await addressesOf(proof.value, options, signal) }, signal)
+  for (let redirects = 1; answer.location !== undefined; redirects += 1) {
+    if (redirects > limits.acmeServer.redirects) throw problem('connection', 'the server redirects too often')
+    const to = targetOf(answer.url, answer.location, options)
+    try {
+      answer = await ask(await follow(answer, to, { proof, options, signal }), signal)
+    } catch (cause) {
+      signal.throwIfAborted()
+      // One sentence for all that can be in the way, so that nobody learns what is there by having it asked.
+      throw problem('connection', 'the server redirects to where this CA gets no answer', { cause })
+    }
   }
+  check(answer, proof)
+}
+
+const challengePath = '/.well-known/acme-challenge/'
+
+/** What is asked, and where. */
+interface Target {
+  readonly url: URL
+  readonly addresses: readonly string[]
 }
 
 interface Answer {
+  readonly url: URL
+  /** The one that has answered. */
+  readonly address: string
   readonly status: number
   readonly location: string | undefined
   readonly body: string
 }
 
 function check({ status, body }: Answer, { keyAuthorization }: Proof): void {
+  if (status === 200 && body.trimEnd() === keyAuthorization) return
   // What stands there is not told: it could be a page of the network that is not for whoever asks.
-  if (status !== 200) throw problem('incorrectResponse', `the server answered ${status} for the file of the challenge`)
-  if (body.trimEnd() !== keyAuthorization)
-    throw problem('incorrectResponse', 'the file of the challenge has another content than the key authorization')
+  throw problem('incorrectResponse', 'the server does not show the key authorization as the file of the challenge', {
+    cause: new Error(`it answered ${status} with ${body.length} characters`),
+  })
 }
 
-/** Where a redirect leads. Only the two ports of web servers, so that this server cannot be made to try others. */
-function follow(from: URL, location: string, ports: { httpPort: number; tlsPort: number }): URL {
+/** What a redirect names. Only the two ports of web servers, so that this server cannot be made to try others. */
+function targetOf(from: URL, location: string, { httpPort, tlsPort }: HttpProofOptions): URL {
   const to = URL.canParse(location, from) ? new URL(location, from) : undefined
   if (!to || (to.protocol !== 'http:' && to.protocol !== 'https:'))
     throw problem('connection', 'the server redirects to something that is not on the web')
   const port = Number(to.port || (to.protocol === 'http:' ? 80 : 443))
-  if (port !== 80 && port !== 443 && port !== ports.httpPort && port !== ports.tlsPort)
-    throw problem('connection', `the server redirects to port ${port}`)
+  if (![80, 443, httpPort, tlsPort].includes(port)) throw problem('connection', `the server redirects to port ${port}`)
+  // With a path of its choice it could have any page of the network asked for.
+  const isOfChallenge = /^\/\.well-known\/acme-challenge\/[\w-]{1,512}$/.test(to.pathname) && to.search === ''
+  if (to.hostname !== from.hostname && !isOfChallenge)
+    throw problem('connection', 'the server redirects to another name, and not to a file of a challenge there')
   return to
 }
 
-async function ask(url: URL, options: HttpProofOptions, signal: AbortSignal): Promise<Answer> {
-  const value = url.hostname.startsWith('[') ? (toAddress(url.hostname) ?? '') : url.hostname
-  return firstOf(await addressesOf(value, options, signal), signal, (address) => askAt(address, url, signal))
+/**
+ * Where a redirect is asked. By the name that it came from: at the very address that sent it, whatever the name leads to
+ * by now. By another one: anywhere that may be asked, but for this machine, where services listen that trust it; its own
+ * names are those that may lead there.
+ */
+async function follow(
+  { url, address }: Answer,
+  to: URL,
+  { proof, options, signal }: { proof: Proof; options: HttpProofOptions; signal: AbortSignal },
+): Promise<Target> {
+  if (to.hostname === url.hostname) return { url: to, addresses: [address] }
+  const value = to.hostname.startsWith('[') ? (toAddress(to.hostname) ?? '') : to.hostname
+  const mayAsk = (one: string) => options.mayAsk(one) && (isLoopback(proof.value) || !isLoopback(one))
+  return { url: to, addresses: await addressesOf(value, { ...options, mayAsk }, signal) }
+}
+
+function ask({ url, addresses }: Target, signal: AbortSignal): Promise<Answer> {
+  return firstOf(addresses, signal, (address) => askAt(address, url, signal))
 }
 
 function askAt(address: string, url: URL, signal: AbortSignal): Promise<Answer> {
@@ -76,7 +112,7 @@ function askAt(address: string, url: URL, signal: AbortSignal): Promise<Answer> 
     sent.once('error', reject)
     sent.once('response', (response) => {
       readBody(response).then(
-        (body) => resolve({ status: response.statusCode ?? 0, location: locationOf(response), body }),
+        (body) => resolve({ url, address, status: response.statusCode ?? 0, location: locationOf(response), body }),
         reject,
       )
     })

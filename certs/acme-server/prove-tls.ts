@@ -46,18 +46,23 @@ function shakeHands(host: string, { type, value }: Proof, port: number, signal: 
     signal.addEventListener('abort', abort, { once: true })
     socket.once('close', () => {
       signal.removeEventListener('abort', abort)
-      reject(problem('tls', 'the server ended the connection'))
+      reject(noHandshake('it ended the connection'))
     })
     socket.once('error', reject)
     socket.once('secureConnect', () => {
       const { alpnProtocol } = socket
       const raw = socket.getPeerX509Certificate()?.raw
       socket.destroy()
-      if (alpnProtocol !== protocol) reject(problem('tls', `the server does not speak ${protocol}`))
-      else if (!raw) reject(problem('tls', 'the server has shown no certificate'))
+      if (alpnProtocol !== protocol) reject(noHandshake('it speaks other protocols'))
+      else if (!raw) reject(noHandshake('it has shown no certificate'))
       else resolve(raw)
     })
   })
+}
+
+/** One sentence for the client, whatever it is that listens there. */
+function noHandshake(why: string): Error {
+  return problem('tls', `the server does not shake hands for ${protocol}`, { cause: new Error(why) })
 }
 
 /** RFC 8737 section 3: self-signed, for this one name, with the hash of the key authorization in a critical extension. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addressBytes, isWithin, maskOf, toAddress, toNetwork } from '../../certs/addresses.ts'
+import { addressBytes, isLoopback, isWithin, maskOf, toAddress, toNetwork } from '../../certs/addresses.ts'
 
 t.test('an address has one spelling, and what is none has nothing', async (t) => {
   const cases: [string, string | undefined][] = [
@@ -71,4 +71,29 @@ t.test('a mask has the first bits set', async (t) => {
   t.equal(maskOf(4, 12).toString('hex'), 'fff00000')
   t.equal(maskOf(4, 32).toString('hex'), 'ffffffff')
   t.equal(maskOf(16, 7).toString('hex'), `fe${'00'.repeat(15)}`)
+})
+
+t.test('names and addresses that mean the machine that looks them up', async (t) => {
+  for (const value of [
+    'localhost',
+    'a.b.localhost',
+    '*.a.localhost',
+    '127.0.0.1',
+    '127.255.0.9',
+    '::1',
+    '[::1]',
+    '::ffff:127.0.0.1',
+  ])
+    t.equal(isLoopback(value), true, value)
+  for (const value of [
+    '',
+    'notlocalhost',
+    'localhost.internal',
+    '128.0.0.1',
+    '10.0.0.1',
+    '::',
+    '::2',
+    '::ffff:10.0.0.1',
+  ])
+    t.equal(isLoopback(value), false, value)
 })
