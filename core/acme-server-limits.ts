@@ -19,7 +19,9 @@ export const acmeServerLimits = {
     buckets: 10_000,
     requests: { burst: 300, perHour: 36_000 },
     newAccounts: { burst: 20, perHour: 20 },
-    newOrders: { burst: 50, perHour: 300 },
+    newOrders: { burst: 50, perHour: 100 },
+    /** Of a small network together: more than one account, and less in two days than there may be orders. */
+    newOrdersOfNetwork: { burst: 300, perHour: 300 },
     failures: { burst: 20, perHour: 60 },
     nonces: 10_000,
     accounts: 10_000,
@@ -32,12 +34,20 @@ export const acmeServerLimits = {
     /** How long an order may take, and how long its proofs count; how long one that has ended is told of. */
     orderMs: 86_400_000,
     endedMs: 86_400_000,
+    /** How long an order waits for its first proof; then it is removed with the next sweep. */
+    untouchedOrderMs: 21_600_000,
     sweepEveryMs: 3_600_000,
     /** An account that has no order, and was made so long ago, is removed. */
     idleAccountMs: 7_776_000_000,
-    /** Proofs that are being looked at, and those in line with them. */
+    /**
+     * Proofs that are being looked at, and those in line with them, of which an account has so many at a time; further
+     * ones wait for their account's turn, and none is taken beyond all these.
+     */
     validations: 16,
     validationsInLine: 1_000,
+    validationsOfAccount: 4,
+    waitingOfAccount: 300,
+    waiting: 10_000,
     /** One look at a proof, and the waits before each look. */
     validationMs: 10_000,
     validationWaitsMs: [0, 1_000, 3_000],

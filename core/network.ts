@@ -1,6 +1,6 @@
 /** Whose address it is, as far as an address can tell. */
 
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 
 /**
  * The part of an address that one visitor holds: all of IPv4, the first 64 bits of IPv6, because a single subscriber
@@ -19,4 +19,16 @@ export function networkOf(address: string): string {
   const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - left.length - groupsRight)).fill('0')
   const network = [...left, ...zeros, ...right].slice(0, 4)
   return `${network.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
+}
+
+/**
+ * The small network around an address: the first 24 bits of IPv4, the first 56 of IPv6, which is what one household or
+ * office often gets (RFC 6177). For budgets that somebody with a few addresses must not have several of.
+ */
+export function neighborhoodOf(address: string): string {
+  const network = networkOf(address)
+  if (isIPv4(network)) return `${network.slice(0, network.lastIndexOf('.'))}.0/24`
+  const [, first, last] = /^([0-9a-f:]+):([0-9a-f]+)::\/64$/.exec(network) ?? []
+  if (first === undefined || last === undefined) return network
+  return `${first}:${(Number.parseInt(last, 16) & 0xff00).toString(16)}::/56`
 }

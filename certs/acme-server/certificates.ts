@@ -10,6 +10,7 @@ import { payloadOf } from './authenticate.ts'
 import { fromBase64url } from './base64url.ts'
 import { checkCsr } from './csr.ts'
 import { type AccountRequest, type AcmeAnswer, json, type KeyRequest, type ServerParts } from './exchange.ts'
+import { toIdentifier } from './identifiers.ts'
 import { findOrder, notFound, type OrderPlace, orderAnswer, statusOf } from './orders.ts'
 import { problem } from './problem.ts'
 import {
@@ -39,7 +40,8 @@ export async function finalizeOrder(
   const order = await findOrder(account, place, parts)
   const status = statusOf(order, parts.environment.now())
   if (status !== 'ready') throw problem('orderNotReady', `the order is ${status}, not ready`)
-  const names = order.authorizations.map(({ identifier }) => identifier.value)
+  // A site may have come to one of the names since the order was made.
+  const names = order.authorizations.map(({ identifier }) => toIdentifier(identifier, parts.names).value)
   const { spki } = await checkCsr(parse(finalizeSchema, payloadOf(signed)).csr, names, key.key)
   const { serial, chain, notBeforeMs, notAfterMs } = await parts.ca.sign(names, spki)
   const issued: IssuedCertificate = { account: account.id, serial, names, chain, notBeforeMs, notAfterMs }

@@ -48,6 +48,7 @@ export interface ServerParts {
     readonly requests: Buckets
     readonly newAccounts: Buckets
     readonly newOrders: Buckets
+    readonly newOrdersOfNetwork: Buckets
     readonly failures: Buckets
   }
 }

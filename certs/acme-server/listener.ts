@@ -61,20 +61,24 @@ export async function listenAcme(options: AcmeListenerOptions): Promise<AcmeList
   )
   listener.maxConnections = acmeServer.connections
   const stopped = new AbortController()
-  /** Sweeps, and renews the listener's certificate, until it is closed. */
+  /** Renews the listener's certificate, and sweeps, until it is closed. */
   async function keepUp(): Promise<void> {
     while (!stopped.signal.aborted) {
       await environment.sleep(acmeServer.sweepEveryMs, stopped.signal).catch(() => {})
       if (stopped.signal.aborted) return
-      try {
-        await options.server.sweep()
-        if (environment.now() < leaf.renewAtMs) continue
-        leaf = await ownLeaf(options)
-        listener.setSecureContext({ cert: leaf.chain, key: leaf.key, minVersion: 'TLSv1.2' })
-      } catch (error) {
-        log.warn({ err: error }, 'upkeep of the ACME server failed; it is tried again')
-      }
+      await renew().catch((error: unknown) => {
+        log.warn({ err: error }, 'the certificate of the ACME server cannot be renewed; it is tried again')
+      })
+      await options.server.sweep().catch((error: unknown) => {
+        log.warn({ err: error }, 'what has ended cannot be swept from the ACME server; it is tried again')
+      })
     }
+  }
+
+  async function renew(): Promise<void> {
+    if (environment.now() < leaf.renewAtMs) return
+    leaf = await ownLeaf(options)
+    listener.setSecureContext({ cert: leaf.chain, key: leaf.key, minVersion: 'TLSv1.2' })
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -104,19 +108,23 @@ export async function listenAcme(options: AcmeListenerOptions): Promise<AcmeList
   }
 }
 
+/** The addresses that this machine has now. */
+export function machineAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((all = []) =>
+    all.flatMap(({ address }) => toAddress(address) ?? []),
+  )
+}
+
 /** A certificate for the names and addresses of this machine that the CA permits. */
 function ownLeaf({ ca, names = [] }: AcmeListenerOptions): Promise<Leaf> {
   const machine = hostname().toLowerCase()
-  const addresses = Object.values(networkInterfaces()).flatMap((all = []) =>
-    all.flatMap(({ address }) => toAddress(address) ?? []),
-  )
   const others = [
     ...names,
     machine,
     `${machine}.local`,
     '127.0.0.1',
     '::1',
-    ...addresses.slice(0, limits.acmeServer.ownAddresses),
+    ...machineAddresses().slice(0, limits.acmeServer.ownAddresses),
   ]
   return ca.issue(
     'localhost',

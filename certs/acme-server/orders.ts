@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { limits } from '../../core/limits.ts'
+import { neighborhoodOf } from '../../core/network.ts'
 import { parse, refuseOthers } from './accounts.ts'
 import { payloadOf } from './authenticate.ts'
 import { type AccountRequest, type AcmeAnswer, json, type ServerParts } from './exchange.ts'
@@ -39,15 +40,15 @@ export async function newOrder(signed: AccountRequest, parts: ServerParts): Prom
   const { account, request } = signed
   const wish = parse(newOrderSchema, payloadOf(signed))
   const identifiers = wish.identifiers.map((input) => toIdentifier(input, parts.names))
-  parts.budgets.failures.check(account.id)
-  parts.budgets.newOrders.take(account.id)
+  takeBudgets(account, request.address, parts)
   await refuseTooMany(account, parts)
   const nowMs = parts.environment.now()
   const order: Order = {
     id: parts.environment.randomBytes(16).toString('hex'),
     account: account.id,
     createdMs: nowMs,
-    expiresMs: nowMs + limits.acmeServer.orderMs,
+    // Until its first proof: what is given up at once is not kept for a day.
+    expiresMs: nowMs + limits.acmeServer.untouchedOrderMs,
     authorizations: [...new Map(identifiers.map((each) => [each.value, each])).values()].map((identifier) => ({
       identifier,
       // 256 bits; section 8.1 asks for 128.
@@ -115,10 +116,11 @@ export async function respondToChallenge(
       const authorization = authorizationAt(current, index)
       // Asked twice, or by another kind of proof while one is being looked at: the first goes on.
       if (authorization.status !== 'pending' || authorization.tried !== undefined) return undefined
-      return withAuthorization(current, index, { ...authorization, tried: kind })
+      const touched = { ...current, expiresMs: current.createdMs + limits.acmeServer.orderMs }
+      return withAuthorization(touched, index, { ...authorization, tried: kind })
     })
-    if (isTried(authorizationAt(order, index))) parts.validations.resume(order, index, key)
   }
+  if (isTried(authorizationAt(order, index))) parts.validations.resume(order, index, key)
   const up = `${request.origin}/acme/authorization/${account.id}/${order.id}/${index}`
   return json(200, challengeOf(order, index, kind, request.origin), {
     link: `<${up}>;rel="up"`,
@@ -177,6 +179,15 @@ export function authorizationAt(order: Order, index: number): Authorization {
 /** There is nothing here. */
 export function notFound(): Error {
   return problem('malformed', 'there is no such resource', { status: 404 })
+}
+
+/** A network's budget is asked first, so that one that is empty takes nothing of the account's. */
+function takeBudgets({ id }: Account, address: string, { budgets }: ServerParts): void {
+  const network = neighborhoodOf(address)
+  budgets.failures.check(id)
+  budgets.newOrdersOfNetwork.check(network)
+  budgets.newOrders.take(id)
+  budgets.newOrdersOfNetwork.take(network)
 }
 
 async function refuseTooMany(account: Account, { vault, counts }: ServerParts): Promise<void> {

@@ -108,6 +108,7 @@ function toParts(options: AcmeServerOptions): ServerParts {
       requests: createBuckets(acmeServer.requests, 'requests from this address', monotonic),
       newAccounts: createBuckets(acmeServer.newAccounts, 'new accounts from this address', monotonic),
       newOrders: createBuckets(acmeServer.newOrders, 'new orders of this account', monotonic),
+      newOrdersOfNetwork: createBuckets(acmeServer.newOrdersOfNetwork, 'new orders from this network', monotonic),
       failures,
     },
   }

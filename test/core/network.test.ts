@@ -1,5 +1,5 @@
 import t from 'tap'
-import { networkOf } from '../../core/network.ts'
+import { neighborhoodOf, networkOf } from '../../core/network.ts'
 
 t.test('the network of an address', (t) => {
   for (const [address, network] of [
@@ -18,5 +18,19 @@ t.test('the network of an address', (t) => {
     ['unix', 'unix'],
   ] as const)
     t.equal(networkOf(address), network, address)
+  t.end()
+})
+
+t.test('the small network around an address', (t) => {
+  for (const [address, network] of [
+    ['192.0.2.77', '192.0.2.0/24'],
+    ['::ffff:192.0.2.1', '192.0.2.0/24'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:0::/56'],
+    ['2001:db8:1:2ff::1', '2001:db8:1:200::/56'],
+    ['[2001:db8:1:ffff::9]', '2001:db8:1:ff00::/56'],
+    ['::1', '0:0:0:0::/56'],
+    ['unix', 'unix'],
+  ] as const)
+    t.equal(neighborhoodOf(address), network, address)
   t.end()
 })

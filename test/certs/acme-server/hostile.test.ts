@@ -766,6 +766,30 @@ t.test('floods are refused with the time to wait, each for itself', async (t) =>
   t.match(headers, { 'retry-after': /^\d+$/ })
 })
 
+t.test('the accounts of one small network order no more than that together', async (t) => {
+  const { server, clock } = await setUp(t)
+  const { newOrdersOfNetwork, newOrders } = limits.acmeServer
+  const register = async (address: string) => {
+    const client = clientOf(server)
+    const { status } = await client.register({}, { address })
+    t.equal(status, 201)
+    return (value = 'a.internal') => client.post(newOrderUrl, { identifiers: [{ type: 'dns', value }] }, { address })
+  }
+  const count = Math.ceil(newOrdersOfNetwork.burst / newOrders.burst) + 1
+  const near = await Promise.all(Array.from({ length: count }, (_, index) => register(`198.51.100.${index}`)))
+  const told: Told[] = []
+  while (told.at(-1)?.status !== 429 && told.length < count * newOrders.burst) {
+    clock.aheadMs += 100 // The address may ask that often.
+    told.push((await near[told.length % near.length]?.()) as Told)
+  }
+  const made = told.length - 1
+  t.ok(made >= newOrdersOfNetwork.burst && made < newOrdersOfNetwork.burst + 10, `${made} orders`)
+  t.match(told.at(-1), { status: 429, headers: { 'retry-after': /^\d+$/ }, body: { detail: /from this network/ } })
+  t.equal((await (await register('198.51.101.1'))()).status, 201, 'another network')
+  clock.aheadMs += Number(told.at(-1)?.headers['retry-after']) * 1000
+  t.equal((await near[0]?.())?.status, 201, 'after the wait')
+})
+
 t.test('an account with many wrong proofs gets no further order for a while', async (t) => {
   const responder: Responder = await startResponder(t)
   const { server, clock } = await setUp(t, { prove: { httpPort: responder.port } })

@@ -167,6 +167,38 @@ t.test('it renews its own certificate and sweeps, and a failure of either is not
   t.equal(swept, 3)
 })
 
+t.test('a sweep that always fails does not keep the certificate from being renewed', async (t) => {
+  const scene = await setUp(t)
+  const renewed = Promise.withResolvers<void>()
+  const turn = Promise.withResolvers<void>()
+  let slept = 0
+  const environment = {
+    ...scene.environment,
+    sleep: (_: number, signal?: AbortSignal) => {
+      slept += 1
+      if (slept === 1) return turn.promise
+      return new Promise<void>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    },
+  }
+  const sweep = () => Promise.reject(new Error('the bucket is away'))
+  const server = { ...scene.server, sweep }
+  let issued = 0
+  const ca = {
+    permits: scene.ca.permits,
+    issue: (...wish: Parameters<typeof scene.ca.issue>) => {
+      issued += 1
+      if (issued === 2) renewed.resolve()
+      return scene.ca.issue(...wish)
+    },
+  }
+  const listener = await listenAcme({ server, ca, environment, log, port: 0, address: '127.0.0.1' })
+  t.teardown(() => listener[Symbol.asyncDispose]())
+  scene.clock.aheadMs += leafLifeMs - 60_000
+  turn.resolve()
+  await renewed.promise
+  t.equal(issued, 2)
+})
+
 t.test('a port that is taken is told, and a listener that is closed takes nobody', async (t) => {
   const { port, server, ca, environment, close } = await listen(t, { address: '127.0.0.1' })
   const again = { server, ca, environment, log, port, address: '127.0.0.1' }
