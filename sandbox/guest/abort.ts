@@ -91,7 +91,7 @@ export class AbortSignal extends EventTarget {
     }
     this.#dependents.length = 0
     this.#run()
-    for (let index = 0; index < dependents.length; index++) dependents[index]?.#run()
+    for (let index = 0; index < dependents.length; index++) (dependents[index] as AbortSignal).#run()
   }
 
   #mark(reason: unknown): void {
@@ -118,8 +118,8 @@ export class AbortSignal extends EventTarget {
       any(signals) {
         const result = new AbortSignal(internal)
         for (let index = 0; index < signals.length; index++) {
-          const signal = signals[index]
-          if (!signal?.#aborted) continue
+          const signal = signals[index] as AbortSignal
+          if (!signal.#aborted) continue
           result.#mark(signal.#reason)
           return result
         }
