@@ -35,6 +35,8 @@ export const frameTypes = {
   textMessage: 9,
   bytesMessage: 10,
   closeSocket: 11,
+  /** Supervisor to tenant, stream 0, before the first `load`: the guest's prelude, UTF-8, whole. */
+  prelude: 15,
   /** Supervisor to tenant, JSON, then a body: code to load. */
   load: 16,
   /** Tenant to supervisor, JSON: the code is loaded. */
@@ -67,7 +69,8 @@ const leastRest = frameHeadBytes - lengthBytes
  * `limits.sandboxLink.payloadBytes`.
  */
 export function encodeFrame(type: FrameType, stream: number, payload?: Uint8Array | string): Buffer {
-  const bytes = payload === undefined ? 0 : typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength
+  const bytes =
+    payload === undefined ? 0 : typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength
   const frame = Buffer.allocUnsafe(frameHeadBytes + bytes)
   writeHead(frame, type, stream, bytes)
   if (typeof payload === 'string') frame.write(payload, frameHeadBytes, 'utf8')
@@ -135,7 +138,9 @@ export function createFrameReader(options: FrameReaderOptions): FrameReader {
     const length = from.readUInt32LE(at) - leastRest
     if (length >= 0 && length <= maxBytes) return length
     isOver = true
-    onFault(length < 0 ? 'a frame without type and stream' : `a frame of ${length} bytes, at most ${maxBytes} are taken`)
+    onFault(
+      length < 0 ? 'a frame without type and stream' : `a frame of ${length} bytes, at most ${maxBytes} are taken`,
+    )
     return undefined
   }
 
