@@ -39,6 +39,9 @@ export const defineName = 'groveDefine'
 /** The variable that a bundle leaves its exports in (`globalName` of esbuild's format `iife`). */
 export const siteName = 'groveSite'
 
+/** What stacks call the bundle of a site; lines and columns are those of the bundle. */
+export const siteFilename = 'grove:site'
+
 /** What the prelude leaves on the global for the host, by the names of {@link entryNames}. */
 export interface GuestEntries {
   /**

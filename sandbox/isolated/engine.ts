@@ -1,0 +1,51 @@
+/**
+ * The engine on isolated-vm: one isolate for a loaded code, entered only by the thread that owns it, only one entry at a
+ * time, each with a time limit. Nothing that the guest chose ever comes out as a result.
+ *
+ * What it is for: that a code cannot read another's objects, and that a loop ends. What it is not: a limit of memory or a
+ * sure limit of time; both can be passed by (some built-in functions do not look at the clock), which is why the process
+ * around it is watched and disposable.
+ */
+
+import type { CodeSource, Engine, EngineHost, EngineIsolate, EntryWatch } from '../engine.ts'
+import { type CpuBucket, createCpuBucket } from './budget.ts'
+import { IsolatedCode } from './isolated-code.ts'
+import { bundleScript, type CachedScript, preludeScript } from './script.ts'
+
+/** What the engine is made with. */
+export interface IsolatedEngineOptions {
+  /** The guest's own script, see prelude-bundle.ts. */
+  readonly prelude: string
+  readonly watch: EntryWatch
+}
+
+/** Codes whose compiled bundles are kept, so that an isolate that is replaced starts soon. */
+const keptBundles = 4
+
+/** Makes the engine of one process. All codes that it loads are those of one site, and share its bucket of CPU. */
+export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
+  const prelude = preludeScript(options.prelude)
+  const bundles = new Map<string, CachedScript>()
+  let bucket: CpuBucket | undefined
+
+  function bundleOf(source: CodeSource): CachedScript {
+    const known = bundles.get(source.bundle)
+    if (known) return known
+    const script = bundleScript(source.bundle)
+    bundles.set(source.bundle, script)
+    const [oldest] = bundles.keys()
+    if (bundles.size > keptBundles && oldest !== undefined) bundles.delete(oldest)
+    return script
+  }
+
+  return {
+    name: 'isolated-vm',
+    load(source: CodeSource, host: EngineHost): EngineIsolate {
+      const { cpuBucketMs, cpuRefillMsPerSecond } = source.limits
+      bucket ??= createCpuBucket(cpuBucketMs, cpuRefillMsPerSecond, performance.now())
+      const code = new IsolatedCode({ source, host, bucket, watch: options.watch })
+      code.start(prelude, bundleOf(source))
+      return code
+    },
+  }
+}

@@ -1,0 +1,260 @@
+/** One isolate with a loaded code in it: its entries, its clock, its end. */
+
+import ivm from 'isolated-vm'
+import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
+import { type BridgeValue, deliveries, requestFlags, siteFilename } from '../bridge.ts'
+import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch } from '../engine.ts'
+import { CpuAccount, type CpuBucket } from './budget.ts'
+import { type CallScope, createHostCall } from './calls.ts'
+import { placeOf, thrownError } from './guest-error.ts'
+import {
+  type EntryArgument,
+  type GuestReferences,
+  givenAway,
+  type LoadOutcome,
+  loadGuest,
+  timedOut,
+} from './loading.ts'
+import type { CachedScript } from './script.ts'
+import { createDecoders } from './text-calls.ts'
+
+/** What an isolate is made with. */
+export interface IsolatedCodeOptions {
+  readonly source: CodeSource
+  readonly host: EngineHost
+  readonly bucket: CpuBucket
+  readonly watch: EntryWatch
+}
+
+/** A timer of the host is set no further ahead than this; one that fires too early is set again. */
+const longestTimerMs = 2_147_483_647
+
+/** An isolate and the code in it. */
+export class IsolatedCode implements EngineIsolate {
+  startupCpuMs = 0
+  handlers: readonly string[] = []
+  isGone = false
+  readonly #options: IsolatedCodeOptions
+  readonly #limits: SandboxLimits
+  readonly #isolate: ivm.Isolate
+  readonly #decoders = createDecoders()
+  /** Requests that are charged. Keyed by number. */
+  readonly #accounts = new Map<number, CpuAccount>()
+  #guest: GuestReferences | undefined
+  #isInside = false
+  #isDraining = false
+  /** Entries that were asked for while the isolate was entered. */
+  #waiting: (() => void)[] = []
+  #timer: NodeJS.Timeout | undefined
+  /** What the timer of the host is set for; -1 when it is not. */
+  #timerDueMs = -1
+
+  constructor(options: IsolatedCodeOptions) {
+    this.#options = options
+    this.#limits = options.source.limits
+    this.#isolate = new ivm.Isolate({ memoryLimit: Math.max(8, this.#limits.heapMiB) })
+  }
+
+  /** Runs the prelude and the code. Throws `LoadError`; everything is freed then. */
+  start(prelude: CachedScript, bundle: CachedScript): void {
+    const { watch, bucket, source } = this.#options
+    const outcome: LoadOutcome = {}
+    const call = createHostCall(this.#scope(outcome))
+    const before = process.threadCpuUsage()
+    this.#isInside = true
+    watch.enter(this.#limits.startupMs)
+    try {
+      this.#guest = loadGuest({ isolate: this.#isolate, source, call, prelude, bundle, outcome })
+      this.handlers = (outcome.handlers ?? '').split(',').filter((name) => name !== '')
+    } finally {
+      watch.leave()
+      this.#isInside = false
+      this.startupCpuMs = cpuMsSince(before)
+      bucket.take(this.startupCpuMs, performance.now())
+      if (!this.#guest) this.dispose()
+    }
+    this.#drain()
+  }
+
+  #scope(outcome: LoadOutcome): CallScope {
+    return {
+      limits: this.#limits,
+      host: this.#options.host,
+      decoders: this.#decoders,
+      isOwner: (id) => this.#accounts.has(id),
+      setTimer: (owner, dueMs) => this.#setTimer(owner, dueMs),
+      loaded: (handlers) => {
+        outcome.handlers ??= handlers
+      },
+      loadFailed: (error) => {
+        outcome.error ??= error
+      },
+    }
+  }
+
+  dispatch(id: number, request: EngineRequest): void {
+    const { method, url, headers, hasBody, isUpgrade, requestId } = request
+    this.#accounts.set(id, new CpuAccount(this.#limits.cpuMs, this.#options.bucket))
+    const flags = (hasBody ? requestFlags.hasBody : 0) + (isUpgrade ? requestFlags.isUpgrade : 0)
+    this.#enter(id, 'dispatch', [id, method, url, headers.join('\n'), flags, requestId])
+  }
+
+  deliver(id: number, owner: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void {
+    this.#enter(owner, 'deliver', [id, kind, crossing(payload), crossing(bytes)], kind === deliveries.over)
+  }
+
+  forget(id: number): void {
+    this.#accounts.delete(id)
+    this.#decoders.forget(id)
+  }
+
+  cpuMs(id: number): number {
+    return this.#accounts.get(id)?.usedMs ?? 0
+  }
+
+  memoryBytes(): number {
+    if (this.isGone || this.#isInside) return 0
+    const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
+    return used_heap_size + externally_allocated_size
+  }
+
+  dispose(): void {
+    this.isGone = true
+    clearTimeout(this.#timer)
+    this.#accounts.clear()
+    this.#waiting = []
+    if (this.#isInside) setImmediate(() => this.dispose())
+    else if (!this.#isolate.isDisposed) {
+      // Freeing a heap takes time, and must not hang: it is watched as an entry is.
+      this.#options.watch.enter(this.#limits.startupMs)
+      this.#isolate.dispose()
+      this.#options.watch.leave()
+    }
+  }
+
+  /**
+   * The only way into the isolate. Entries never nest: what is asked for meanwhile, by calls that the guest makes, comes
+   * afterwards. `isLast` lets a request in that has used up its CPU, so that the guest forgets it.
+   */
+  #enter(owner: number, entry: 'dispatch' | 'deliver' | 'tick', args: EntryArgument[], isLast = false): void {
+    if (this.#isInside || (this.#waiting.length > 0 && !this.#isDraining)) {
+      if (this.#waiting.length < tenantLimits.waitingDeliveries)
+        this.#waiting.push(() => this.#enter(owner, entry, args, isLast))
+      return
+    }
+    const account = this.#accounts.get(owner)
+    if (!account || !this.#guest || this.isGone) return
+    const startedAt = performance.now()
+    const leftMs = account.leftMs(startedAt)
+    if (leftMs <= 0 && !isLast) {
+      const { usedMs } = account
+      this.#options.host.breach(owner, { limit: 'cpuMs', value: usedMs, bound: usedMs, place: '' })
+      return
+    }
+    const timeout = Math.ceil(Math.min(this.#limits.entryMs, Math.max(tenantLimits.leastEntryMs, leftMs)))
+    const outcome = this.#run(this.#guest[entry], args, timeout)
+    account.charge(outcome.cpuMs, performance.now())
+    if (outcome.hasThrown) this.#settle(owner, account, outcome.thrown, performance.now() - startedAt, timeout)
+    this.#drain()
+  }
+
+  #run(entry: GuestReferences['deliver'], args: EntryArgument[], timeout: number): EntryOutcome {
+    const { watch } = this.#options
+    const before = process.threadCpuUsage()
+    this.#isInside = true
+    watch.enter(timeout)
+    let hasThrown = false
+    let thrown: unknown
+    try {
+      entry.applySync(undefined, args, { timeout })
+    } catch (error) {
+      hasThrown = true
+      thrown = error
+    }
+    watch.leave()
+    this.#isInside = false
+    return { hasThrown, thrown, cpuMs: cpuMsSince(before) }
+  }
+
+  /** What an entry came to that did not end by itself, or left a rejection behind that nobody handles. */
+  #settle(owner: number, account: CpuAccount, thrown: unknown, elapsedMs: number, timeout: number): void {
+    const { host } = this.#options
+    if (this.#isolate.isDisposed) {
+      const isFirst = !this.isGone
+      this.dispose()
+      const { heapMiB } = this.#limits
+      if (isFirst) host.lost({ limit: 'heapMiB', value: heapMiB, bound: heapMiB, place: '' })
+      return
+    }
+    const error = thrownError(thrown)
+    if (error.message !== timedOut || elapsedMs < timeout - 1) {
+      host.report(owner, error)
+      return
+    }
+    // What it was in the middle of is not known, be it the site's or the prelude's: no new request sees such an isolate.
+    host.unfit()
+    const place = placeOf(error.stack, siteFilename)
+    const isSpent = account.leftMs(performance.now()) <= 0
+    if (isSpent)
+      host.breach(owner, { limit: 'cpuMs', value: account.usedMs, bound: account.usedMs - elapsedMs + timeout, place })
+    else host.breach(owner, { limit: 'entryMs', value: elapsedMs, bound: timeout, place })
+  }
+
+  /** Makes the entries that were asked for meanwhile. Those that they ask for come in the next turn. */
+  #drain(): void {
+    if (this.#isDraining || this.#waiting.length === 0 || this.isGone) return
+    this.#isDraining = true
+    const batch = this.#waiting
+    this.#waiting = []
+    for (const enter of batch) enter()
+    this.#isDraining = false
+    if (this.#waiting.length > 0) setImmediate(() => this.#drain())
+  }
+
+  #setTimer(owner: number, dueMs: number): void {
+    const account = this.#accounts.get(owner)
+    if (!account) return
+    account.timerDueMs = Number.isFinite(dueMs) && dueMs >= 0 ? dueMs : -1
+    if (account.timerDueMs !== -1 && (this.#timerDueMs === -1 || account.timerDueMs < this.#timerDueMs)) this.#arm()
+  }
+
+  /** Sets the one timer of the host for the earliest of all. */
+  #arm(): void {
+    clearTimeout(this.#timer)
+    this.#timerDueMs = -1
+    for (const { timerDueMs } of this.#accounts.values())
+      if (timerDueMs !== -1 && (this.#timerDueMs === -1 || timerDueMs < this.#timerDueMs)) this.#timerDueMs = timerDueMs
+    if (this.#timerDueMs === -1 || this.isGone) return
+    const inMs = Math.min(longestTimerMs, Math.max(0, this.#timerDueMs - Date.now()))
+    this.#timer = setTimeout(() => this.#fire(), inMs)
+  }
+
+  #fire(): void {
+    const nowMs = Date.now()
+    const due: number[] = []
+    for (const [owner, account] of this.#accounts) {
+      if (account.timerDueMs === -1 || account.timerDueMs > nowMs) continue
+      account.timerDueMs = -1
+      due.push(owner)
+    }
+    for (const owner of due) this.#enter(owner, 'tick', [owner, nowMs])
+    this.#arm()
+  }
+}
+
+function crossing(value: BridgeValue): EntryArgument {
+  return value instanceof Uint8Array ? givenAway(value) : value
+}
+
+/** How an entry ended. */
+interface EntryOutcome {
+  readonly hasThrown: boolean
+  readonly thrown: unknown
+  readonly cpuMs: number
+}
+
+/** CPU of this thread since a reading, with what the host did for the guest meanwhile. */
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.threadCpuUsage(before)
+  return (user + system) / 1_000
+}

@@ -1,0 +1,135 @@
+/** How the guest gets into an isolate: prelude, settings, modules of WebAssembly, and the site's bundle, each watched. */
+
+import ivm from 'isolated-vm'
+import type { SandboxLimits } from '../../core/sandbox-limits.ts'
+import {
+  type BridgeValue,
+  bridgeLimits,
+  defineName,
+  entryNames,
+  type GuestEntries,
+  type GuestLimits,
+  type HostCall,
+  hostCallName,
+  type LoadBegin,
+  loadSteps,
+  siteFilename,
+} from '../bridge.ts'
+import { type CodeSource, LoadError } from '../engine.ts'
+import { placeOf, readGuestError, thrownError } from './guest-error.ts'
+import { type CachedScript, compileScript } from './script.ts'
+
+/** What ivm says when an entry has reached its time limit. */
+export const timedOut = 'Script execution timed out.'
+
+/** What an entry is given: values as they are, bytes as a copy that ivm makes in the isolate. */
+export type EntryArgument = string | number | boolean | undefined | ivm.Copy<Uint8Array>
+
+/** One of the guest's functions. */
+export type GuestEntry = ivm.Reference<(...args: EntryArgument[]) => void>
+
+/** The guest's functions, the only references into an isolate that are held. */
+export type GuestReferences = Readonly<Record<keyof GuestEntries, GuestEntry>>
+
+/** What has become of the bundle, as the guest tells it with `ops.loaded` or `ops.fail`. */
+export interface LoadOutcome {
+  handlers?: string
+  error?: BridgeValue
+}
+
+/** What loading takes. */
+export interface Loading {
+  readonly isolate: ivm.Isolate
+  readonly source: CodeSource
+  readonly call: HostCall
+  readonly prelude: CachedScript
+  readonly bundle: CachedScript
+  readonly outcome: LoadOutcome
+}
+
+/** Runs everything up to the site's handlers. Throws {@link LoadError}. */
+export function loadGuest(loading: Loading): GuestReferences {
+  const startedAt = performance.now()
+  try {
+    return runAll(loading)
+  } catch (thrown) {
+    throw thrown instanceof LoadError ? thrown : loadError(thrown, loading, performance.now() - startedAt)
+  }
+}
+
+function runAll({ isolate, source, call, prelude, bundle, outcome }: Loading): GuestReferences {
+  const timeout = source.limits.startupMs
+  const context = isolate.createContextSync()
+  const { global } = context
+  global.setSync(hostCallName, new ivm.Callback(call, { sync: true }))
+  compileScript(isolate, prelude).runSync(context, { timeout, release: true })
+  // The prelude has taken its function and deleted it; here is made sure.
+  global.deleteSync(hostCallName)
+  const take = (name: string): GuestEntry => {
+    const entry = global.getSync(name, { reference: true })
+    global.deleteSync(name)
+    return entry
+  }
+  const references: GuestReferences = {
+    dispatch: take(entryNames.dispatch),
+    deliver: take(entryNames.deliver),
+    tick: take(entryNames.tick),
+    load: take(entryNames.load),
+  }
+  const load = (...args: EntryArgument[]) => references.load.applySync(undefined, args, { timeout })
+  load(loadSteps.begin, JSON.stringify(beginOf(source)))
+  for (const { name, bytes } of source.wasm) load(loadSteps.wasm, name, givenAway(bytes.slice()))
+  compileScript(isolate, bundle).runSync(context, { timeout, release: true })
+  global.deleteSync(defineName)
+  load(loadSteps.run)
+  if (outcome.handlers !== undefined) return references
+  if (outcome.error !== undefined) throw new LoadError('exception', readGuestError(outcome.error))
+  throw new LoadError('no-handler', { name: 'Error', message: 'the code did not say that it is loaded', stack: '' })
+}
+
+function beginOf({ site, version, vars, assets, data, limits }: CodeSource): LoadBegin {
+  return { site, version, vars, assets, data, limits: guestLimits(limits) }
+}
+
+function guestLimits(limits: SandboxLimits): GuestLimits {
+  const { timers, operations, logLines, bufferedBodyBytes } = limits
+  const { responseHeaders, responseHeaderBytes, urlChars, waitUntilMs } = limits
+  const logLineChars = bridgeLimits.logChars
+  return {
+    timers,
+    operations,
+    logLines,
+    logLineChars,
+    bufferedBodyBytes,
+    responseHeaders,
+    responseHeaderBytes,
+    urlChars,
+    waitUntilMs,
+  }
+}
+
+function loadError(thrown: unknown, { isolate, source }: Loading, elapsedMs: number): LoadError {
+  const { startupMs, heapMiB } = source.limits
+  if (isolate.isDisposed)
+    return new LoadError('memory', plainError('RangeError', `loading needs more than ${heapMiB} MiB of heap (heapMiB)`))
+  const error = thrownError(thrown)
+  if (error.message === timedOut && elapsedMs >= startupMs - 1) {
+    const place = placeOf(error.stack, siteFilename)
+    const where = place === '' ? '' : ` at ${place}`
+    return new LoadError('startup', plainError('Error', `loading took more than ${startupMs} ms (startupMs)${where}`))
+  }
+  return new LoadError(error.name === 'SyntaxError' ? 'syntax' : 'exception', error)
+}
+
+function plainError(name: string, message: string): { name: string; message: string; stack: string } {
+  return { name, message, stack: '' }
+}
+
+/**
+ * Bytes for an entry. They are given away: the array that was passed is empty afterwards, so that they are copied only
+ * once. They have to own the whole of their buffer, since all of it goes: what else lies in a shared one must not.
+ */
+export function givenAway(bytes: Uint8Array): ivm.Copy<Uint8Array> {
+  const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
+  return new ivm.ExternalCopy(own, { transferOut: true }).copyInto({ release: true, transferIn: true })
+}

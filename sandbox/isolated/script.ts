@@ -1,0 +1,39 @@
+/** Scripts that are compiled more than once: the prelude for each isolate, a bundle for each isolate of its code. */
+
+import type ivm from 'isolated-vm'
+import { defineName, siteFilename, siteName } from '../bridge.ts'
+
+/** A script, with the compiled form that we made of it ourselves: such data from elsewhere would be machine code from elsewhere. */
+export interface CachedScript {
+  readonly text: string
+  readonly filename: string
+  readonly lineOffset: number
+  compiled: ivm.ExternalCopy<ArrayBuffer> | undefined
+}
+
+/** The guest's own script. */
+export function preludeScript(text: string): CachedScript {
+  return { text, filename: 'grove:prelude', lineOffset: 0, compiled: undefined }
+}
+
+/**
+ * A site's bundle as a script that runs nothing of it: it hands a function to the prelude. Strict, as modules are. Lines are
+ * counted as in the bundle.
+ */
+export function bundleScript(bundle: string): CachedScript {
+  const text = `${defineName}(()=>{"use strict";\n${bundle}\nreturn ${siteName}})`
+  return { text, filename: siteFilename, lineOffset: -1, compiled: undefined }
+}
+
+/** Compiles a script in an isolate, and keeps the compiled form for the next. */
+export function compileScript(isolate: ivm.Isolate, script: CachedScript): ivm.Script {
+  const { text, filename, lineOffset, compiled } = script
+  const origin = { filename, lineOffset }
+  if (compiled) return isolate.compileScriptSync(text, { ...origin, cachedData: compiled })
+  const made: ivm.Script & ivm.CachedDataResult = isolate.compileScriptSync(text, {
+    ...origin,
+    produceCachedData: true,
+  })
+  script.compiled = made.cachedData
+  return made
+}
