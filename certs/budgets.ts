@@ -7,6 +7,11 @@ export interface BudgetRate {
   /** Things at once, when nothing was taken for a while. At least 1. */
   readonly burst: number
   readonly perHour: number
+  /**
+   * What there is at the start, of whoever was not seen since: nobody knows what the process before has given away. At
+   * least 1. @default burst
+   */
+  readonly atStart?: number
 }
 
 /** Budgets, keyed by who has them. */
@@ -18,23 +23,24 @@ export interface Budgets {
 }
 
 interface Budget {
-  left: number
-  atMs: number
+  readonly left: number
+  readonly atMs: number
 }
 
 const hourMs = 3_600_000
 
 /**
- * Budgets that are full. `monotonic`: a clock in milliseconds. Of more than `most`, those that were used longest ago are
- * forgotten, which fills them: a flood of made-up keys can get around these budgets, and needs one above them all.
+ * Budgets from which nothing was taken. `monotonic`: a clock in milliseconds. Of more than `most`, those that were used
+ * longest ago are forgotten, which fills them: a flood of made-up keys can get around these budgets, and needs one above
+ * them all.
  */
-export function createBudgets({ burst, perHour }: BudgetRate, most: number, monotonic: () => number): Budgets {
+export function createBudgets({ burst, perHour, atStart }: BudgetRate, most: number, monotonic: () => number): Budgets {
   /** Keyed by who, least recently used first. */
   const budgets = new Map<string, Budget>()
+  const unseen: Budget = { left: atStart ?? burst, atMs: monotonic() }
 
   function left(key: string): number {
-    const budget = budgets.get(key)
-    if (!budget) return burst
+    const budget = budgets.get(key) ?? unseen
     return Math.min(burst, budget.left + ((monotonic() - budget.atMs) / hourMs) * perHour)
   }
 

@@ -3,9 +3,9 @@
  *
  * Who asks is a stranger, and what is asked for is whatever the stranger made up. So a name is ours before anything is
  * read or ordered for it: a function in this process says so, and its answers are remembered for a while. What strangers
- * can make us do is bounded for each address, for each registered domain, and altogether; a name that is not ours costs
- * a look into a table. It does not defend against an author who really has thousands of domains: there the budgets
- * spread the orders over time.
+ * can make us do is bounded for each address, for each registered domain, for each owner of names, and altogether; a name
+ * that is not ours costs a look into a table. It does not defend against an author who really has thousands of domains:
+ * there the budgets spread the orders over time. They are kept in memory, so a process begins with a part of each.
  */
 
 import { GroveError, isGroveError } from '../core/errors.ts'
@@ -24,17 +24,19 @@ export interface OnDemandOptions {
   readonly managed: Pick<ManagedCertificates, 'recall' | 'ask'>
   /** Whether a name is one of ours. Quick, and without effects. A rejection refuses, and is not remembered. */
   readonly permits: (name: string) => boolean | Promise<boolean>
+  /** Who brought a name, for a budget over all that one brings; undefined for the operator's own. @default nobody */
+  readonly ownerOf?: (name: string) => string | undefined
   readonly environment: Pick<Environment, 'monotonic' | 'sleep'>
 }
 
 /** Certificates on demand. */
 export interface OnDemand extends Disposable {
   /**
-   * What covers a name, for a client of an address; obtained first when there is nothing yet, one order for all who
-   * wait. Rejects with `ERR_CERT_NAME` when the name is not ours, `ERR_TOO_MANY` when a budget is used up or too many
+   * What covers a name, for a client of an address, or for us when there is none; obtained first when there is nothing
+   * yet, one order for all who wait. Rejects with `ERR_CERT_NAME` when the name is not ours, `ERR_TOO_MANY` when a budget is used up or too many
    * wait, and as {@link ManagedCertificates.ask}.
    */
-  ask(name: string, address: string): Promise<Certificate[]>
+  ask(name: string, address?: string): Promise<Certificate[]>
   /** Drops what is remembered of names: their sites have changed. */
   forget(names: Iterable<string>): void
 }
@@ -58,24 +60,26 @@ class OnDemandCertificates implements OnDemand {
   readonly #questions: Budgets
   readonly #addressOrders: Budgets
   readonly #domainOrders: Budgets
+  readonly #ownerOrders: Budgets
   readonly #allOrders: Budgets
   readonly #stopped = new AbortController()
 
   constructor(options: OnDemandOptions) {
     this.#options = options
-    const { buckets, questions, addressOrders, domainOrders, allOrders } = limits.onDemand
+    const { buckets, questions, addressOrders, domainOrders, ownerOrders, allOrders } = limits.onDemand
     const now = () => options.environment.monotonic()
     this.#questions = createBudgets(questions, buckets, now)
     this.#addressOrders = createBudgets(addressOrders, buckets, now)
     this.#domainOrders = createBudgets(domainOrders, buckets, now)
+    this.#ownerOrders = createBudgets(ownerOrders, buckets, now)
     this.#allOrders = createBudgets(allOrders, 1, now)
   }
 
-  async ask(name: string, address: string): Promise<Certificate[]> {
+  async ask(name: string, address?: string): Promise<Certificate[]> {
     if (!isPublicName(name) || name.startsWith('*.')) throw notOurs(name)
     const nowMs = this.#options.environment.monotonic()
     if (nowMs < (this.#refusedUntilMs.get(name) ?? 0)) throw notOurs(name)
-    const network = networkOf(address)
+    const network = address === undefined ? undefined : networkOf(address)
     if (nowMs >= (this.#allowedUntilMs.get(name) ?? 0)) await this.#permit(name, network)
     const running = this.#ordering.get(name)
     if (running) return this.#join(name, running)
@@ -104,17 +108,17 @@ class OnDemandCertificates implements OnDemand {
   }
 
   /** Rejects unless the name is ours. */
-  async #permit(name: string, network: string): Promise<void> {
+  async #permit(name: string, network: string | undefined): Promise<void> {
     const running = this.#asking.get(name)
     if (!running) {
-      if (!this.#questions.has(network))
+      if (network !== undefined && !this.#questions.has(network))
         throw new GroveError('ERR_TOO_MANY', `${network} asks for too many names that are not known here`)
       if (this.#asking.size >= limits.onDemand.asking)
         throw new GroveError('ERR_TOO_MANY', 'too many names are being asked for')
     }
     if (await (running ?? this.#question(name))) return
     // Only what is not ours counts: a network may well ask for thousands of names that are.
-    if (!running) this.#questions.take(network)
+    if (!running && network !== undefined) this.#questions.take(network)
     throw notOurs(name)
   }
 
@@ -140,16 +144,11 @@ class OnDemandCertificates implements OnDemand {
     return question
   }
 
-  async #obtain(name: string, network: string): Promise<Certificate[]> {
+  async #obtain(name: string, network: string | undefined): Promise<Certificate[]> {
     const { managed } = this.#options
     const found = await managed.recall(name)
     if (found.length > 0) return found
-    const domain = registeredDomain(name)
-    if (!this.#allOrders.has(everybody)) throw usedUp('all names together')
-    if (!this.#domainOrders.has(domain)) throw usedUp(domain)
-    if (!this.#addressOrders.take(network)) throw usedUp(network)
-    this.#domainOrders.take(domain)
-    this.#allOrders.take(everybody)
+    this.#take(name, network)
     try {
       return await managed.ask(name)
     } catch (error) {
@@ -157,6 +156,20 @@ class OnDemandCertificates implements OnDemand {
       if (isGroveError(error, 'ERR_CERT_NAME')) this.forget([name])
       throw error
     }
+  }
+
+  /** Takes from each budget, or, when one is used up, from none. */
+  #take(name: string, network: string | undefined): void {
+    const domain = registeredDomain(name)
+    const owner = this.#options.ownerOf?.(name)
+    const shares = [
+      { budgets: this.#allOrders, key: everybody, what: 'all names together' },
+      { budgets: this.#domainOrders, key: domain, what: domain },
+      { budgets: this.#ownerOrders, key: owner, what: `the domains of ${owner}` },
+      { budgets: this.#addressOrders, key: network, what: `${network}` },
+    ]
+    for (const { budgets, key, what } of shares) if (key !== undefined && !budgets.has(key)) throw usedUp(what)
+    for (const { budgets, key } of shares) if (key !== undefined) budgets.take(key)
   }
 }
 

@@ -64,8 +64,9 @@ export const managedLimits = {
     waitMs: 120_000,
   },
   /**
-   * Certificates on demand. Budgets are buckets: so many at once, then so many an hour; each table of them is bounded, and
-   * so is what is remembered of names. `questions`: those for names that are not ours.
+   * Certificates on demand. Budgets are buckets: so many at once, fewer of them right after a start, then so many an hour;
+   * each table of them is bounded, and so is what is remembered of names. `questions`: those for names that are not ours;
+   * `ownerOrders`: for names that authors of one site bring.
    */
   onDemand: {
     allowedNames: 10_000,
@@ -76,15 +77,17 @@ export const managedLimits = {
     askMs: 5_000,
     buckets: 10_000,
     questions: { burst: 30, perHour: 360 },
-    addressOrders: { burst: 10, perHour: 10 },
-    domainOrders: { burst: 30, perHour: 0.25 },
-    allOrders: { burst: 100, perHour: 100 },
+    addressOrders: { burst: 10, perHour: 10, atStart: 5 },
+    domainOrders: { burst: 30, perHour: 0.25, atStart: 10 },
+    ownerOrders: { burst: 30, perHour: 2, atStart: 10 },
+    allOrders: { burst: 100, perHour: 100, atStart: 50 },
   },
   /** Proof that an author owns a domain: a question to the DNS, and answers that are looked at. */
   ownership: { queryMs: 3_000, tries: 2, totalMs: 10_000, records: 100, recordChars: 512 },
   /**
    * Domains that authors bring: of one site, and of a host, proven or not. `asks`: how often a site may have the DNS asked
-   * and its domains changed; the DNS is asked `parallel` questions at a time, and `waiting` are under way or in line.
+   * and its domains changed; the DNS is asked `parallel` questions at a time, and `waiting` are under way or in line, of
+   * which `waitingOfSite` for one site. `ownBytesOfSite`: of `limits.cert.constraintBytes`, where the own CA signs for them.
    */
   domains: {
     ofSite: 100,
@@ -92,6 +95,8 @@ export const managedLimits = {
     asks: { burst: 250, perHour: 1_200 },
     parallel: 16,
     waiting: 256,
+    waitingOfSite: 16,
+    ownBytesOfSite: 2_048,
     /** Values that were found in place of the right one, as shown. */
     found: 5,
     /** `--wait`: between two looks, first and at most, and how long it waits unless it is told. */

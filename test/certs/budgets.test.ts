@@ -30,6 +30,26 @@ t.test('asking takes nothing, and neither does being refused', async (t) => {
   t.equal(budgets.take('one'), true)
 })
 
+t.test('at the start there is less, and it fills', async (t) => {
+  let nowMs = 5 * hourMs
+  const budgets = createBudgets({ burst: 4, perHour: 1, atStart: 2 }, 10, () => nowMs)
+  for (const key of ['one', 'two'])
+    t.same([budgets.take(key), budgets.take(key), budgets.take(key)], [true, true, false])
+  nowMs += hourMs
+  t.same([budgets.take('one'), budgets.take('one')], [true, false])
+  t.same(
+    [1, 2, 3, 4].map(() => budgets.take('new')),
+    [true, true, true, false],
+    'also for whoever comes later',
+  )
+  nowMs += 10 * hourMs
+  t.same(
+    [1, 2, 3, 4, 5].map(() => budgets.take('newer')),
+    [true, true, true, true, false],
+    'up to a burst',
+  )
+})
+
 t.test('of too many those that were used longest ago are forgotten', async (t) => {
   const budgets = createBudgets({ burst: 1, perHour: 1 }, 2, () => 0)
   for (const key of ['one', 'two', 'three']) t.equal(budgets.take(key), true)

@@ -124,16 +124,16 @@ t.test('orders are bounded for each address, each registered domain, and altoget
   const byAddress = scripted()
   for (let index = 0; index < 20; index += 1)
     await byAddress.demand.ask(`a.x${index}-ours.example`, address).catch(() => {})
-  t.equal(byAddress.count('order'), onDemand.addressOrders.burst)
+  t.equal(byAddress.count('order'), onDemand.addressOrders.atStart)
   byAddress.clock.nowMs += hourMs
   for (let index = 20; index < 60; index += 1)
     await byAddress.demand.ask(`a.x${index}-ours.example`, address).catch(() => {})
-  t.equal(byAddress.count('order'), onDemand.addressOrders.burst + onDemand.addressOrders.perHour)
+  t.equal(byAddress.count('order'), onDemand.addressOrders.atStart + onDemand.addressOrders.perHour)
 
   const byDomain = scripted()
   for (let index = 0; index < 60; index += 1)
     await byDomain.demand.ask(`x${index}.ours.example`, `192.0.2.${index}`).catch(() => {})
-  t.equal(byDomain.count('order'), onDemand.domainOrders.burst)
+  t.equal(byDomain.count('order'), onDemand.domainOrders.atStart)
   await t.rejects(byDomain.demand.ask('late.ours.example', '203.0.113.1'), {
     code: 'ERR_TOO_MANY',
     message: /ours\.example/,
@@ -142,8 +142,21 @@ t.test('orders are bounded for each address, each registered domain, and altoget
   const all = scripted()
   for (let index = 0; index < 300; index += 1)
     await all.demand.ask(`a.x${index}-ours.example`, `192.0.${index % 3}.${index % 250}`).catch(() => {})
-  t.equal(all.count('order'), onDemand.allOrders.burst)
+  t.equal(all.count('order'), onDemand.allOrders.atStart)
   await t.rejects(all.demand.ask('a.late-ours.example', '203.0.113.1'), { code: 'ERR_TOO_MANY', message: /together/ })
+})
+
+t.test('what one owner brings has a budget over all addresses and domains, also when nobody asked', async (t) => {
+  const { demand, count } = scripted({ ownerOf: (name) => (name.startsWith('theirs') ? 'blog' : undefined) })
+  const { atStart } = onDemand.ownerOrders
+  for (let index = 0; index < atStart + 5; index += 1) {
+    const name = `theirs.x${index}-ours.example`
+    await (index % 2 ? demand.ask(name) : demand.ask(name, `192.0.2.${index}`)).catch(() => {})
+  }
+  t.equal(count('order'), atStart)
+  await t.rejects(demand.ask('theirs.late-ours.example'), { code: 'ERR_TOO_MANY', message: /blog/ })
+  t.equal((await demand.ask('a.operators-ours.example')).length, 1, 'others do not feel it')
+  await t.rejects(demand.ask('stranger.example'), { code: 'ERR_CERT_NAME' })
 })
 
 t.test('what the vault holds costs no budget', async (t) => {
