@@ -37,8 +37,8 @@ export interface ManagedEvents {
 
 /** What managed certificates are opened with. */
 export interface ManagedOptions extends TendOptions {
-  /** Domains for whose names, one label each, there is one wildcard. Needs a solver for DNS. @default none */
-  readonly wildcards?: readonly string[]
+  /** Domains for whose names, one label each, there is one wildcard at the moment. Needs a solver for DNS. @default none */
+  readonly wildcards?: () => readonly string[]
   /** Whether a name that somebody asked for is still one of ours. @default none is */
   readonly serves?: (name: string) => boolean
   readonly events?: ManagedEvents
@@ -79,7 +79,6 @@ export function openManaged(options: ManagedOptions): ManagedCertificates {
 
 class Managed implements ManagedCertificates {
   readonly #options: ManagedOptions
-  readonly #wildcards: ReadonlySet<string>
   /** Keyed by the name of the certificate. */
   readonly #kept = new Map<string, Kept>()
   readonly #loaded
@@ -89,7 +88,6 @@ class Managed implements ManagedCertificates {
 
   constructor(options: ManagedOptions) {
     this.#options = options
-    this.#wildcards = new Set(options.wildcards)
     this.#loaded = createLoaded({
       ...options,
       isKept: (kept) => this.#kept.get(kept.name) === kept,
@@ -178,6 +176,10 @@ class Managed implements ManagedCertificates {
     await this.#care[Symbol.asyncDispose]()
     await this.#walks
     await this.#loaded.idle()
+  }
+
+  get #wildcards(): ReadonlySet<string> {
+    return new Set(this.#options.wildcards?.())
   }
 
   #named(name: string): Kept {

@@ -24,13 +24,13 @@ export interface CertificateParts {
   readonly issuers: readonly IssuerChoice[]
   /** For dns-01, where a provider of DNS is configured. */
   readonly dnsSolver: Solver | undefined
-  /** Domains whose names have one wildcard together. */
-  readonly wildcards: readonly string[]
+  /** Domains whose names have one wildcard together, when the config has this one. */
+  readonly wildcards: (domain: string) => readonly string[]
 }
 
 /** What the parts are opened with. */
 export interface CertificatePartsOptions {
-  readonly config: Pick<Config, 'certs' | 'domain' | 'email'>
+  readonly config: Pick<Config, 'certs' | 'email'>
   readonly layout: Layout
   readonly vault: Vault
   readonly env: Environment
@@ -61,6 +61,7 @@ export async function openCertificateParts(options: CertificatePartsOptions): Pr
   const ended = new AbortController()
   stack.defer(() => ended.abort())
   const dnsSolver = dns && createDnsSolver({ provider: dns, ...lookups, environment: env, log, signal: ended.signal })
-  const wildcards = dnsSolver && issuers.length > 0 && isPublicName(config.domain) ? [config.domain] : []
+  const hasWildcards = dnsSolver !== undefined && issuers.length > 0
+  const wildcards = (domain: string) => (hasWildcards && isPublicName(domain) ? [domain] : [])
   return { isShared: folder !== undefined, files, imported, issuers, dnsSolver, wildcards }
 }

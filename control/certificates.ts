@@ -34,9 +34,11 @@ export interface CertificatesOptions {
   /** Ways to answer challenges of a name. */
   readonly solvers: (name: string) => readonly Solver[]
   /** Domains whose names have one wildcard together; needs a solver for DNS. */
-  readonly wildcards: readonly string[]
+  readonly wildcards: () => readonly string[]
   /** Whether a site has a name. */
   readonly serves: (name: string) => boolean
+  /** The site whose author brought a name; undefined for names of the operator's. */
+  readonly broughtBy: (name: string) => string | undefined
   /** The names that sites have; another array whenever they have changed. */
   readonly names: () => readonly string[]
   /** Has fronts ask anew for these names. */
@@ -53,8 +55,16 @@ export interface Certificates extends AsyncDisposable {
    * whoever waits for it waits. Rejects with `ERR_CERT_NAME` when no site has the name, else with why there is none.
    */
   leaf(name: string, address: string): Promise<Leaf>
-  /** Looks at the names of all sites: those of CAs get certificates before a visitor comes. Call it when they may have changed. */
-  refresh(): void
+  /**
+   * Looks at the names of all sites: those of the operator that CAs sign get certificates before a visitor comes. Call it
+   * when they may have changed; `isAnew`: who signs what may have, too.
+   */
+  refresh(isAnew?: boolean): void
+  /**
+   * Begins to obtain what a name lacks that an author brought, ahead of its first visitor, as far as the budgets of
+   * certificates on demand go: who adds and takes away domains must not use up what CAs allow the operator.
+   */
+  obtain(name: string): void
   /** How all names stand: those from CAs, from files, and of those of the own CA at most `limits.admin.ownCertificates`. */
   list(): CertificateRow[]
   /** How many of those from CAs and files stand how. */
@@ -67,8 +77,9 @@ export interface Certificates extends AsyncDisposable {
 
 /** Opens the certificates. Nothing is obtained yet. */
 export function openCertificates(options: CertificatesOptions): Certificates {
-  const { issuers, vault, files, leaves, solvers, serves, wildcards, environment, log } = options
+  const { issuers, vault, files, leaves, solvers, serves, broughtBy, wildcards, environment, log } = options
   const acme = issuers.length > 0
+  const kindOf = (name: string) => issuerKindOf(name, { acme, inFiles: (one) => files.find(one).length > 0 })
   const managed = openManaged({
     issuers,
     solvers,
@@ -77,11 +88,11 @@ export function openCertificates(options: CertificatesOptions): Certificates {
     vault,
     log,
     wildcards,
-    serves,
+    // One that a file covers by now is let go.
+    serves: (name) => serves(name) && kindOf(name) === 'acme',
     events: toldTo(options),
   })
-  const onDemand = createOnDemand({ managed, permits: serves, environment })
-  const kindOf = (name: string) => issuerKindOf(name, { acme, inFiles: (one) => files.find(one).length > 0 })
+  const onDemand = createOnDemand({ managed, permits: serves, ownerOf: broughtBy, environment })
 
   let seen: readonly string[] | undefined
   return {
@@ -93,13 +104,19 @@ export function openCertificates(options: CertificatesOptions): Certificates {
       const found = await managed.find(name)
       return toLeaf(name, found.length > 0 ? found : await onDemand.ask(name, address))
     },
-    refresh() {
+    refresh(isAnew = false) {
       const names = options.names()
-      if (names === seen) return
+      if (names === seen && !isAnew) return
       seen = names
-      const isOurs = (name: string) => kindOf(name) === 'acme'
-      managed.want(acme ? eagerOf(names, wildcards, isOurs) : [])
+      const isOurs = (name: string) => broughtBy(name) === undefined && kindOf(name) === 'acme'
+      managed.want(acme ? eagerOf(names, wildcards(), isOurs) : [])
       onDemand.forget(names)
+    },
+    obtain(name) {
+      if (kindOf(name) !== 'acme') return
+      onDemand.ask(name).catch((error: unknown) => {
+        log.info({ err: error, name }, 'no certificate ahead of the first visitor')
+      })
     },
     list() {
       const own = options.names().filter((name) => kindOf(name) === 'own')

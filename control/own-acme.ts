@@ -10,7 +10,8 @@ import type { HostParts } from './host-parts.ts'
 
 /** What it is opened with. */
 export interface OwnAcmeOptions {
-  readonly config: Pick<Config, 'certs' | 'domain'>
+  /** The config in force: its `domain` may become another one. */
+  readonly config: () => Pick<Config, 'certs' | 'domain'>
   readonly host: Pick<HostParts, 'ca' | 'vault' | 'env' | 'registry'>
   /** All names that sites have. */
   readonly names: () => readonly string[]
@@ -26,7 +27,8 @@ export interface OwnAcmeOptions {
  */
 export async function openOwnAcme(options: OwnAcmeOptions): Promise<string | undefined> {
   const { config, host, names, variables, log, stack } = options
-  const { server: wish } = config.certs.own
+  const { certs, domain } = config()
+  const { server: wish } = certs.own
   if (wish === false) return undefined
   const { ca, vault, env: environment, registry } = host
   const secrets = await allSecrets(
@@ -34,21 +36,21 @@ export async function openOwnAcme(options: OwnAcmeOptions): Promise<string | und
       async ([kid, key]) => [kid, await secretOf(key, `certs.own.server.accounts.${kid}`, variables)] as const,
     ),
   )
-  const { resolvers: dnsServers } = config.certs.lookups
+  const { resolvers: dnsServers } = certs.lookups
   const server = createAcmeServer({
     ca,
     vault,
     environment,
     log,
-    isServed: (name) => servedBy(name, config.domain, registry, names),
+    isServed: (name) => servedBy(name, config().domain, registry, names),
     externalAccounts: Object.fromEntries(secrets),
     ...(dnsServers && { prove: { dnsServers } }),
   })
   stack.use(server)
   const { port, address } = wish
-  const common = { server, ca, environment, log, port, names: [config.domain] }
+  const common = { server, ca, environment, log, port, names: [domain] }
   const listener = stack.use(await listenAt({ ...common, ...(address !== undefined && { address }) }))
-  return `https://${config.domain}:${listener.port}/directory`
+  return `https://${domain}:${listener.port}/directory`
 }
 
 /**

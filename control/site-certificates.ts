@@ -11,7 +11,9 @@ import type { Challenges } from './challenges.ts'
 import type { FrontLinks } from './fronts.ts'
 import type { HostParts } from './host-parts.ts'
 import { openOwnAcme } from './own-acme.ts'
+import { publicCaNotices } from './public-ca-notices.ts'
 import { shareChallenges } from './shared-challenges.ts'
+import { isOfConfig } from './site-settings.ts'
 
 /** What the certificates of sites need. */
 export interface SiteCertificatesOptions {
@@ -42,8 +44,9 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
   const { host, fronts, challenges, config, plugins, log } = options
   const { registry, leaves, env, vault } = host
   await using stack = new AsyncDisposableStack()
-  const filesChanged = () => forget(allNames())
-  const parts = await openCertificateParts({ ...host, config: config(), filesChanged, log, stack })
+  // Until all is open nobody has been told of any certificate.
+  let changed = () => {}
+  const parts = await openCertificateParts({ ...host, config: config(), filesChanged: () => changed(), log, stack })
   const own = () => [...(config().listen.http === false ? [] : [challenges.http]), challenges.tlsAlpn]
   const shared = parts.isShared
     ? stack.use(shareChallenges({ vault, own: [challenges.http, challenges.tlsAlpn], environment: env, log }))
@@ -67,6 +70,7 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
     if (!name.startsWith('*.')) return [name]
     return allNames().filter((one) => one.slice(one.indexOf('.') + 1) === name.slice(2))
   }
+  const broughtBy = (name: string) => (isOfConfig(config(), name) ? undefined : registry.domains.owner(name))
   const certificates = stack.use(
     openCertificates({
       issuers: parts.issuers,
@@ -75,11 +79,12 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
       leaves,
       solvers: (name) => {
         // A domain that an author brought is in the author's DNS, where the provider has no say.
-        if (parts.dnsSolver && registry.domains.owner(name) === undefined) return [parts.dnsSolver]
+        if (parts.dnsSolver && broughtBy(name) === undefined) return [parts.dnsSolver]
         return shared?.solvers ?? own()
       },
-      wildcards: parts.wildcards,
+      wildcards: () => parts.wildcards(config().domain),
       serves: (name) => registry.siteAt(name) !== undefined,
+      broughtBy,
       names: allNames,
       forget: (changed) => forget(changed.flatMap(covered)),
       events: certificateEvents({ plugins, log }),
@@ -87,17 +92,30 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
       log,
     }),
   )
-  const directory = await openOwnAcme({ config: config(), host, names: allNames, variables: process.env, log, stack })
-  let timer: NodeJS.Timeout | undefined
-  stack.defer(() => clearInterval(timer))
+  changed = () => {
+    forget(allNames())
+    certificates.refresh(true)
+  }
+  const directory = await openOwnAcme({ config, host, names: allNames, variables: process.env, log, stack })
+  const timers: NodeJS.Timeout[] = []
+  stack.defer(() => {
+    for (const timer of timers) clearInterval(timer)
+  })
   const opened = stack.move()
   return {
     ...certificates,
     parts,
-    notices: directory === undefined ? [] : [`ACME server of the own CA: ${directory}`],
+    notices: [
+      ...publicCaNotices(config()),
+      ...(directory === undefined ? [] : [`ACME server of the own CA: ${directory}`]),
+    ],
     start() {
       certificates.refresh()
-      timer = setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref()
+      timers.push(
+        setInterval(() => certificates.refresh(), limits.control.namesEveryMs).unref(),
+        // Files come to their end without a change.
+        setInterval(() => certificates.refresh(parts.files.list().length > 0), limits.managed.lookEveryMs).unref(),
+      )
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

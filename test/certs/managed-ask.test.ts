@@ -97,7 +97,7 @@ t.test('a name under a wildcard is answered by it', async (t) => {
   const ca = createScriptedCa()
   await world.run(async () => {
     const solvers = () => [solverOf('dns-01')]
-    const host = await boot(world, 'one', [ca], { wildcards: ['example.org'], solvers, serves: () => true })
+    const host = await boot(world, 'one', [ca], { wildcards: () => ['example.org'], solvers, serves: () => true })
     t.strictSame((await host.managed.ask(name))[0]?.names, ['*.example.org'])
     await host.stop()
   })

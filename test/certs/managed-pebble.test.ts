@@ -143,7 +143,11 @@ t.test('a name gets a certificate, and the next one when two thirds of its life 
 
 t.test('one wildcard covers all names of a domain, proven by DNS', async (t) => {
   const pebble = await startPebble(t)
-  const { managed, until } = await start(t, { cas: [pebble], ways: [dnsSolver(pebble)], wildcards: ['example.com'] })
+  const { managed, until } = await start(t, {
+    cas: [pebble],
+    ways: [dnsSolver(pebble)],
+    wildcards: () => ['example.com'],
+  })
   managed.want(['a.example.com', 'b.example.com', 'example.com'])
   await Promise.all([until('obtained *.example.com'), until('obtained example.com')])
   t.equal((await only(managed, 'a.example.com')).id, (await only(managed, 'b.example.com')).id)

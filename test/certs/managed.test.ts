@@ -44,7 +44,7 @@ t.test('names right under a domain with a wildcard share it', async (t) => {
   const ca = createScriptedCa()
   await world.run(async () => {
     const solvers = () => [solverOf('dns-01')]
-    const host = await boot(world, 'one', [ca], { wildcards: ['example.com'], solvers })
+    const host = await boot(world, 'one', [ca], { wildcards: () => ['example.com'], solvers })
     host.managed.want(['a.example.com', 'b.example.com', 'example.com', 'x.b.example.com', 'other.org'])
     await host.env.sleep(minuteMs)
     const ordered = ca.orders.map((order) => order.name).sort()
