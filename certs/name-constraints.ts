@@ -37,8 +37,8 @@ export interface Constraints {
 
 /**
  * The names of one's own network and these: host names (each with all under it), addresses, and networks such as
- * `100.64.0.0/10`. Throws `ERR_CERT_NAME` for anything else, and `ERR_CERT` for more than {@link limits}.cert.ownNames:
- * the list goes along in every handshake.
+ * `100.64.0.0/10`. Throws `ERR_CERT_NAME` for anything else, and `ERR_CERT` when they take more bytes than
+ * {@link limits}.cert.constraintBytes: the list goes along in every handshake.
  */
 export function toConstraints(names: readonly string[]): Constraints {
   const domains = new Set(localDomains)
@@ -51,15 +51,20 @@ export function toConstraints(names: readonly string[]): Constraints {
   }
   const least = [...domains].filter((name) => !isUnderAny(name, domains)).sort()
   const wide = networks.filter((network, index) => !isCovered(network, index, networks))
-  if (least.length + wide.length > limits.cert.ownNames)
+  const constraints = { domains: least, networks: wide }
+  const { length: bytes } = encodeConstraints(constraints)
+  if (bytes > limits.cert.constraintBytes)
     throw new GroveError(
       'ERR_CERT',
-      `the own CA would sign for ${least.length} names: at most ${limits.cert.ownNames}`,
-      {
-        hint: 'give the name above them in certs.own.domains',
-      },
+      `the own CA would sign for ${least.length} names, which take ${bytes} bytes in each handshake: ${limits.cert.constraintBytes} are the most`,
+      { hint: 'give the name above them in certs.own.domains' },
     )
-  return { domains: least, networks: wide }
+  return constraints
+}
+
+/** How many bytes a host name adds to what {@link encodeConstraints} makes, at most. */
+export function constraintBytes(name: string): number {
+  return encodeConstraints({ domains: [name], networks: [] }).length
 }
 
 /** Whether a name, a wildcard (`*.` before a name) or an address is one of these. */

@@ -1,9 +1,10 @@
 /**
  * Proof that an author owns a domain: a TXT record that only somebody who can change the domain's DNS can make. The token
- * in it is made from a secret, the site and the domain, so nothing has to be stored, and one site's token proves nothing
- * for another.
+ * in it is made from a secret and the claim, so one site's token proves nothing for another, and nothing for whoever has a
+ * site of that name later: each claim has a salt of its own.
  *
- * It defends against authors who claim a name that is not theirs. It cannot defend against whoever controls the DNS, or
+ * It defends against authors who claim a name that is not theirs, also when the record of an earlier owner of the site is
+ * still there. It cannot defend against whoever controls the DNS, or
  * the way of the answers from it: the resolver of this machine is trusted.
  */
 
@@ -23,6 +24,16 @@ export interface OwnershipRecord {
   readonly name: string
   /** `grove-site=<token>`. */
   readonly value: string
+}
+
+/** Who claims a domain. None of the texts holds a newline. */
+export interface OwnershipClaim {
+  /** Id of the store that keeps the claim: several hosts may share a vault, and with it the secret. */
+  readonly store: string
+  readonly site: SiteName
+  readonly domain: string
+  /** Another one each time the domain is added. */
+  readonly salt: string
 }
 
 /** What the DNS said. */
@@ -57,14 +68,19 @@ export async function openOwnershipSecret(vault: Pick<Vault, 'read' | 'write'>):
   }
 }
 
-/** The record that proves that a site may have a domain. Throws `ERR_CERT_NAME` for a name that nobody can prove. */
-export function ownershipRecord(secret: Uint8Array, site: SiteName, domain: string): OwnershipRecord {
+/** Where the record of a domain is. Throws `ERR_CERT_NAME` for a name that nobody can prove. */
+export function ownershipName(domain: string): string {
   const name = `${label}.${domain}`
-  if (!isPublicName(domain) || domain.startsWith('*.') || name.length > 253)
-    throw new GroveError('ERR_CERT_NAME', `"${domain.slice(0, 253)}" is not a domain that can be proven`)
-  // The parts cannot contain a newline, so no two of them make the same text.
-  const token = createHmac('sha256', secret).update(`grove ownership 1\n${site}\n${domain}`).digest('base64url')
-  return { name, value: `grove-site=${token}` }
+  if (isPublicName(domain) && !domain.startsWith('*.') && name.length <= 253) return name
+  throw new GroveError('ERR_CERT_NAME', `"${domain.slice(0, 253)}" is not a domain that can be proven`)
+}
+
+/** The record that proves a claim. Throws as {@link ownershipName}. */
+export function ownershipRecord(secret: Uint8Array, { store, site, domain, salt }: OwnershipClaim): OwnershipRecord {
+  const name = ownershipName(domain)
+  // Without newlines in the parts, no two claims make the same text.
+  const text = ['grove ownership 2', store, site, domain, salt].join('\n')
+  return { name, value: `grove-site=${createHmac('sha256', secret).update(text).digest('base64url')}` }
 }
 
 /**

@@ -8,18 +8,20 @@
 import { domainToASCII } from 'node:url'
 import type { Logger } from 'pino'
 import { type BudgetRate, type Budgets, createBudgets } from '../certs/budgets.ts'
+import { constraintBytes } from '../certs/name-constraints.ts'
 import type { OwnCa } from '../certs/own-ca.ts'
-import { checkOwnership, type OwnershipRecord, ownershipRecord, type ResolveTxt } from '../certs/ownership.ts'
+import { type OwnershipRecord, ownershipName, ownershipRecord, type ResolveTxt } from '../certs/ownership.ts'
 import type { CertificateRow } from '../core/cert-api.ts'
 import type { Config } from '../core/config.ts'
 import type { SiteDomain } from '../core/domain-api.ts'
-import { GroveError, isGroveError } from '../core/errors.ts'
+import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Authority, SiteName } from '../core/names.ts'
-import { createTurnstile } from '../core/turnstile.ts'
+import type { Turnstile } from '../core/turnstile.ts'
 import type { Environment } from '../store/environment.ts'
 import type { Activator } from './activate.ts'
 import type { Certificates } from './certificates.ts'
+import { createDomainLooks, type LookForRecord } from './domain-looks.ts'
 import { type DomainLook, domainView } from './domain-view.ts'
 import type { FrontLinks } from './fronts.ts'
 import { ownNames } from './own-names.ts'
@@ -31,6 +33,8 @@ import type { Turns } from './turns.ts'
 /** What domains of authors need. */
 export interface AuthorDomainsOptions {
   readonly registry: SiteRegistry
+  /** Id of the store. */
+  readonly store: string
   /** Lines of work, keyed by site. */
   readonly turns: Turns
   /** The config in force. */
@@ -41,8 +45,10 @@ export interface AuthorDomainsOptions {
   readonly environment: Pick<Environment, 'sleep' | 'monotonic'>
   readonly activator: Pick<Activator, 'request'>
   readonly fronts: Pick<FrontLinks, 'push'>
-  readonly certificates: Pick<Certificates, 'refresh' | 'list'>
+  readonly certificates: Pick<Certificates, 'refresh' | 'obtain' | 'list'>
   readonly ca: Pick<OwnCa, 'constrain' | 'permits'>
+  /** Where all who change what the own CA is limited to come one after the other. */
+  readonly constraining: Pick<Turnstile, 'run'>
   readonly log: Logger
   /** @default limits.domains.asks */
   readonly asks?: BudgetRate
@@ -61,17 +67,14 @@ export interface DomainAct {
 export class AuthorDomains {
   readonly #options: AuthorDomainsOptions
   readonly #asks: Budgets
-  readonly #looks = createTurnstile({
-    parallel: limits.domains.parallel,
-    most: limits.domains.waiting,
-    what: 'questions for records of domains',
-  })
+  readonly #look: LookForRecord
   #secret: Promise<Uint8Array> | undefined
 
   constructor(options: AuthorDomainsOptions) {
     this.#options = options
     const { asks = limits.domains.asks, environment } = options
     this.#asks = createBudgets(asks, limits.onDemand.buckets, () => environment.monotonic())
+    this.#look = createDomainLooks(options)
   }
 
   /** All domains of a site, sorted. Throws `ERR_SITE_UNKNOWN`. */
@@ -92,7 +95,7 @@ export class AuthorDomains {
     const { registry, turns, log } = this.#options
     this.#requireSite(site)
     const domain = toDomain(text)
-    ownershipRecord(await this.#ownSecret(), site, domain)
+    ownershipName(domain)
     this.#requireFree(domain)
     if (!registry.domains.record(site, domain)) {
       this.#take(site)
@@ -120,8 +123,8 @@ export class AuthorDomains {
     this.#requireFree(domain)
     this.#take(site)
     const secret = await this.#ownSecret()
-    const look = await this.#look(ownershipRecord(secret, site, domain), act.signal)
-    if (look.isProven && wanted.provenAtMs === undefined) await this.#prove(site, domain, act)
+    const look = await this.#look(site, this.#recordOf(secret, site, wanted), act.signal)
+    if (look.isProven && wanted.provenAtMs === undefined) await this.#prove(site, wanted, act)
     const now = registry.domains.record(site, domain)
     if (!now) throw notAdded(site, domain)
     return this.#view(site, now, secret, this.#options.certificates.list(), look)
@@ -141,30 +144,40 @@ export class AuthorDomains {
     if (!wasServed) return
     await this.#tell([site])
     await fronts.push({ kind: 'forget-certificates', names: [domain] })
-    await this.#constrain().catch((error: unknown) => {
+    await this.#alone(() => this.#constrain()).catch((error: unknown) => {
       log.warn({ err: error, domain }, 'the own CA still signs for a domain that was taken away')
     })
   }
 
   /** The record is there: the domain is the site's, unless another one has it. */
-  async #prove(site: SiteName, domain: Authority, { check, takeOver = false }: DomainAct): Promise<void> {
-    const { registry, turns, log } = this.#options
+  async #prove(site: SiteName, { domain, salt }: DomainRecord, { check, takeOver = false }: DomainAct): Promise<void> {
+    const { registry, turns, certificates, log } = this.#options
     const before = await turns.run(site, async () => {
       this.#requireSite(site)
       this.#requireFree(domain)
       const by = await check()
-      const owner = registry.domains.owner(domain)
-      if (owner !== undefined && owner !== site && !takeOver) throw taken(domain)
-      await this.#constrain(domain)
-      if (!(await registry.domains.prove(site, domain, owner)))
-        throw new GroveError('ERR_CONFLICT', `${domain} was changed meanwhile`, { hint: 'look at it and try again' })
-      log.info({ site, domain, by, ...(owner !== undefined && owner !== site && { from: owner }) }, 'domain proven')
-      return owner
+      return this.#alone(async () => {
+        const owner = registry.domains.owner(domain)
+        if (owner !== undefined && owner !== site && !takeOver) throw taken(domain)
+        // What was proven is this claim, not one that was made while the DNS was asked.
+        if (registry.domains.record(site, domain)?.salt !== salt) throw changed(domain)
+        await this.#constrain({ site, domain })
+        if (!(await registry.domains.prove(site, domain, owner))) throw changed(domain)
+        log.info({ site, domain, by, ...(owner !== undefined && owner !== site && { from: owner }) }, 'domain proven')
+        return owner
+      })
     })
     await this.#tell(before === undefined || before === site ? [site] : [before, site])
+    certificates.obtain(domain)
   }
 
-  /** Fronts learn the names of sites, and certificates are ordered. */
+  /** Where the own CA signs everything, it is limited to names of all sites: they change one after the other. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const { config, constraining } = this.#options
+    return config().certs.acme === false ? constraining.run(work) : work()
+  }
+
+  /** Fronts learn the names of sites, and what is ordered for them. */
   async #tell(sites: readonly SiteName[]): Promise<void> {
     const { activator, certificates, log } = this.#options
     // One that cannot be compiled is tried again and again, and told with the new names then.
@@ -175,26 +188,31 @@ export class AuthorDomains {
     certificates.refresh()
   }
 
-  /** Where the own CA signs everything, it is limited to names; `domain` is to be one of them. */
-  async #constrain(domain?: Authority): Promise<void> {
+  /** Limits the own CA, where it signs everything, to what is proven at this moment, and to what is about to be. */
+  async #constrain(next?: { readonly site: SiteName; readonly domain: Authority }): Promise<void> {
     const { ca, config, registry } = this.#options
     if (config().certs.acme !== false) return
-    if (domain !== undefined && ca.permits(domain)) return
-    await ca.constrain(ownNames(config(), [...registry.domains.all(), ...(domain === undefined ? [] : [domain])]))
-    if (domain === undefined || ca.permits(domain)) return
-    throw new GroveError('ERR_TOO_MANY', `Grove's own CA signs for ${limits.cert.ownNames} names, the most that it can`)
+    if (!next) return ca.constrain(ownNames(config(), registry.domains.all()))
+    const { site, domain } = next
+    if (ca.permits(domain)) return
+    const bytes = [...registry.domains.of(site), domain].reduce((sum, one) => sum + constraintBytes(one), 0)
+    if (bytes > limits.domains.ownBytesOfSite)
+      throw new GroveError('ERR_TOO_MANY', `Grove's own CA signs for no more domains of site "${site}"`, {
+        hint: `the names of one site take ${limits.domains.ownBytesOfSite} bytes at most, since they go along in every handshake`,
+      })
+    await ca.constrain(ownNames(config(), [...registry.domains.all(), domain]))
+    if (ca.permits(domain)) return
+    throw new GroveError(
+      'ERR_TOO_MANY',
+      `Grove's own CA signs for as many names as it can, so ${domain} cannot be had`,
+      {
+        hint: `all names take ${limits.cert.constraintBytes} bytes at most; and where root-key.pem was taken away none can be added`,
+      },
+    )
   }
 
-  #look(record: OwnershipRecord, signal: AbortSignal): Promise<DomainLook> {
-    const { environment, resolveTxt } = this.#options
-    return this.#looks.run(async () => {
-      try {
-        return await checkOwnership(record, { environment, signal, resolveTxt })
-      } catch (error) {
-        if (isGroveError(error, 'ERR_DNS')) return { isProven: false, found: [], problem: error.message }
-        throw error
-      }
-    }, signal)
+  #recordOf(secret: Uint8Array, site: SiteName, { domain, salt }: DomainRecord): OwnershipRecord {
+    return ownershipRecord(secret, { store: this.#options.store, site, domain, salt })
   }
 
   #view(
@@ -209,7 +227,7 @@ export class AuthorDomains {
     const owner = registry.domains.owner(domain)
     return domainView({
       kept,
-      record: ownershipRecord(secret, site, domain),
+      record: this.#recordOf(secret, site, kept),
       isElsewhere: owner !== undefined && owner !== site,
       isOverruled: isOfConfig(config(), domain),
       rows,
@@ -255,6 +273,10 @@ function toDomain(text: string): Authority {
   throw new GroveError('ERR_BAD_REQUEST', `"${text.slice(0, 253)}" is not a domain`, {
     hint: 'give the name alone, such as www.example.org',
   })
+}
+
+function changed(domain: Authority): GroveError {
+  return new GroveError('ERR_CONFLICT', `${domain} was changed meanwhile`, { hint: 'look at it and try again' })
 }
 
 function notAdded(site: SiteName, domain: Authority): GroveError {

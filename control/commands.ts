@@ -72,6 +72,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
   const upkeep = stack.use(new Upkeep({ publisher, keep, collect: (signal) => host.collect(signal), log }))
   const domains = new AuthorDomains({
     registry,
+    store: store.id,
     turns,
     config: () => current().loaded.config,
     secret: () => openOwnershipSecret(host.vault),
@@ -81,6 +82,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     fronts,
     certificates,
     ca: host.ca,
+    constraining: host.constraining,
     log,
   })
   const routes = adminRoutes({

@@ -110,7 +110,7 @@ class Running implements Control {
     this.#stack = stack
     this.#now = now
     this.#startedAtMs = now()
-    const { layout, blobs, registry, keys, ca, leaves } = host
+    const { layout, blobs, registry, keys, ca, constraining, leaves } = host
     const { log } = options
     this.#background = new Background(log, this.#ended.signal)
     const texts = new CompiledTexts(layout, log)
@@ -166,6 +166,7 @@ class Running implements Control {
       activator: this.#activator,
       keys,
       ca,
+      constraining,
       current: () => this.#current,
       startPlugins: this.#starts.plugins,
       createOutboxes: this.#createOutboxes,

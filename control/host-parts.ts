@@ -9,6 +9,8 @@ import { openTickets } from '../certs/tickets.ts'
 import type { Vault } from '../certs/vault.ts'
 import type { Config } from '../core/config.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
+import { limits } from '../core/limits.ts'
+import { createTurnstile, type Turnstile } from '../core/turnstile.ts'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
 import type { Environment } from '../store/environment.ts'
 import { nodeEnvironment } from '../store/environment-node.ts'
@@ -35,6 +37,8 @@ export interface HostParts extends Holdings {
   /** Certificates, accounts and keys that several machines may share. */
   readonly vault: Vault
   readonly ca: OwnCa
+  /** Where all who change what {@link ca} is limited to come one after the other, and read there what is wanted. */
+  readonly constraining: Turnstile
   /** Only for names of sites that are served. */
   readonly leaves: Leaves
 }
@@ -93,6 +97,7 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
     usageLog: stack.use(await UsageLog.open(store)),
     vault,
     ca,
+    constraining: createTurnstile({ most: limits.control.turns, what: 'changes of the names of the own CA' }),
     leaves: openLeaves({ ca, folder: join(layout.certs, 'leaves'), serves, log, now }),
   }
 }

@@ -13,7 +13,7 @@ import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type ConfigSource, type LoadedConfig, loadConfig } from '../core/load-config.ts'
-import { createTurnstile } from '../core/turnstile.ts'
+import { createTurnstile, type Turnstile } from '../core/turnstile.ts'
 import type { Activator } from './activate.ts'
 import { frontSettings, listenSpecs, type Ports } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
@@ -49,6 +49,8 @@ export interface ReloaderOptions {
   readonly activator: Pick<Activator, 'recompile' | 'discard' | 'use' | 'paused'>
   readonly keys: Pick<Keys, 'rotateIfDue'>
   readonly ca: Pick<OwnCa, 'constrain'>
+  /** Where all who change what the own CA is limited to come one after the other. */
+  readonly constraining: Pick<Turnstile, 'run'>
   readonly current: () => Generation
   readonly startPlugins: (config: Config) => Promise<RunningPlugins>
   readonly createOutboxes: (config: Config) => Outboxes
@@ -82,7 +84,7 @@ export class Reloader {
   }
 
   async #reload(): Promise<ReloadResult> {
-    const { source, registry, fronts, keys, ca, current, startPlugins, log } = this.#options
+    const { source, registry, fronts, keys, current, startPlugins, log } = this.#options
     const before = current()
     const loaded = await loadConfig(source)
     checkReplaces(before.loaded.config, loaded.config)
@@ -93,13 +95,11 @@ export class Reloader {
     try {
       await fronts.ask({ kind: 'prepare', settings: frontSettings(loaded, number, before.ports) })
       await keys.rotateIfDue(maxSessionMs(loaded.config))
-      await ca.constrain(ownNames(loaded.config, registry.domains.all()))
-      await this.#putInForce({ number, loaded, plugins, ports: before.ports })
+      await this.#limited(before.loaded.config, loaded.config, () =>
+        this.#putInForce({ number, loaded, plugins, ports: before.ports }),
+      )
     } catch (error) {
       await plugins[Symbol.asyncDispose]()
-      await ca.constrain(ownNames(before.loaded.config, registry.domains.all())).catch((err: unknown) => {
-        log.warn({ err }, 'the own CA stays limited to the names of the config that was not put in force')
-      })
       throw error
     }
     const changed = !isDeepStrictEqual(dataOf(before.loaded.config), dataOf(loaded.config))
@@ -109,6 +109,22 @@ export class Reloader {
     current().outboxes.start()
     await before.plugins[Symbol.asyncDispose]()
     return { changed, generation: number }
+  }
+
+  /** Does the work under the limits that a config has for the own CA; when it fails, those of the config before hold. */
+  #limited(before: Config, config: Config, work: () => Promise<void>): Promise<void> {
+    const { registry, ca, constraining, log } = this.#options
+    return constraining.run(async () => {
+      try {
+        await ca.constrain(ownNames(config, registry.domains.all()))
+        await work()
+      } catch (error) {
+        await ca.constrain(ownNames(before, registry.domains.all())).catch((err: unknown) => {
+          log.warn({ err }, 'the own CA stays limited to the names of the config that was not put in force')
+        })
+        throw error
+      }
+    })
   }
 
   /** While this runs no version is put live, so none is left with the old config. */

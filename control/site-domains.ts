@@ -7,6 +7,7 @@
  * or when another site proves it.
  */
 
+import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -23,6 +24,8 @@ const entrySchema = z.discriminatedUnion('kind', [
     site: z.string(),
     domain: z.string(),
     atMs: z.number(),
+    /** Of what was added. */
+    salt: z.string().optional(),
   }),
   z.object({ kind: z.literal('site-deleted'), site: z.string(), atMs: z.number() }),
 ])
@@ -34,6 +37,8 @@ export interface DomainRecord {
   readonly addedAtMs: number
   /** Undefined while another site has it, or none. */
   readonly provenAtMs: number | undefined
+  /** Made at random when it was added: who has a site of this name later has to prove the domain anew. */
+  readonly salt: string
 }
 
 /** The domains of all sites. */
@@ -110,7 +115,8 @@ export class SiteDomains implements AsyncDisposable {
         })
       if (this.#count >= ofHost)
         throw new GroveError('ERR_TOO_MANY', `there are ${ofHost} domains, the most that one host serves`)
-      await this.#write({ kind: 'added', site, domain, atMs: this.#now() })
+      const salt = randomBytes(16).toString('base64url')
+      await this.#write({ kind: 'added', site, domain, atMs: this.#now(), salt })
     })
   }
 
@@ -159,12 +165,13 @@ export class SiteDomains implements AsyncDisposable {
     }
     const { domain } = entry
     if (kind === 'removed') this.#drop(site, domain)
-    if (kind === 'added') this.#set(site, { domain, addedAtMs: atMs, provenAtMs: undefined })
+    if (kind === 'added') this.#set(site, { domain, addedAtMs: atMs, provenAtMs: undefined, salt: entry.salt ?? '' })
     if (kind === 'proven') {
       const before = this.#owners.get(domain)
       const theirs = before === undefined ? undefined : this.record(before, domain)
       if (before !== undefined && theirs) this.#set(before, { ...theirs, provenAtMs: undefined })
-      this.#set(site, { domain, addedAtMs: this.record(site, domain)?.addedAtMs ?? atMs, provenAtMs: atMs })
+      const { addedAtMs = atMs, salt = '' } = this.record(site, domain) ?? {}
+      this.#set(site, { domain, addedAtMs, provenAtMs: atMs, salt })
       this.#owners.set(domain, site)
     }
   }

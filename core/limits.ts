@@ -132,8 +132,8 @@ export const limits = {
     unknownNames: 4_096,
     unknownNameMs: 1_000,
     retryMs: 10_000,
-    /** Names and networks that the own CA is limited to; they go along in every handshake. */
-    ownNames: 1_000,
+    /** The names and networks that the own CA is limited to, encoded: they go along in every handshake. */
+    constraintBytes: 8_192,
     /** A certificate with its chain in PEM, its key in PEM, and what is in one. */
     chainBytes: 131_072,
     keyBytes: 32_768,

@@ -1,6 +1,11 @@
 import t from 'tap'
-import { decodeConstraints, encodeConstraints, permits, toConstraints } from '../../certs/name-constraints.ts'
-import { limits } from '../../core/limits.ts'
+import {
+  constraintBytes,
+  decodeConstraints,
+  encodeConstraints,
+  permits,
+  toConstraints,
+} from '../../certs/name-constraints.ts'
 
 t.test(
   'names of one’s own network and configured ones are permitted, with all under them, and no others',
@@ -84,7 +89,16 @@ t.test('the extension comes back as it went in, and any other is not understood'
 t.test('what is neither a name nor an address is refused, and so are too many', async (t) => {
   for (const name of ['*.example.com', 'a b', 'UPPER.example', '', 'example.com.', '10.0.0.0/99', 'a/8'])
     t.throws(() => toConstraints([name]), { code: 'ERR_CERT_NAME' }, JSON.stringify(name))
-  const many = Array.from({ length: limits.cert.ownNames }, (_, index) => `n${index}.example`)
-  t.throws(() => toConstraints(many), { code: 'ERR_CERT', hint: /certs\.own\.domains/ })
+  const many = Array.from({ length: 1_000 }, (_, index) => `n${index}.example`)
+  t.throws(() => toConstraints(many), {
+    code: 'ERR_CERT',
+    message: /bytes in each handshake/,
+    hint: /certs\.own\.domains/,
+  })
   t.equal(toConstraints([...many, 'example']).domains.length, 5)
+  const long = Array.from({ length: 50 }, (_, index) => `${`${'x'.repeat(60)}.`.repeat(3)}n${index}.example`)
+  t.throws(() => toConstraints(long), { code: 'ERR_CERT' }, 'few names that are long, too')
+  const bytes = encodeConstraints(toConstraints([])).length
+  for (const name of ['a.example', long[0] as string])
+    t.ok(encodeConstraints(toConstraints([name])).length - bytes <= constraintBytes(name))
 })

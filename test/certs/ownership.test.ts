@@ -12,17 +12,20 @@ import { limits } from '../../core/limits.ts'
 import { nodeEnvironment } from '../../store/environment-node.ts'
 
 const secret = Buffer.alloc(32, 7)
-const record = ownershipRecord(secret, 'blog', 'shop.example.org')
+const claim = { store: 'aaaa', site: 'blog', domain: 'shop.example.org', salt: 'once' }
+const record = ownershipRecord(secret, claim)
 const { signal } = new AbortController()
 
-t.test('the record depends on the secret, the site and the domain', async (t) => {
+t.test('the record depends on the secret and on all of the claim', async (t) => {
   t.equal(record.name, '_grove-challenge.shop.example.org')
   t.match(record.value, /^grove-site=[\w-]{43}$/)
-  t.strictSame(ownershipRecord(secret, 'blog', 'shop.example.org'), record)
+  t.strictSame(ownershipRecord(secret, { ...claim }), record)
   const others = [
-    ownershipRecord(Buffer.alloc(32, 8), 'blog', 'shop.example.org'),
-    ownershipRecord(secret, 'blog2', 'shop.example.org'),
-    ownershipRecord(secret, 'blog', 'hop.example.org'),
+    ownershipRecord(Buffer.alloc(32, 8), claim),
+    ownershipRecord(secret, { ...claim, store: 'aaab' }),
+    ownershipRecord(secret, { ...claim, site: 'blog2' }),
+    ownershipRecord(secret, { ...claim, domain: 'hop.example.org' }),
+    ownershipRecord(secret, { ...claim, salt: 'twice' }),
   ]
   for (const other of others) t.not(other.value, record.value)
 })
@@ -37,7 +40,7 @@ t.test('what nobody can prove has no record', async (t) => {
     'a b.org',
     ['a', 'b', 'c', 'd', 'org'].map((label) => label.repeat(60)).join('.'),
   ])
-    t.throws(() => ownershipRecord(secret, 'blog', domain), { code: 'ERR_CERT_NAME' }, domain)
+    t.throws(() => ownershipRecord(secret, { ...claim, domain }), { code: 'ERR_CERT_NAME' }, domain)
 })
 
 function check(

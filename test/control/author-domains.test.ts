@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap'
+import { constraintBytes } from '../../certs/name-constraints.ts'
 import { type ConfigInput, parseConfig } from '../../core/config.ts'
 import { GroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 import { openDomainHost } from './fixtures/domain-host.ts'
 
 async function host(t: Test, input?: ConfigInput, asks?: number) {
@@ -24,7 +26,7 @@ t.test('a domain waits for its record, and then everybody is told', async (t) =>
   const proven = await domains.verify('blog', name, act)
   t.match(proven, { state: 'proven', provenAtMs: Number })
   t.equal(proven.found, undefined)
-  t.same(told, [`site blog ${name}`, 'refresh'])
+  t.same(told, [`site blog ${name}`, 'refresh', `obtain ${name}`])
   t.equal(registry.siteAt(name), 'blog')
   t.not(registry.names, names, 'those who look at names see that there are others')
   t.same(constrained, [], 'a public CA signs for it')
@@ -36,7 +38,7 @@ t.test('a domain waits for its record, and then everybody is told', async (t) =>
   ])
   state.rows = [{ names: [name], from: 'acme', state: 'valid', issuer: 'CA', notAfterMs: 5 }]
   t.match((await domains.add('blog', name, act)).certificate, { state: 'valid', issuer: 'CA', notAfterMs: 5 })
-  t.same(told.length, 2, 'asked again, nothing changes')
+  t.same(told.length, 3, 'asked again, nothing changes')
 })
 
 t.test('a domain is taken as people write it, and nothing else is taken', async (t) => {
@@ -118,7 +120,7 @@ t.test('another site gets it with its own record, and when that is meant', async
   told.length = 0
   t.match(await domains.verify('shop', name, { ...act, takeOver: true }), { state: 'proven', isElsewhere: false })
   t.equal(registry.siteAt(name), 'shop')
-  t.same(told, ['site blog ', `site shop ${name}`, 'refresh'])
+  t.same(told, ['site blog ', `site shop ${name}`, 'refresh', `obtain ${name}`])
   t.match(await domains.list('blog'), [{ state: 'pending', isElsewhere: true }])
 })
 
@@ -137,6 +139,30 @@ t.test('taken away, and free when its site ends', async (t) => {
   await registry.delete('blog')
   await registry.create('blog')
   t.same(await domains.list('blog'), [])
+  t.equal(registry.siteAt(name), undefined)
+})
+
+t.test('a record that was made for a domain before it was added anew proves nothing', async (t) => {
+  const { domains, act, publish, registry, state } = await host(t)
+  const first = await domains.add('blog', name, act)
+  publish(first)
+  await domains.verify('blog', name, act)
+  await registry.delete('blog')
+  await registry.create('blog')
+  const second = await domains.add('blog', name, act)
+  t.match(second, { state: 'pending', found: [first.record.value] }, 'the site may be another author’s')
+  t.equal(registry.siteAt(name), undefined)
+  publish(second)
+  state.meanwhile = async () => {
+    state.meanwhile = async () => {}
+    await domains.remove('blog', name, act)
+    await domains.add('blog', name, act)
+  }
+  await t.rejects(
+    domains.verify('blog', name, act),
+    { code: 'ERR_CONFLICT' },
+    'nor when that is while the DNS is asked',
+  )
   t.equal(registry.siteAt(name), undefined)
 })
 
@@ -195,6 +221,51 @@ t.test('without a public CA the own one is limited to what was proven, as far as
   state.canConstrain = true
   await domains.remove('blog', name, act)
   t.same(opened.constrained, ['localhost'])
+})
+
+t.test('of sites that prove domains at once, the own CA signs for all', async (t) => {
+  const opened = await host(t, { certs: { acme: false } })
+  const { domains, act, publish, registry, state } = opened
+  publish(await domains.add('blog', 'a.example', act))
+  publish(await domains.add('shop', 'b.example', act))
+  state.whileConstrained = () => new Promise((resolve) => setImmediate(resolve))
+  await Promise.all([domains.verify('blog', 'a.example', act), domains.verify('shop', 'b.example', act)])
+  t.same([...registry.domains.all()].sort(), ['a.example', 'b.example'])
+  t.same([...opened.constrained].sort(), ['a.example', 'b.example', 'localhost'])
+  await Promise.all([domains.remove('blog', 'a.example', act), domains.remove('shop', 'b.example', act)])
+  t.same(opened.constrained, ['localhost'])
+})
+
+t.test('the own CA signs for so many bytes of names of one site, which leaves room for others', async (t) => {
+  const { domains, act, publish } = await host(t, { certs: { acme: false } })
+  const long = (index: number) => `${`${'x'.repeat(60)}.`.repeat(3)}n${index}.example`
+  const most = Math.floor(limits.domains.ownBytesOfSite / constraintBytes(long(0)))
+  for (let index = 0; index < most; index += 1) {
+    publish(await domains.add('blog', long(index), act))
+    await domains.verify('blog', long(index), act)
+  }
+  publish(await domains.add('blog', long(most), act))
+  await t.rejects(domains.verify('blog', long(most), act), { code: 'ERR_TOO_MANY', message: /site "blog"/ })
+  publish(await domains.add('shop', long(most), act))
+  t.match(await domains.verify('shop', long(most), act), { state: 'proven' })
+})
+
+t.test('a site whose questions to the DNS are not answered holds up no other', async (t) => {
+  const { domains, act, state } = await host(t)
+  const gate = Promise.withResolvers<void>()
+  for (let index = 0; index <= limits.domains.waitingOfSite; index += 1)
+    await domains.add('blog', `n${index}.example`, act)
+  await domains.add('shop', name, act)
+  state.meanwhile = () => gate.promise
+  const waiting = Array.from({ length: limits.domains.waitingOfSite }, (_, index) =>
+    domains.verify('blog', `n${index}.example`, act),
+  )
+  await t.rejects(domains.verify('blog', `n${limits.domains.waitingOfSite}.example`, act), { code: 'ERR_TOO_MANY' })
+  const other = domains.verify('shop', name, act)
+  gate.resolve()
+  t.match(await other, { state: 'pending' })
+  await Promise.all(waiting)
+  t.match(await domains.verify('blog', 'n0.example', act), { state: 'pending' }, 'and has its turns again')
 })
 
 t.test('a site whose content cannot be compiled has the domain all the same', async (t) => {

@@ -31,7 +31,7 @@ t.test('a domain is asked for, proven, and taken away, and stays as it is over a
   t.same(domains.of('blog'), ['a.example', 'b.example'])
   t.equal(domains.owner('a.example'), 'blog')
   t.equal(domains.owner('c.example'), undefined)
-  t.same(domains.records('blog'), [
+  t.match(domains.records('blog'), [
     { domain: 'a.example', addedAtMs: 2, provenAtMs: 5 },
     { domain: 'b.example', addedAtMs: 1, provenAtMs: 4 },
   ])
@@ -58,6 +58,26 @@ t.test('two sites may ask for a domain, and the one that proved it last has it',
   t.equal(domains.owner('a.example'), 'shop')
   await domains.remove('blog', 'a.example')
   t.equal(domains.owner('a.example'), 'shop', 'who only asks takes nothing away')
+})
+
+t.test('each time it is added a domain has another salt, which stays', async (t) => {
+  const { open } = await opened(t)
+  const saltOf = (domains: SiteDomains, site: string) => domains.record(site, 'a.example')?.salt ?? ''
+  let salts: string[]
+  {
+    await using domains = await open()
+    await domains.add('blog', 'a.example')
+    const first = saltOf(domains, 'blog')
+    await domains.remove('blog', 'a.example')
+    for (const site of ['blog', 'shop']) await domains.add(site, 'a.example')
+    salts = [saltOf(domains, 'blog'), saltOf(domains, 'shop')]
+    t.equal(new Set([first, ...salts]).size, 3)
+    t.ok(salts.every((salt) => salt.length >= 20))
+    await domains.prove('blog', 'a.example', undefined)
+    await domains.prove('shop', 'a.example', 'blog')
+  }
+  await using domains = await open()
+  t.same([saltOf(domains, 'blog'), saltOf(domains, 'shop')], salts)
 })
 
 t.test('a site that ends frees its domains', async (t) => {
