@@ -26,6 +26,8 @@ export interface FrameLink extends FrameWriter {
   readonly isOpen: boolean
   /** Whether its reader has stopped for a while because of its budget. */
   readonly isHeld: boolean
+  /** Resolves when the socket takes more, or the link is over. */
+  whenDrained(): Promise<void>
   /** Ends the link and says that the other end is to blame. */
   fail(fault: string): void
   /** Ends the link. What was written before is sent if the other end takes it at once. */
@@ -44,6 +46,7 @@ export function createFrameLink({ socket, onFrame, onEnd, budget }: FrameLinkOpt
   let units = budget?.burst ?? 0
   let countedAtMs = performance.now()
   let hold: NodeJS.Timeout | undefined
+  let drained: PromiseWithResolvers<void> | undefined
   const reader = createFrameReader({
     onFrame(type, stream, payload) {
       units -= frameCost(type, payload.length)
@@ -63,7 +66,13 @@ export function createFrameLink({ socket, onFrame, onEnd, budget }: FrameLinkOpt
     clearTimeout(hold)
     reader.stop()
     socket.destroy()
+    wake()
     onEnd(fault)
+  }
+
+  function wake(): void {
+    drained?.resolve()
+    drained = undefined
   }
 
   /** After a piece: whether to go on reading in this turn. */
@@ -97,6 +106,7 @@ export function createFrameLink({ socket, onFrame, onEnd, budget }: FrameLinkOpt
     reader.push(piece)
     if (isOpen) afterPiece(piece.length)
   })
+  socket.on('drain', wake)
   socket.on('error', () => end(undefined))
   socket.on('end', () => end(undefined))
   socket.on('close', () => end(undefined))
@@ -115,6 +125,11 @@ export function createFrameLink({ socket, onFrame, onEnd, budget }: FrameLinkOpt
     },
     get isHeld() {
       return hold !== undefined
+    },
+    whenDrained() {
+      if (!isOpen || !socket.writableNeedDrain) return Promise.resolve()
+      drained ??= Promise.withResolvers<void>()
+      return drained.promise
     },
     fail: (fault) => end(fault),
     close() {

@@ -28,8 +28,10 @@ export const sandboxProcessLimits = {
     burst: 20_000,
     perSecond: 10_000,
     operations: 64,
-    /** Bytes of a request's body to an operation are bounded by the operation; names of codes by this. */
-    codes: 8,
+    /** Of these, how many may be sending a body: each may have a window of it waiting here. */
+    operationBodies: 16,
+    /** Versions that one process has at one time. */
+    codes: 4,
     logBytes: 16_384,
     errorChars: 8_192,
     /** Lines of the log of one site: so many at once, then so many per second. */

@@ -121,7 +121,10 @@ t.test('what one turn writes leaves together, in order, large payloads too', asy
   writer.write(frameTypes.beat, 0)
   writer.flush()
   await nextTurn()
-  t.same(frames.filter((frame) => !frame.startsWith('5 ')), told)
+  t.same(
+    frames.filter((frame) => !frame.startsWith('5 ')),
+    told,
+  )
 })
 
 t.test('a writer whose socket takes nothing says so, and ends with one overflow', async (t) => {
