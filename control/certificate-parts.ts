@@ -12,11 +12,15 @@ import type { Config } from '../core/config.ts'
 import type { Layout } from '../core/layout.ts'
 import { makePrivateFolder } from '../core/private-file.ts'
 import type { Environment } from '../store/environment.ts'
+import type { Objects } from '../store/objects/objects.ts'
 import { openAcmeIssuers } from './acme-issuers.ts'
 
 /** What certificates are made of. */
 export interface CertificateParts {
-  /** Whether other Groves may use the vault, and answer challenges of ours. */
+  /**
+   * Whether other Groves may use the vault, and answer challenges of ours: in a folder that was named, and in a bucket
+   * while one machine takes over from another. Without a CA there are no challenges.
+   */
   readonly isShared: boolean
   readonly files: CertificateFiles
   /** Where `grove cert import` keeps certificates; one of the folders of {@link files}. */
@@ -33,6 +37,8 @@ export interface CertificatePartsOptions {
   readonly config: Pick<Config, 'certs' | 'email'>
   readonly layout: Layout
   readonly vault: Vault
+  /** What lies where the vault does, unless the config names a folder. */
+  readonly objects: Pick<Objects, 'isRemote'>
   readonly env: Environment
   /** Called when a certificate of a file is another one. */
   readonly filesChanged: () => void
@@ -43,7 +49,7 @@ export interface CertificatePartsOptions {
 
 /** Opens the parts; asks no CA anything. Throws `ERR_CONFIG_INVALID` for files and secrets that cannot be had. */
 export async function openCertificateParts(options: CertificatePartsOptions): Promise<CertificateParts> {
-  const { config, layout, vault, env, filesChanged: changed, log, stack } = options
+  const { config, layout, vault, objects, env, filesChanged: changed, log, stack } = options
   const { acme, dns, lookups, files: specs, folder } = config.certs
   const imported = join(layout.certs, 'imported')
   await makePrivateFolder(imported)
@@ -63,5 +69,6 @@ export async function openCertificateParts(options: CertificatePartsOptions): Pr
   const dnsSolver = dns && createDnsSolver({ provider: dns, ...lookups, environment: env, log, signal: ended.signal })
   const hasWildcards = dnsSolver !== undefined && issuers.length > 0
   const wildcards = (domain: string) => (hasWildcards && isPublicName(domain) ? [domain] : [])
-  return { isShared: folder !== undefined, files, imported, issuers, dnsSolver, wildcards }
+  const isShared = issuers.length > 0 && (folder !== undefined || objects.isRemote)
+  return { isShared, files, imported, issuers, dnsSolver, wildcards }
 }

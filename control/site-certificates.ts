@@ -17,7 +17,7 @@ import { isOfConfig } from './site-settings.ts'
 
 /** What the certificates of sites need. */
 export interface SiteCertificatesOptions {
-  readonly host: Pick<HostParts, 'registry' | 'leaves' | 'env' | 'layout' | 'vault' | 'ca'>
+  readonly host: Pick<HostParts, 'registry' | 'leaves' | 'env' | 'layout' | 'vault' | 'objects' | 'ca'>
   readonly fronts: Pick<FrontLinks, 'push'>
   readonly challenges: Pick<Challenges, 'http' | 'tlsAlpn'>
   /** Which challenges visitors' ports can answer: http-01 and tls-alpn-01 need ports 80 and 443 to lead here. */
@@ -49,7 +49,7 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
   const parts = await openCertificateParts({ ...host, config: config(), filesChanged: () => changed(), log, stack })
   const own = () => [...(config().listen.http === false ? [] : [challenges.http]), challenges.tlsAlpn]
   const shared = parts.isShared
-    ? stack.use(shareChallenges({ vault, own: [challenges.http, challenges.tlsAlpn], environment: env, log }))
+    ? stack.use(shareChallenges({ vault, own, everyMs: lookEveryMs(config()), environment: env, log }))
     : undefined
   let sites: readonly string[] | undefined
   let names: readonly string[] = []
@@ -80,7 +80,7 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
       solvers: (name) => {
         // A domain that an author brought is in the author's DNS, where the provider has no say.
         if (parts.dnsSolver && broughtBy(name) === undefined) return [parts.dnsSolver]
-        return shared?.solvers ?? own()
+        return shared?.solvers() ?? own()
       },
       wildcards: () => parts.wildcards(config().domain),
       serves: (name) => registry.siteAt(name) !== undefined,
@@ -119,4 +119,10 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
+}
+
+/** How often challenges of other machines are looked for, where the vault of a config lies. */
+function lookEveryMs({ certs }: Pick<Config, 'certs'>): number {
+  const { lookEveryMs, lookInBucketEveryMs } = limits.challenges
+  return certs.folder === undefined ? lookInBucketEveryMs : lookEveryMs
 }

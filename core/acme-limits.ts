@@ -46,4 +46,15 @@ export const acmeLimits = {
     mostRenewalInfoMs: 86_400_000,
     renewalInfoMs: 21_600_000,
   },
+  /** Challenges of CAs that are answered at one time, of each kind; a certificate for one, and its key. */
+  challenges: {
+    most: 1_000,
+    certificateBytes: 8_192,
+    /** How often challenges of other machines are looked for, in a folder and in a bucket, where each look costs money. */
+    lookEveryMs: 1_000,
+    lookInBucketEveryMs: 5_000,
+    /** What other machines get to tell their fronts of one that they have found, and how long one is answered at most. */
+    othersTellMs: 1_000,
+    longestMs: 3_600_000,
+  },
 } as const

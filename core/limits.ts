@@ -159,14 +159,6 @@ export const limits = {
     leases: 10_000,
     holderKeptMs: 86_400_000,
   },
-  /** Challenges of CAs that are answered at one time, of each kind; a certificate for one, and its key. */
-  challenges: {
-    most: 1_000,
-    certificateBytes: 8_192,
-    /** How often challenges of other machines are looked for, and how old one may be. */
-    lookEveryMs: 1_000,
-    longestMs: 3_600_000,
-  },
   /** Frames between processes, and calls under way on one channel. */
   channel: { frameBytes: 67_108_864, pending: 10_000, queuedBytes: 134_217_728, callTimeoutMs: 30_000 },
   /** The control socket. */

@@ -23,7 +23,7 @@ t.test('50 names, one order each; a kill loses no account and at most the orders
   const vault = await makeVault(t, folder)
   // As another machine's fronts would: what the children have to prove is answered here.
   const web = await httpSolver(t, pebble.httpPort)
-  const answers = shareChallenges({ vault, own: [web], environment, log: silent })
+  const answers = shareChallenges({ vault, own: () => [web], everyMs: 1_000, environment, log: silent })
   t.teardown(() => answers[Symbol.asyncDispose]())
 
   const { directory, roots } = pebble
