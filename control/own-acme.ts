@@ -1,8 +1,9 @@
 /** The ACME server of the own CA, where the config asks for one: certificates for the other machines of one's own network. */
 
 import type { Logger } from 'pino'
-import { type AcmeListener, listenAcme } from '../certs/acme-server/listener.ts'
+import { type AcmeListener, listenAcme, machineAddresses } from '../certs/acme-server/listener.ts'
 import { createAcmeServer } from '../certs/acme-server/server.ts'
+import { isLoopback } from '../certs/addresses.ts'
 import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
 import { allSecrets, secretOf, type Variables } from '../core/secrets.ts'
@@ -42,7 +43,7 @@ export async function openOwnAcme(options: OwnAcmeOptions): Promise<string | und
     vault,
     environment,
     log,
-    isServed: (name) => servedBy(name, config().domain, registry, names),
+    isServed: (name) => isServedHere(name, { domain: config().domain, registry, names }),
     externalAccounts: Object.fromEntries(secrets),
     ...(dnsServers && { prove: { dnsServers } }),
   })
@@ -53,19 +54,28 @@ export async function openOwnAcme(options: OwnAcmeOptions): Promise<string | und
   return `https://${domain}:${listener.port}/directory`
 }
 
+/** What decides whether a name is this Grove's own. */
+export interface OwnNames {
+  readonly domain: string
+  readonly registry: Pick<HostParts['registry'], 'siteAt'>
+  /** All names that sites have. */
+  readonly names: () => readonly string[]
+}
+
 /**
- * Whether a name is one of a site, or a wildcard that covers one. A wildcard of the domain always is: the next site may
- * have any name under it.
+ * Whether a name is this Grove's own, so that no other program may stand in for it: that of a site; the domain, by which
+ * the ACME server itself is reached; an address of this machine, or what means one's own machine everywhere; a wildcard
+ * that covers one of these. A wildcard of the domain always is: the next site may have any name under it.
  */
-function servedBy(
-  name: string,
-  domain: string,
-  registry: Pick<HostParts['registry'], 'siteAt'>,
-  names: () => readonly string[],
-): boolean {
-  if (!name.startsWith('*.')) return registry.siteAt(name) !== undefined
+export function isServedHere(name: string, { domain, registry, names }: OwnNames): boolean {
+  if (isLoopback(name) || machineAddresses().includes(name)) return true
+  if (!name.startsWith('*.')) return name === domain || registry.siteAt(name) !== undefined
   const parent = name.slice(2)
-  return parent === domain || names().some((one) => one.slice(one.indexOf('.') + 1) === parent)
+  return parent === domain || parent === parentOf(domain) || names().some((one) => parentOf(one) === parent)
+}
+
+function parentOf(name: string): string {
+  return name.slice(name.indexOf('.') + 1)
 }
 
 async function listenAt(options: Parameters<typeof listenAcme>[0]): Promise<AcmeListener> {
