@@ -404,12 +404,16 @@ export interface SubtleArguments {
 
 /**
  * What `operations.subtle` answers: the result, written as arguments are; a new key as {@link SubtleKey}. A pair is an
- * object of two. A host that has forgotten a key (it keeps so many) answers the error `OperationError`.
+ * object of two. A host that has forgotten a key (it keeps so many) answers an error with the name {@link forgottenKeyName}: the
+ * prelude imports it again, if it can.
  */
 export interface SubtleAnswer {
   readonly result: unknown
   readonly parts: readonly number[]
 }
+
+/** The name of the error for a key that the host does not keep any more. No site sees it. */
+export const forgottenKeyName = 'ForgottenKeyError'
 
 /** A key, as an answer tells it. */
 export interface SubtleKey {
