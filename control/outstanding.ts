@@ -11,9 +11,9 @@ import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName } from '../core/names.ts'
 import { createTurnstile } from '../core/turnstile.ts'
+import { coverLog } from '../store/logs/cover-log.ts'
 import { openOwnLog } from '../store/logs/own-log.ts'
 import type { Log, Store } from '../store/store.ts'
-import { coverLog } from './cover-log.ts'
 
 const outstandingLog = '/outstanding'
 

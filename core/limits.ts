@@ -5,7 +5,9 @@
 
 import { acmeLimits } from './acme-limits.ts'
 import { acmeServerLimits } from './acme-server-limits.ts'
+import { bagLimits } from './bag-limits.ts'
 import { certFilesLimits } from './cert-files-limits.ts'
+import { codeLimits } from './code-limits.ts'
 import { dnsLimits } from './dns-limits.ts'
 import { managedLimits } from './managed-limits.ts'
 import { sandboxProcessLimits } from './sandbox-process-limits.ts'
@@ -19,6 +21,8 @@ export const limits = {
   ...acmeLimits,
   ...managedLimits,
   ...acmeServerLimits,
+  ...bagLimits,
+  ...codeLimits,
   ...sandboxProcessLimits,
   /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
   http: {
