@@ -16,7 +16,7 @@ export function siteStateOf(
   name: SiteName,
   live: ToldLive,
 ): SiteState {
-  const { upstreams, timeoutMs, bodyBytes, clientCertificates } = settingsOf(config, name)
+  const { upstreams, timeoutMs, bodyBytes, clientCertificates, provesNames } = settingsOf(config, name)
   return {
     name,
     authorities: [...infoOf(config, name, domains.of(name)).authorities],
@@ -27,5 +27,6 @@ export function siteStateOf(
     timeoutMs,
     bodyBytes,
     ...(clientCertificates && { clients: { ...clientCertificates } }),
+    ...(provesNames && { provesNames }),
   }
 }

@@ -68,6 +68,12 @@ const siteSchema = z
       .default(1_048_576)
       .describe('Largest request body, in bytes; a larger one gets 413.'),
     clientCertificates: clientCertificatesSchema,
+    provesNames: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether the site answers paths where CAs look whether a name is somebody's (`/.well-known/acme-challenge/`, `/.well-known/pki-validation/`). Then whoever publishes to it, or runs its upstream, can have certificates for its names. false: they are 404.",
+      ),
   })
   .describe('One site.')
 

@@ -41,6 +41,8 @@ export const siteStateSchema = z.object({
   bodyBytes: z.int(),
   /** Absent where visitors need no certificate. */
   clients: clientRuleSchema.optional(),
+  /** Whether the site answers where CAs look whether a name is somebody's. */
+  provesNames: z.boolean().optional(),
 })
 /** What a front must know of one site. */
 export type SiteState = z.output<typeof siteStateSchema>

@@ -94,12 +94,13 @@ export class KnownSites {
     for (const authority of settings.authorities) this.#owners.set(authority, settings.name)
   }
 
-  #isDefault({ name, authorities, upstreams, timeoutMs, bodyBytes, clients }: SiteState): boolean {
+  #isDefault({ name, authorities, upstreams, timeoutMs, bodyBytes, clients, provesNames }: SiteState): boolean {
     const [own, ...more] = authorities
     return (
       own === `${name}${this.#suffix}` &&
       more.length === 0 &&
       clients === undefined &&
+      provesNames === undefined &&
       upstreams.length === 0 &&
       this.#defaults.upstreams.length === 0 &&
       timeoutMs === this.#defaults.timeoutMs &&

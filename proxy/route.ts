@@ -1,5 +1,6 @@
 /**
- * From an exchange to who answers it: reserved paths, the static version, or the site's upstream.
+ * From an exchange to who answers it: reserved paths, the static version, or the site's upstream; of paths where CAs look
+ * for proofs nobody, unless the operator lets the site.
  *
  * Two lines of thought decide all: what is the same for everyone is static; everything else is dynamic. A read of a
  * file that is not personal, or by a visitor without a session, never reaches an upstream.
@@ -26,12 +27,23 @@ export interface RouteOptions {
 
 const reservedPrefix = '/.grove/'
 
+/**
+ * Where CAs look whether a name is somebody's (RFC 8555 section 8.3; Baseline Requirements, section 3.2.2.4.18). Whoever
+ * answers there can have certificates for the name from CAs of their own choice, and that is not the author of a page.
+ */
+const proofPrefixes = ['/.well-known/acme-challenge/', '/.well-known/pki-validation/']
+
 const retryAfter = ['retry-after', String(limits.control.recompileEveryMs / 1_000)]
 
 /** Answers one exchange of a site. */
 export function routeExchange(exchange: Exchange, site: SiteRuntime, options: RouteOptions): void {
   if (exchange.path.startsWith(reservedPrefix)) {
     options.reserved(exchange, site)
+    return
+  }
+  if (isOfProof(exchange.path) && site.state.provesNames !== true) {
+    // Of what CAs ask for on our own behalf the plain port knows the answer, and it never comes here.
+    answerError(exchange, 404)
     return
   }
   const isRead = exchange.method === 'GET' || exchange.method === 'HEAD'
@@ -50,6 +62,10 @@ export function routeExchange(exchange: Exchange, site: SiteRuntime, options: Ro
   else if (!table) answerError(exchange, 404)
   else if (entry && !isRead) answerMethodNotAllowed(exchange, table)
   else serveNotFound(exchange, table, options.cache)
+}
+
+function isOfProof(path: string): boolean {
+  return path.startsWith('/.well-known/') && proofPrefixes.some((prefix) => path.startsWith(prefix))
 }
 
 /** Whether this visitor gets the file from the static version. The session is looked at only where it matters. */

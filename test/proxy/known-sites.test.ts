@@ -84,3 +84,12 @@ t.test('what a site asks visitors for is known by each of its names, and for no 
   t.equal(known.clientRule('blog.localhost'), undefined)
   t.end()
 })
+
+t.test('a site that may prove its names is known as one, also before it is loaded', (t) => {
+  const known = new KnownSites()
+  known.replace({ domain: 'localhost', names: ['blog'], defaults, sites: [] })
+  known.put(own('shop', { provesNames: true }))
+  t.equal(known.stateOf('shop').provesNames, true)
+  t.equal(known.stateOf('blog').provesNames, undefined)
+  t.end()
+})

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { CompiledFile } from '../../core/compiled.ts'
 import type { Body, Exchange } from '../../core/exchange.ts'
 import type { HeaderList } from '../../core/headers.ts'
+import type { SiteState } from '../../core/messages.ts'
 import type { Session } from '../../core/session.ts'
 import type { BlobCache } from '../../proxy/blob-cache.ts'
 import type { RemoteUpstream } from '../../proxy/remote-upstream.ts'
@@ -14,8 +15,12 @@ function file(path: string, personal: boolean): CompiledFile {
   return { path, hash: 'a'.repeat(64), bytes: 1, type, personal, compressible: false, headers: [], variants: [] }
 }
 
-function site(hasUpstream: boolean, files: readonly CompiledFile[] | undefined, unavailable = false): SiteRuntime {
-  const rest = { upstreams: [], timeoutMs: 1_000, bodyBytes: 0, ...(unavailable && { unavailable }) }
+function site(
+  hasUpstream: boolean,
+  files: readonly CompiledFile[] | undefined,
+  more: Pick<SiteState, 'unavailable' | 'provesNames'> = {},
+): SiteRuntime {
+  const rest = { upstreams: [], timeoutMs: 1_000, bodyBytes: 0, ...more }
   return siteRuntime({
     state: { name: 'blog', authorities: ['blog.localhost'], ...rest },
     table: files && buildTable({ site: 'blog', version: 1, files }),
@@ -82,12 +87,32 @@ t.test('what is the same for everyone is static, the rest goes to the upstream',
     [withoutUpstream, 'POST', '/', undefined, 'static 405'],
     [withoutUpstream, 'POST', '/unknown', undefined, 'static 404'],
     [site(false, undefined), 'GET', '/', undefined, '404'],
-    [site(false, undefined, true), 'GET', '/', undefined, '503'],
-    [site(true, undefined, true), 'HEAD', '/main.css', undefined, '503'],
-    [site(true, undefined, true), 'POST', '/', ada, 'upstream as ada'],
-    [site(true, undefined, true), 'GET', '/.grove/jwks.json', undefined, 'reserved'],
+    [site(false, undefined, { unavailable: true }), 'GET', '/', undefined, '503'],
+    [site(true, undefined, { unavailable: true }), 'HEAD', '/main.css', undefined, '503'],
+    [site(true, undefined, { unavailable: true }), 'POST', '/', ada, 'upstream as ada'],
+    [site(true, undefined, { unavailable: true }), 'GET', '/.grove/jwks.json', undefined, 'reserved'],
   ]
   for (const [target, method, path, session, expected] of table)
     t.equal(answeredBy(target, method, path, session), expected, `${method} ${path}`)
+  t.end()
+})
+
+t.test('where CAs look for proofs no site answers, unless the operator lets it', (t) => {
+  const paths = ['.well-known/acme-challenge/tok', '.well-known/pki-validation/a.txt', '.well-known/security.txt']
+  const files = paths.map((path) => file(path, false))
+  const proofs = [
+    ...paths.slice(0, 2).map((path) => `/${path}`),
+    '/.well-known/acme-challenge/',
+    '/.well-known/pki-validation/x/y',
+  ]
+  for (const hasUpstream of [false, true])
+    for (const method of ['GET', 'HEAD', 'POST'])
+      for (const path of proofs)
+        t.equal(answeredBy(site(hasUpstream, files), method, path, ada), '404', `${method} ${path}`)
+  const trusted = site(true, files, { provesNames: true })
+  t.equal(answeredBy(trusted, 'GET', '/.well-known/acme-challenge/tok'), 'static 200')
+  t.equal(answeredBy(trusted, 'GET', '/.well-known/acme-challenge/other'), 'upstream')
+  t.equal(answeredBy(site(true, files), 'GET', '/.well-known/security.txt'), 'static 200')
+  t.equal(answeredBy(site(true, files), 'GET', '/.well-known/other'), 'upstream')
   t.end()
 })
