@@ -11,9 +11,9 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { GroveError, toGroveError, toPlainError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { listenPrivately } from '../core/private-socket.ts'
 import type { Handle } from '../store/store.ts'
 import { tokenOf } from './bearer.ts'
-import { listenPrivately } from './private-socket.ts'
 
 /** One request, as a route sees it. */
 export interface AdminRequest {

@@ -22,9 +22,9 @@ import {
   siteNamesSchema,
 } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
+import { listenPrivately } from '../core/private-socket.ts'
 import { type Usage, usageListSchema } from '../core/usage.ts'
 import { FrontLink, failureOf } from './front-link.ts'
-import { listenPrivately } from './private-socket.ts'
 
 /** A whole state, as a front gets it. */
 export type FrontState = Extract<ControlToFront, { kind: 'state' }>

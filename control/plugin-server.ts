@@ -18,6 +18,7 @@ import type { Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import type { FrontKeys } from '../core/messages.ts'
 import type { Plugin, RouteContext, SiteInfo } from '../core/plugin.ts'
+import { listenPrivately } from '../core/private-socket.ts'
 import {
   clearedSessionCookie,
   openSession,
@@ -28,7 +29,6 @@ import {
 } from '../core/session.ts'
 import { readBody, readVisit, toRequest, type Visit, withoutHop } from './plugin-request.ts'
 import { matchRoute } from './plugin-routes.ts'
-import { listenPrivately } from './private-socket.ts'
 import { isSameOrigin } from './same-origin.ts'
 
 /** What the server is started with. Functions are asked at each request, so a reload needs no new server. */

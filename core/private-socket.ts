@@ -2,7 +2,7 @@
 
 import { chmod, rm } from 'node:fs/promises'
 import type { Server } from 'node:net'
-import { GroveError } from '../core/errors.ts'
+import { GroveError } from './errors.ts'
 
 /**
  * Listens on a Unix socket of mode 0600, and takes away what an earlier process left there. The umask keeps others out

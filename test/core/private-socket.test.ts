@@ -2,8 +2,8 @@ import { statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { listenPrivately } from '../../control/private-socket.ts'
-import { shortFolder } from './fixtures/short-folder.ts'
+import { listenPrivately } from '../../core/private-socket.ts'
+import { shortFolder } from '../control/fixtures/short-folder.ts'
 
 t.test('a socket is only its owner’s, and what an earlier process left goes', async (t) => {
   const path = join(shortFolder(t), 'x.sock')
