@@ -107,8 +107,8 @@ class Values {
   take({ bytes, metadata, expiresAtMs }: z.output<typeof item>): Omit<BagItem, 'tag'> {
     const end = this.#at + bytes
     if (end > this.#bytes.length) throw new Error('a value ends before its length')
-    const value = Uint8Array.prototype.slice.call(this.#bytes, this.#at, end)
+    const value = new Uint8Array(this.#bytes.subarray(this.#at, end))
     this.#at = end
-    return { value: Uint8Array.from(value), metadata, expiresAtMs }
+    return { value, metadata, expiresAtMs }
   }
 }

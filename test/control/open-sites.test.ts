@@ -84,3 +84,18 @@ t.test('one that cannot be opened is tried anew, one that cannot be closed is fo
   await sites[Symbol.asyncDispose]()
   t.same(failures, ['stuck'])
 })
+
+t.test('what is forgotten is opened anew by whoever comes next, and closed when nobody holds it', async (t) => {
+  const { sites, events, touch } = create(5)
+  {
+    using held = await sites.hold('a')
+    sites.forget('a')
+    sites.forget('never')
+    t.equal(await touch('a'), 'a')
+    t.equal(held.value.name, 'a')
+    t.same(events, ['open a', 'open a'])
+  }
+  sites.forget('a')
+  await new Promise(setImmediate)
+  t.same(events, ['open a', 'open a', 'close a', 'close a'])
+})
