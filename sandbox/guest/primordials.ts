@@ -111,6 +111,7 @@ export const promises = {
 
 /** Methods of `Object` and `Object.prototype`. */
 export const objects = {
+  of: Object,
   assign: Object.assign,
   create: Object.create as (proto: object | null) => object,
   defineProperty: Object.defineProperty,
@@ -191,6 +192,8 @@ export const buffers = {
 
 /** Regular expressions, the expression first. `exec` does not look at a patched `RegExp.prototype.exec`. */
 export const regexps = {
+  Expression: RegExp,
+  prototype: RegExp.prototype,
   exec: uncurry(RegExp.prototype.exec) as (expression: RegExp, text: string) => RegExpExecArray | null,
   source: uncurryGetter<unknown, string>(RegExp.prototype, 'source'),
   flags: uncurryGetter<unknown, string>(RegExp.prototype, 'flags'),
