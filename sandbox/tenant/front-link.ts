@@ -1,0 +1,119 @@
+/** The link with one front: requests and their bodies come in, answers go out. */
+
+import type { Socket } from 'node:net'
+import { limits } from '../../core/limits.ts'
+import { frameTypes, readCredit } from '../../core/sandbox-frames.ts'
+import { createFrameLink, type FrameLink } from '../../core/sandbox-link.ts'
+import { closeSocketSchema, type RequestHead, readJson } from '../../core/sandbox-messages.ts'
+import { deliveries } from '../bridge.ts'
+import type { Exchange, FrontLink } from './exchange.ts'
+import { failureOf } from './failures.ts'
+import type { SiteCode } from './site-code.ts'
+
+/** Where requests go. */
+export interface Codes {
+  /** The code of a version, if it is loaded. */
+  get(version: number): SiteCode | undefined
+}
+
+/** Begins to serve a front. Its requests are cancelled when it goes. */
+export function serveFront(socket: Socket, codes: Codes): FrameLink {
+  const exchanges = new Map<number, Exchange>()
+  const link = createFrameLink({ socket, onFrame, onEnd: () => cancelAll() })
+  const front: FrontLink = { link, exchanges }
+
+  function onFrame(type: number, stream: number, payload: Buffer): void {
+    if (type === frameTypes.request) begin(stream, payload)
+    else {
+      const exchange = exchanges.get(stream)
+      // It is over here, and the front did not know yet.
+      if (exchange) take(exchange, type, payload)
+    }
+  }
+
+  function begin(stream: number, payload: Buffer): void {
+    const head = readRequestHead(payload)
+    if (!head || exchanges.has(stream)) {
+      link.fail('a request that is none')
+      return
+    }
+    const code = codes.get(head.version)
+    if (code) code.accept(front, stream, head)
+    else link.write(frameTypes.failed, stream, JSON.stringify(failureOf('not-loaded', `version ${head.version}`)))
+  }
+
+  function take(exchange: Exchange, type: number, payload: Buffer): void {
+    switch (type) {
+      case frameTypes.body:
+        if (exchange.incoming?.arrive(payload) === false) link.fail('more of a body than there was credit for')
+        return
+      case frameTypes.end:
+        exchange.incoming?.finish()
+        return
+      case frameTypes.credit: {
+        const bytes = readCredit(payload)
+        if (bytes === undefined || exchange.outgoing?.give(bytes) === false) link.fail('credit that cannot be')
+        return
+      }
+      case frameTypes.cancel:
+        cancel(exchange)
+        return
+      case frameTypes.textMessage:
+      case frameTypes.bytesMessage:
+        takeMessage(exchange, type, payload)
+        return
+      case frameTypes.closeSocket:
+        closeSocket(exchange, payload)
+        return
+      default:
+        link.fail(`a frame of type ${type}`)
+    }
+  }
+
+  function takeMessage(exchange: Exchange, type: number, payload: Buffer): void {
+    if (!exchange.isUpgraded) return
+    const message = type === frameTypes.textMessage ? payload.toString('utf8') : new Uint8Array(payload)
+    exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.message, message)
+  }
+
+  function closeSocket(exchange: Exchange, payload: Buffer): void {
+    const close = readJson(closeSocketSchema, payload)
+    if (!close) {
+      link.fail('the end of a WebSocket that is none')
+      return
+    }
+    if (!exchange.isUpgraded) return
+    exchange.close()
+    const text = JSON.stringify({ ...close, wasClean: close.code !== 1006 })
+    exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.socketClosed, text)
+    codes.get(exchange.head.version)?.answered(exchange)
+  }
+
+  function cancel(exchange: Exchange): void {
+    codes.get(exchange.head.version)?.cancel(exchange)
+  }
+
+  function cancelAll(): void {
+    for (const exchange of [...exchanges.values()]) cancel(exchange)
+    exchanges.clear()
+  }
+
+  return link
+}
+
+/** The head of a request, by hand where a schema would take longer than the rest: fronts are Grove's own. */
+function readRequestHead(payload: Buffer): RequestHead | undefined {
+  if (payload.length > limits.sandboxLink.headBytes) return undefined
+  let value: Partial<RequestHead>
+  try {
+    value = JSON.parse(payload.toString('utf8'))
+  } catch {
+    return undefined
+  }
+  const { id, version, method, url, headers, hasBody, isUpgrade } = value
+  if (typeof id !== 'string' || typeof version !== 'number' || typeof method !== 'string' || typeof url !== 'string')
+    return undefined
+  if (typeof hasBody !== 'boolean' || typeof isUpgrade !== 'boolean' || !Array.isArray(headers)) return undefined
+  for (const text of headers) if (typeof text !== 'string') return undefined
+  return { id, version, method, url, headers, hasBody, isUpgrade }
+}

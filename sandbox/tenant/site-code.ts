@@ -1,0 +1,273 @@
+/**
+ * One loaded code: its requests, those that wait, and the isolates that have them. An isolate that was stopped in its middle
+ * finishes what it has begun, while the next one takes what comes; one that is gone takes its requests with it.
+ */
+
+import { tenantLimits } from '../../core/sandbox-limits.ts'
+import type { RequestHead } from '../../core/sandbox-messages.ts'
+import { deliveries } from '../bridge.ts'
+import { type Breach, type CodeSource, type Engine, type EngineIsolate, LoadError } from '../engine.ts'
+import { createCodeHost } from './code-host.ts'
+import { Exchange, type FrontLink } from './exchange.ts'
+import { codeOfBreach, describeBreach, failureOf } from './failures.ts'
+import type { HostedCode, Seat } from './hosted-code.ts'
+import { IncomingBody } from './incoming-body.ts'
+import { createOperations, type Operations } from './operations.ts'
+import type { Relay } from './relay.ts'
+import type { SiteLog } from './site-log.ts'
+import type { Subtle } from './subtle.ts'
+import type { SupervisorPort } from './supervisor-port.ts'
+
+/** What a code is made with. */
+export interface SiteCodeOptions {
+  readonly source: CodeSource
+  readonly engine: Engine
+  readonly supervisor: SupervisorPort
+  readonly relay: Relay
+  readonly subtle: Subtle
+  readonly log: SiteLog
+}
+
+/** A code that is loaded. */
+export class SiteCode implements HostedCode {
+  readonly options: SiteCodeOptions
+  readonly log: SiteLog
+  readonly operations: Operations
+  /** Requests in an isolate. Keyed by number. */
+  readonly exchanges = new Map<number, Exchange>()
+  /** Whether it takes no new requests. */
+  isClosed = false
+  #seat: Seat
+  /** Isolates that get no new requests, the oldest first. */
+  #draining: Seat[] = []
+  #queue: Exchange[] = []
+  /** How many of the requests are not answered yet. */
+  #running = 0
+  /** Those that are answered, the oldest first. */
+  readonly #background = new Set<Exchange>()
+  #lastId = 0
+
+  /** Loads it. Throws {@link LoadError}. */
+  constructor(options: SiteCodeOptions) {
+    this.options = options
+    this.log = options.log
+    const { source, relay, subtle } = options
+    this.operations = createOperations({
+      version: source.version,
+      limits: source.limits,
+      relay,
+      subtle,
+      nextId: () => this.#nextId(),
+      refused: (exchange, limit, value, bound) => options.log.breach(exchange, { limit, value, bound, place: '' }),
+    })
+    this.#seat = this.#load()
+  }
+
+  get startupCpuMs(): number {
+    return this.#seat.isolate?.startupCpuMs ?? 0
+  }
+
+  get handlers(): readonly string[] {
+    return this.#seat.isolate?.handlers ?? []
+  }
+
+  /** Whether no request of it is left. */
+  get isIdle(): boolean {
+    return this.exchanges.size === 0 && this.#queue.length === 0
+  }
+
+  #nextId(): number {
+    this.#lastId++
+    return this.#lastId
+  }
+
+  #load(): Seat {
+    const seat: Seat = { isolate: undefined, exchanges: new Set() }
+    seat.isolate = this.options.engine.load(this.options.source, createCodeHost(this, seat))
+    return seat
+  }
+
+  /** Takes a request of a front. */
+  accept(front: FrontLink, stream: number, head: RequestHead): void {
+    const { limits } = this.options.source
+    const exchange = new Exchange(this.#nextId(), front, stream, head, performance.now())
+    front.exchanges.set(stream, exchange)
+    if (head.hasBody) exchange.incoming = this.#incomingOf(exchange)
+    if (this.isClosed) exchange.fail(failureOf('not-loaded', `version ${head.version} is being unloaded`))
+    else if (this.#running < limits.concurrentRequests) this.#run(exchange)
+    else if (this.#queue.length < limits.queuedRequests) this.#queue.push(exchange)
+    else this.#refuse(exchange, 'queuedRequests', limits.queuedRequests)
+  }
+
+  #refuse(exchange: Exchange, limit: string, bound: number): void {
+    exchange.phase = 'over'
+    const breach = { limit, value: bound + 1, bound, place: '' }
+    this.log.breach(exchange, breach)
+    exchange.fail(failureOf('busy', describeBreach(breach)))
+  }
+
+  #incomingOf(exchange: Exchange): IncomingBody {
+    return new IncomingBody({
+      mostBytes: this.options.source.limits.streamedBodyBytes,
+      bound: 'streamedBodyBytes',
+      credit: (bytes) => exchange.credit(bytes),
+      deliver: (kind, payload) => exchange.isolate?.deliver(exchange.id, exchange.id, kind, payload),
+    })
+  }
+
+  #run(exchange: Exchange): void {
+    const isolate = this.#fitIsolate(exchange)
+    if (!isolate) return
+    exchange.phase = 'running'
+    exchange.isolate = isolate
+    this.#running++
+    this.exchanges.set(exchange.id, exchange)
+    this.#seat.exchanges.add(exchange)
+    const { method, url, headers, hasBody, isUpgrade, id: requestId } = exchange.head
+    isolate.dispatch(exchange.id, { method, url, headers, hasBody, isUpgrade, requestId })
+  }
+
+  /** The isolate for new requests, loaded anew if it has to be. A code that loaded once can fail to load again. */
+  #fitIsolate(exchange: Exchange): EngineIsolate | undefined {
+    if (this.#seat.isolate && !this.#seat.isolate.isGone) return this.#seat.isolate
+    try {
+      this.#seat = this.#load()
+      return this.#seat.isolate
+    } catch (thrown) {
+      if (!(thrown instanceof LoadError)) throw thrown
+      exchange.phase = 'over'
+      this.log.loadFailed(thrown)
+      exchange.fail(failureOf('exception', `the code could not be loaded again: ${thrown.message}`))
+      return undefined
+    }
+  }
+
+  /** The isolate of a seat is to get no new requests. */
+  retire(seat: Seat): void {
+    if (this.#seat !== seat) return
+    this.#seat = { isolate: undefined, exchanges: new Set() }
+    this.#draining.push(seat)
+    this.#disposeIfEmpty(seat)
+    const [oldest] = this.#draining
+    if (this.#draining.length <= tenantLimits.drainingIsolates || !oldest) return
+    const breach = {
+      limit: 'drainingIsolates',
+      value: this.#draining.length,
+      bound: tenantLimits.drainingIsolates,
+      place: '',
+    }
+    this.lose(oldest, breach)
+  }
+
+  /** The isolate of a seat is gone, or goes now: what it had fails. */
+  lose(seat: Seat, breach: Breach): void {
+    if (this.#seat === seat) this.#seat = { isolate: undefined, exchanges: new Set() }
+    this.#draining = this.#draining.filter((other) => other !== seat)
+    for (const exchange of [...seat.exchanges]) {
+      this.log.breach(exchange, breach)
+      exchange.fail(failureOf(codeOfBreach(breach), describeBreach(breach)))
+      this.finish(exchange)
+    }
+    seat.isolate?.dispose()
+  }
+
+  #disposeIfEmpty(seat: Seat): void {
+    if (seat === this.#seat || seat.exchanges.size > 0) return
+    this.#draining = this.#draining.filter((other) => other !== seat)
+    seat.isolate?.dispose()
+  }
+
+  /** A request has reached a limit: it fails, and the guest forgets it. */
+  stop(exchange: Exchange, breach: Breach): void {
+    if (exchange.phase === 'over') return
+    const { id, isolate, phase } = exchange
+    const reason = describeBreach(breach)
+    this.log.breach(exchange, breach)
+    exchange.fail(failureOf(phase === 'queued' ? 'busy' : codeOfBreach(breach), reason))
+    // In an isolate that was stopped in its middle there is nobody who could tidy up.
+    if (isolate && isolate === this.#seat.isolate) isolate.deliver(id, id, deliveries.over, reason)
+    if (phase === 'queued') this.#queue = this.#queue.filter((other) => other !== exchange)
+    this.finish(exchange)
+  }
+
+  /** Its answer is whole, or has failed: it makes room for others, though the guest may go on with it. */
+  answered(exchange: Exchange): void {
+    if (exchange.phase !== 'running') return
+    exchange.phase = 'background'
+    exchange.answeredAtMs = performance.now()
+    this.#background.add(exchange)
+    this.#running--
+    if (this.#background.size > tenantLimits.background) {
+      const [oldest] = this.#background
+      const breach = { limit: 'background', value: this.#background.size, bound: tenantLimits.background, place: '' }
+      if (oldest) this.stop(oldest, breach)
+    }
+    this.#next()
+  }
+
+  /** Nothing of it is left. */
+  finish(exchange: Exchange): void {
+    if (exchange.phase === 'over') return
+    const wasRunning = exchange.phase === 'running'
+    this.log.used(exchange)
+    exchange.phase = 'over'
+    exchange.incoming?.cancel()
+    exchange.close()
+    this.operations.forget(exchange)
+    this.exchanges.delete(exchange.id)
+    this.#background.delete(exchange)
+    exchange.isolate?.forget(exchange.id)
+    for (const seat of [this.#seat, ...this.#draining]) if (seat.exchanges.delete(exchange)) this.#disposeIfEmpty(seat)
+    if (!wasRunning) return
+    this.#running--
+    this.#next()
+  }
+
+  #next(): void {
+    while (this.#running < this.options.source.limits.concurrentRequests) {
+      const next = this.#queue.shift()
+      if (!next) return
+      this.#run(next)
+    }
+  }
+
+  /** The visitor of a request is gone, or the link of its front. */
+  cancel(exchange: Exchange): void {
+    exchange.close()
+    if (exchange.phase === 'queued') {
+      this.#queue = this.#queue.filter((other) => other !== exchange)
+      exchange.phase = 'over'
+      return
+    }
+    exchange.incoming?.break({ name: 'AbortError', message: 'the visitor is gone' })
+    exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.cancelled)
+    this.answered(exchange)
+  }
+
+  /** Looks at the clocks of its requests. */
+  sweep(nowMs: number): void {
+    const { firstByteMs, totalMs, waitUntilMs } = this.options.source.limits
+    for (const exchange of [...this.#queue, ...this.exchanges.values()]) {
+      const ageMs = nowMs - exchange.startedAtMs
+      const place = ''
+      if (exchange.phase === 'background') {
+        const value = nowMs - exchange.answeredAtMs
+        if (value > waitUntilMs) this.stop(exchange, { limit: 'waitUntilMs', value, bound: waitUntilMs, place })
+      } else if (!exchange.isAnswered && ageMs > firstByteMs)
+        this.stop(exchange, { limit: 'firstByteMs', value: ageMs, bound: firstByteMs, place })
+      else if (!exchange.isUpgraded && ageMs > totalMs)
+        this.stop(exchange, { limit: 'totalMs', value: ageMs, bound: totalMs, place })
+    }
+  }
+
+  /** Ends it. What is under way fails. */
+  close(): void {
+    this.isClosed = true
+    for (const exchange of [...this.#queue, ...this.exchanges.values()]) {
+      exchange.fail(failureOf('killed', 'the code is unloaded'))
+      this.finish(exchange)
+    }
+    this.#queue = []
+    for (const seat of [this.#seat, ...this.#draining]) seat.isolate?.dispose()
+  }
+}
