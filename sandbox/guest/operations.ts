@@ -1,0 +1,113 @@
+/**
+ * What is under way between the guest and its host: requests and operations by their numbers, and what arrives for each.
+ * A number that is not known is ignored: it was never ours, or is over.
+ */
+
+import { type BridgeError, type BridgeValue, faults, ops } from '../bridge.ts'
+import { DOMException } from './dom-exception.ts'
+import { call, current, enter, limits } from './host.ts'
+import { jsonOf } from './json-text.ts'
+import { json, maps, sets } from './primordials.ts'
+
+/** Takes what arrives for one number. */
+export interface Receiver {
+  /** The request that it is charged to. */
+  readonly owner: number
+  /** `kind` is one of `deliveries`. */
+  receive(kind: number, payload: BridgeValue, bytes: BridgeValue): void
+}
+
+const receivers = new Map<number, Receiver>()
+/** Numbers of the operations under way, by the request that they belong to. */
+const operationsOf = new Map<number, Set<number>>()
+
+/** The guest's entry `deliver`. */
+export function deliver(id: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void {
+  const receiver = maps.get(receivers, id)
+  if (receiver === undefined) return
+  enter(receiver.owner)
+  receiver.receive(kind, payload, bytes)
+}
+
+/** From now on `receiver` takes what arrives for a request. */
+export function openRequest(id: number, receiver: Receiver): void {
+  maps.set(receivers, id, receiver)
+}
+
+/** Forgets a request and all its operations: nothing arrives for them any more. */
+export function forgetRequest(id: number): void {
+  maps.delete(receivers, id)
+  const owned = maps.get(operationsOf, id)
+  if (owned === undefined) return
+  maps.delete(operationsOf, id)
+  sets.forEach(owned, (operation) => maps.delete(receivers, operation))
+}
+
+/**
+ * Starts an operation for the current request. `receiver` takes what arrives for it, with `owner` as it is given here. Answers
+ * its number. Throws a `QuotaExceededError` where a bound is used up and a TypeError where there is no request to charge it to.
+ */
+export function startOperation(
+  kind: number,
+  args: unknown,
+  body: Uint8Array | undefined,
+  receive: Receiver['receive'],
+): number {
+  const owner = current
+  if (owner === 0) throw new DOMException('this cannot be done while the code loads', 'NotAllowedError')
+  const known = maps.get(operationsOf, owner)
+  if (known !== undefined && sets.size(known) >= limits.operations) throw faultError(faults.tooMany)
+  const id = call(ops.start, owner, kind, jsonOf(args), body)
+  if (typeof id !== 'number' || id <= 0) throw faultError(id)
+  maps.set(receivers, id, { owner, receive })
+  if (known !== undefined) sets.add(known, id)
+  else maps.set(operationsOf, owner, sets.add(new Set<number>(), id))
+  return id
+}
+
+/** Forgets an operation that is over; nothing happens if it was forgotten before. */
+export function forgetOperation(id: number): void {
+  const receiver = maps.get(receivers, id)
+  if (receiver === undefined) return
+  maps.delete(receivers, id)
+  const owned = maps.get(operationsOf, receiver.owner)
+  if (owned !== undefined) sets.delete(owned, id)
+}
+
+/** Tells the host that an operation is not wanted any more, and forgets it. */
+export function stopOperation(id: number): void {
+  if (!maps.has(receivers, id)) return
+  forgetOperation(id)
+  call(ops.stop, id)
+}
+
+/** What to throw for a fault of the host. */
+export function faultError(fault: BridgeValue): Error | DOMException {
+  switch (fault) {
+    case faults.closed:
+      return new TypeError('the request that this belongs to is over')
+    case faults.tooMany:
+      return new DOMException(`more than ${limits.operations} operations are under way`, 'QuotaExceededError')
+    case faults.tooLarge:
+      return new DOMException('there is too much of it for one operation', 'QuotaExceededError')
+    case faults.denied:
+      return new DOMException('this cannot be done here', 'NotAllowedError')
+    case faults.spent:
+      return new DOMException('the request has used up what it may do of this', 'QuotaExceededError')
+    default:
+      return new TypeError('the operation was refused')
+  }
+}
+
+/** The error that a host tells, as a site sees it: TypeError, RangeError or a DOMException. */
+export function toError(payload: BridgeValue): Error | DOMException {
+  const { name, message } = readJson<Partial<BridgeError>>(payload) ?? {}
+  if (name === 'TypeError') return new TypeError(message)
+  if (name === 'RangeError') return new RangeError(message)
+  return new DOMException(message ?? 'the operation failed', name ?? 'OperationError')
+}
+
+/** The JSON of a payload; undefined for what is none. */
+export function readJson<T>(payload: BridgeValue): T | undefined {
+  return typeof payload === 'string' ? (json.parse(payload) as T) : undefined
+}
