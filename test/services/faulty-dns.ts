@@ -152,8 +152,15 @@ function toData(type: Answer['type'], data: Answer['data']): Buffer {
   }
   const text = String(data)
   if (type === 'A') return Buffer.from(text.split('.').map(Number))
-  if (type === 'AAAA') return Buffer.concat([Buffer.alloc(15), Buffer.of(1)]) // ::1 is all that is needed.
+  if (type === 'AAAA') return toIPv6Data(text)
   return writeName(text)
+}
+
+function toIPv6Data(text: string): Buffer {
+  const [left = [], right = []] = text.split('::').map((half) => half.split(':').filter((group) => group !== ''))
+  const zeros = Array<string>(8 - left.length - right.length).fill('0')
+  const groups = [...left, ...zeros, ...right].map((group) => Number.parseInt(group, 16))
+  return Buffer.from(groups.flatMap((group) => [group >> 8, group & 0xff]))
 }
 
 function writeName(name: string): Buffer {

@@ -24,8 +24,8 @@ export interface Pair {
   readonly key: string
 }
 
-/** A certificate for 127.0.0.1 that is its own root. */
-export async function makeServerCertificate(): Promise<Pair> {
+/** A certificate for 127.0.0.1, and for names if any are given, that is its own root. */
+export async function makeServerCertificate(names: readonly string[] = []): Promise<Pair> {
   const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await X509CertificateGenerator.createSelfSigned({
     // OpenSSL looks for roots by their names.
@@ -40,6 +40,7 @@ export async function makeServerCertificate(): Promise<Pair> {
       new SubjectAlternativeNameExtension([
         { type: 'ip', value: '127.0.0.1' },
         { type: 'dns', value: 'localhost' },
+        ...names.map((value) => ({ type: 'dns' as const, value })),
       ]),
     ],
   })
