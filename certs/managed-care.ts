@@ -11,6 +11,7 @@ import { limits } from '../core/limits.ts'
 import type { Certificate } from './certificate.ts'
 import { createLanes } from './lanes.ts'
 import { type Brief, toBrief } from './managed-brief.ts'
+import { type Damage, foundDamaged } from './managed-damage.ts'
 import { look, type Outcome, type TendOptions, tend } from './managed-tend.ts'
 
 /** A name that is looked after. */
@@ -26,6 +27,8 @@ export interface Kept {
   isBusy: boolean
   /** It is to be renewed whether it is due or not. */
   isForced: boolean
+  /** What the vault held of it was found damaged. */
+  damage: Damage | undefined
   waiters: Waiter[] | undefined
   /** The certificate whose end was announced. */
   warnedId: string | undefined
@@ -55,6 +58,8 @@ export interface Care extends AsyncDisposable {
   look(kept: Kept, isUrgent?: boolean): void
   /** Renews a name as the next one, whether it is due or not. */
   force(kept: Kept): void
+  /** What the vault holds of a name is damaged: orders another one at once, or, when that happens again and again, later. */
+  mend(kept: Kept): void
   /** Looks at a name at a time, in milliseconds since the epoch. */
   at(kept: Kept, atMs: number): void
   /** Forgets a name. Work on it that is under way goes on. */
@@ -92,6 +97,15 @@ class NameCare implements Care {
   force(kept: Kept): void {
     kept.isForced = true
     this.#orders.add(kept, true)
+  }
+
+  mend(kept: Kept): void {
+    if (kept.damage?.mendAtMs !== undefined) return
+    const { environment } = this.#options
+    const damage = foundDamaged(kept.damage, environment)
+    kept.damage = damage
+    this.at(kept, damage.mendAtMs)
+    if (kept.atMs <= environment.now()) this.#orders.add(kept, true)
   }
 
   at(kept: Kept, atMs: number): void {
@@ -189,7 +203,7 @@ class NameCare implements Care {
       // What an order has begun to change meanwhile is told by the order.
       if (one.isBusy || !this.#isKept(one)) return
       this.#settle(one, outcome, false)
-      if (outcome.atMs <= this.#options.environment.now()) this.#orders.add(one, one.waiters !== undefined)
+      if (one.atMs <= this.#options.environment.now()) this.#orders.add(one, one.waiters !== undefined)
     } catch (error) {
       this.#fail(one, error)
     }
@@ -198,10 +212,11 @@ class NameCare implements Care {
   /** Does what is due for a name. Never rejects. */
   async #order(one: Kept): Promise<void> {
     if (!this.#isKept(one)) return
-    const { isForced } = one
+    const { isForced, damage } = one
+    const isDamaged = damage?.mendAtMs !== undefined
     one.isBusy = true
     try {
-      const outcome = await tend(one.name, this.#options, { signal: this.#stopped.signal, isForced })
+      const outcome = await tend(one.name, this.#options, { signal: this.#stopped.signal, isForced, isDamaged })
       this.#end(one, isForced)
       if (!this.#isKept(one)) return
       this.#settle(one, outcome, isForced)
@@ -216,6 +231,7 @@ class NameCare implements Care {
   #end(one: Kept, isForced: boolean): void {
     one.isBusy = false
     if (isForced) one.isForced = false
+    if (one.damage) one.damage = { ...one.damage, mendAtMs: undefined }
   }
 
   #isKept(one: Kept): boolean {
@@ -226,7 +242,7 @@ class NameCare implements Care {
   #settle(one: Kept, outcome: Outcome, isForced: boolean): void {
     const before = one.brief
     one.brief = outcome.record && toBrief(outcome.record)
-    this.at(one, outcome.atMs)
+    this.at(one, one.damage?.mendAtMs ?? outcome.atMs)
     this.#options.seen(one, outcome, before)
     const { obtained, error } = outcome
     if (obtained) answer(one, ({ resolve }) => resolve(obtained))
@@ -235,7 +251,7 @@ class NameCare implements Care {
     // Whoever wants a new one waits for it.
     else if (one.isForced) return
     else if (outcome.record?.certificate) answer(one, ({ resolve }) => resolve(undefined))
-    else if (outcome.atMs > this.#options.environment.now() && !outcome.isElsewhere)
+    else if (one.atMs > this.#options.environment.now() && !outcome.isElsewhere)
       answer(one, ({ reject }) => reject(notYet(one)))
   }
 

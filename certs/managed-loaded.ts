@@ -25,7 +25,8 @@ export interface Loaded {
   get(kept: Kept, found?: CertificateRecord): Promise<Certificate | undefined>
   /** Puts a newer one in place of the one in use; one that is not in use is not kept. */
   renew(name: string, certificate: Certificate): void
-  drop(name: string): void
+  /** Answers whether it was in use. */
+  drop(name: string): boolean
   /** Names of those in use. */
   names(): Iterable<string>
   /** Resolves when nothing is being read. */
@@ -47,8 +48,14 @@ export function createLoaded({ vault, environment, log, isKept, damaged }: Loade
       let record = found ?? (near && decodeRecord(near.text))
       // What lies near may be older than what the last look found.
       if (kept.brief && record?.certificate?.id !== kept.brief.id) record = await readRecord(name, { vault, log })
-      if (!record?.certificate) return undefined
+      if (!record?.certificate) {
+        // The last look found one: since then its record was damaged.
+        if (kept.brief?.id !== undefined && !record?.revoked) damaged(kept)
+        return undefined
+      }
       const certificate = openCertificate(record.certificate, environment.now())
+      // It was revoked while it was read.
+      if (kept.brief?.isRevoked && kept.brief.id === undefined) return undefined
       if (isKept(kept)) keep(name, certificate)
       return certificate
     } catch (error) {
@@ -79,7 +86,7 @@ export function createLoaded({ vault, environment, log, isKept, damaged }: Loade
     renew(name, certificate) {
       if (loaded.has(name)) keep(name, certificate)
     },
-    drop: (name) => void loaded.delete(name),
+    drop: (name) => loaded.delete(name),
     names: () => loaded.keys(),
     idle: () => Promise.allSettled(loading.values()),
   }

@@ -94,6 +94,16 @@ export function decodeRecord(text: string): CertificateRecord | undefined {
   return undefined
 }
 
+/** Whether the certificate of a record, if it has one, can be read. */
+export function isWhole({ certificate }: CertificateRecord): boolean {
+  try {
+    if (certificate) openCertificate(certificate, certificate.notBeforeMs)
+    return true
+  } catch {
+    return false // That is the whole answer; what is wrong was told by whoever asked for it.
+  }
+}
+
 /**
  * The certificate of a record, parsed. Whether it is valid now is not asked: a clock that is wrong must not take away
  * the only certificate that there is. Throws `ERR_CERT` when it is damaged.

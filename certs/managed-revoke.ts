@@ -4,6 +4,7 @@ import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { RevocationReason } from './acme/issuer.ts'
 import { type CertificateRecord, encodeRecord, newRecord, openCertificate, recordKey } from './managed-record.ts'
+import { noteRevocation } from './managed-revoked.ts'
 import { readRecord, type TendOptions } from './managed-tend.ts'
 import type { Lease } from './vault.ts'
 import { within } from './within.ts'
@@ -16,10 +17,10 @@ import { within } from './within.ts'
 export async function revokeUnderLease(
   name: string,
   reason: RevocationReason,
-  options: TendOptions,
+  options: TendOptions & { readonly isShared?: boolean },
   signal: AbortSignal,
 ): Promise<CertificateRecord> {
-  const { environment, issuers } = options
+  const { environment, issuers, log, isShared = false } = options
   await using held = await leaseOf(name, options, signal)
   const certificate = (await readRecord(name, options))?.certificate
   if (!certificate) throw new GroveError('ERR_CERT_NAME', `there is no certificate for "${name}"`)
@@ -34,8 +35,14 @@ export async function revokeUnderLease(
   await within({ environment, ms: limits.managed.revokeMs, what, signal: both }, () =>
     issuer.revoke(openCertificate(certificate, environment.now()), reason),
   )
-  const record = { ...newRecord(name), revoked: { id: certificate.id, atMs: environment.now() } }
+  const revoked = { id: certificate.id, atMs: environment.now() }
+  const record = { ...newRecord(name), revoked }
   await held.write(recordKey(name), encodeRecord(record))
+  // Afterwards: who finds the note has to find the record as it is now.
+  if (isShared)
+    await noteRevocation(held, name, revoked).catch((error: unknown) => {
+      log.warn({ err: error, name }, 'other machines learn of a revocation some minutes later')
+    })
   return record
 }
 

@@ -6,10 +6,11 @@
 import type { Logger } from 'pino'
 import { type GroveError, isGroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { orderKey } from './acme/order-note.ts'
 import type { Certificate } from './certificate.ts'
 import { nextStep } from './managed-next.ts'
 import { type Obtained, type OrderFailure, type OrderOptions, order } from './managed-order.ts'
-import { type CertificateRecord, decodeRecord, encodeRecord, newRecord, recordKey } from './managed-record.ts'
+import { type CertificateRecord, decodeRecord, encodeRecord, isWhole, newRecord, recordKey } from './managed-record.ts'
 import { askForRenewal } from './managed-renewal.ts'
 import { retryTime, toFraction, urgencyOf } from './schedule.ts'
 import type { Lease, Vault } from './vault.ts'
@@ -43,15 +44,21 @@ export async function look(name: string, options: TendOptions): Promise<Outcome>
   return settled(await readRecord(name, options), options)
 }
 
+/** How a name is tended. */
+export interface TendHow {
+  readonly signal: AbortSignal
+  /** Renew it whether it is due or not. */
+  readonly isForced?: boolean
+  /** What the vault held of it was found damaged: if it still is, it counts as none. */
+  readonly isDamaged?: boolean
+}
+
 /**
- * Does what is due for a name; `isForced` renews it whether it is due or not. Rejects with what the vault says, and with
+ * Does what is due for a name. Rejects with what the vault says, and with
  * the signal's reason when it aborts; the record then says that an order was begun, and the next look takes it up.
  */
-export async function tend(
-  name: string,
-  options: TendOptions,
-  { signal, isForced = false }: { readonly signal: AbortSignal; readonly isForced?: boolean },
-): Promise<Outcome> {
+export async function tend(name: string, options: TendOptions, how: TendHow): Promise<Outcome> {
+  const { signal } = how
   const { vault, environment } = options
   const lease = await vault.lease(recordKey(name), signal)
   if (!lease) {
@@ -61,20 +68,24 @@ export async function tend(
   await using held = lease
   const both = AbortSignal.any([signal, held.signal])
   // Awaited here, or the lease would be given back before the order begins.
-  return await tendUnder(held, name, options, both, isForced)
+  return await tendUnder(held, name, options, { ...how, signal: both })
 }
 
 async function tendUnder(
   held: Lease,
   name: string,
   options: TendOptions,
-  both: AbortSignal,
-  isForced: boolean,
+  { signal: both, isForced = false, isDamaged = false }: TendHow,
 ): Promise<Outcome> {
   const { environment } = options
   // Read under the lease: another machine may have been faster, and then its certificate is ours.
   let record = (await readRecord(name, options)) ?? newRecord(name)
   if (isForced) return orderUnder(held, record, options, both, true)
+  if (isDamaged && !isWhole(record)) {
+    const { certificate: _, ...rest } = record
+    record = rest
+    await held.write(recordKey(name), encodeRecord(record))
+  }
   let next = nextStep(record, environment.now())
   if (next.step === 'ask' && next.atMs <= environment.now()) {
     record = await askForRenewal(record, options, both)
@@ -121,6 +132,7 @@ async function orderUnder(
   if (!('error' in result)) {
     const obtained = toObtained(record, result, environment.now())
     await keep(lease, obtained, options, signal)
+    await forgetOrder(lease, obtained, options)
     return { ...settled(obtained, options), obtained: result.certificate, isRenewal: record.certificate !== undefined }
   }
   // A renewal that somebody asked for and that was not due has not made anything worse.
@@ -183,4 +195,12 @@ async function keep(
     }
     await environment.sleep(limits.managed.keepRetryMs, signal)
   }
+}
+
+/** What was noted of the order holds the same key: two places of a secret are one too many. */
+async function forgetOrder(lease: Lease, { certificate, names }: CertificateRecord, { log }: TendOptions) {
+  if (!certificate) return
+  await lease.remove(orderKey(certificate.directory, names)).catch((error: unknown) => {
+    log.warn({ err: error, names }, 'the note of an order stays; the next order replaces it')
+  })
 }

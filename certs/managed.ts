@@ -16,6 +16,7 @@ import { certificateNameOf, toCertificateNames, wildcardOf } from './managed-nam
 import { nextStep } from './managed-next.ts'
 import type { CertificateRecord } from './managed-record.ts'
 import { revokeUnderLease } from './managed-revoke.ts'
+import { watchRevocations } from './managed-revoked.ts'
 import { type Outcome, readRecord, type TendOptions } from './managed-tend.ts'
 import { walk } from './managed-walk.ts'
 
@@ -25,7 +26,7 @@ export type { CertificateState } from './managed-brief.ts'
 export interface ManagedEvents {
   readonly obtained?: (state: CertificateState, certificate: Certificate) => void
   readonly renewed?: (state: CertificateState, certificate: Certificate) => void
-  /** Another machine obtained or renewed it. */
+  /** Another machine obtained, renewed or revoked it. */
   readonly taken?: (state: CertificateState) => void
   /** A try has failed; the state says when the next one is. */
   readonly failed?: (state: CertificateState, error: GroveError) => void
@@ -41,6 +42,8 @@ export interface ManagedOptions extends TendOptions {
   readonly wildcards?: () => readonly string[]
   /** Whether a name that somebody asked for is still one of ours. @default none is */
   readonly serves?: (name: string) => boolean
+  /** Whether other machines use the vault: what they revoke is then noticed within a minute. @default false */
+  readonly isShared?: boolean
   readonly events?: ManagedEvents
 }
 
@@ -84,14 +87,14 @@ class Managed implements ManagedCertificates {
   readonly #loaded
   readonly #stopped = new AbortController()
   readonly #care
-  readonly #walks: Promise<void>
+  readonly #walks: Promise<unknown>
 
   constructor(options: ManagedOptions) {
     this.#options = options
     this.#loaded = createLoaded({
       ...options,
       isKept: (kept) => this.#kept.get(kept.name) === kept,
-      damaged: (kept) => this.#care.force(kept),
+      damaged: (kept) => this.#care.mend(kept),
     })
     this.#care = startCare({
       ...options,
@@ -101,7 +104,12 @@ class Managed implements ManagedCertificates {
       seen: (kept, outcome, before) => this.#seen(kept, outcome, before),
       isStillWanted: (kept) => this.#isStillWanted(kept),
     })
-    this.#walks = this.#walkDaily()
+    const look = (name: string) => {
+      const one = this.#kept.get(name)
+      if (one) this.#care.look(one, true)
+    }
+    const revoked = options.isShared && watchRevocations({ ...options, look, signal: this.#stopped.signal })
+    this.#walks = Promise.all([this.#walkDaily(), revoked])
   }
 
   want(names: Iterable<string>): void {
@@ -191,8 +199,8 @@ class Managed implements ManagedCertificates {
   #keep(name: string, isAsked: boolean): Kept {
     checkCount(this.#kept.size + 1)
     const atMs = Number.NEGATIVE_INFINITY
-    const nothing = { brief: undefined, isBusy: false, isForced: false, waiters: undefined, warnedId: undefined }
-    const one: Kept = { name, isAsked, atMs, ...nothing }
+    const nothing = { brief: undefined, damage: undefined, waiters: undefined, warnedId: undefined }
+    const one: Kept = { name, isAsked, atMs, isBusy: false, isForced: false, ...nothing }
     this.#kept.set(name, one)
     return one
   }
@@ -213,6 +221,11 @@ class Managed implements ManagedCertificates {
       this.#tell(isRenewal ? 'renewed' : 'obtained', one, obtained)
     } else if (error && !isPostponed) this.#tell('failed', one, error)
     else if (before && brief?.id !== undefined && brief.id !== before.id) this.#tell('taken', one)
+    else if (brief?.isRevoked && brief.id === undefined) {
+      // Another machine revoked it. What was read before the first look may be in use, too.
+      const wasInUse = this.#loaded.drop(one.name)
+      if (wasInUse || before?.id !== undefined) this.#tell('taken', one)
+    }
     if (!brief?.id || one.warnedId === brief.id) return
     const leftMs = brief.notAfterMs - this.#options.environment.now()
     if (leftMs * 6 >= brief.notAfterMs - brief.notBeforeMs) return

@@ -27,6 +27,8 @@ export interface CertificatesOptions {
   /** CAs that speak ACME, in their order; none: the own CA signs everything. */
   readonly issuers: readonly IssuerChoice[]
   readonly vault: Vault
+  /** Whether other machines use the vault. @default false */
+  readonly isShared?: boolean
   /** Certificates that the operator brought. */
   readonly files: Pick<CertificateFiles, 'find' | 'list'>
   /** Leaves of the own CA. */
@@ -77,7 +79,19 @@ export interface Certificates extends AsyncDisposable {
 
 /** Opens the certificates. Nothing is obtained yet. */
 export function openCertificates(options: CertificatesOptions): Certificates {
-  const { issuers, vault, files, leaves, solvers, serves, broughtBy, wildcards, environment, log } = options
+  const {
+    issuers,
+    vault,
+    isShared = false,
+    files,
+    leaves,
+    solvers,
+    serves,
+    broughtBy,
+    wildcards,
+    environment,
+    log,
+  } = options
   const acme = issuers.length > 0
   const kindOf = (name: string) => issuerKindOf(name, { acme, inFiles: (one) => files.find(one).length > 0 })
   const managed = openManaged({
@@ -86,6 +100,7 @@ export function openCertificates(options: CertificatesOptions): Certificates {
     keyKind: 'ecdsa',
     environment,
     vault,
+    isShared,
     log,
     wildcards,
     // One that a file covers by now is let go.

@@ -75,6 +75,8 @@ export async function openSiteCertificates(options: SiteCertificatesOptions): Pr
     openCertificates({
       issuers: parts.issuers,
       vault,
+      // A bucket has one Grove at a time.
+      isShared: config().certs.folder !== undefined,
       files: parts.files,
       leaves,
       solvers: (name) => {

@@ -55,6 +55,15 @@ export const managedLimits = {
     sentAway: 3,
     crowdedMs: 3_600_000,
     crowds: 1_000,
+    /** Records of one name that are found damaged within so long of each other are replaced ever more slowly. */
+    damagesMs: 86_400_000,
+    /**
+     * Where several machines share a vault: how often each looks for revocations of the others, how many it takes note of,
+     * and how long a note of one stays. Who was away for longer looks at every name at its start.
+     */
+    revokedEveryMs: 60_000,
+    revokedNotes: 10_000,
+    revokedKeptMs: 172_800_000,
     /** How long after its end a certificate that nobody wants is kept. */
     expiredMs: 1_209_600_000,
     errorChars: 1_000,

@@ -28,8 +28,8 @@ const noteSchema = z.object({
 export type OrderNote = z.output<typeof noteSchema>
 
 /**
- * Where the note of an order for these names lies in the vault. It may be removed once the certificate is stored; the
- * next order of the same names replaces it.
+ * Where the note of an order for these names lies in the vault. Whoever stores the certificate removes it then; the next
+ * order of the same names replaces it.
  */
 export function orderKey(directory: string, names: readonly string[]): string {
   const text = [directory, ...sortNames(names)].join('\n')

@@ -100,6 +100,37 @@ t.test('what one machine renews or revokes by hand is used by the other within t
   })
 })
 
+t.test('what one machine revokes no machine uses a minute later, in use or not', async (t) => {
+  const world = createWorld(12)
+  const ca = createScriptedCa()
+  const [name, other] = fifty as [string, string]
+  await world.run(async () => {
+    const one = await boot(world, 'one', [ca], shared)
+    const two = await boot(world, 'two', [ca], shared)
+    for (const { managed } of [one, two]) managed.want([name, other])
+    await one.env.sleep(2 * minuteMs)
+    t.equal((await two.managed.find(name)).length, 1, 'in use there')
+    two.told.length = 0
+    ca.answer = () => problem('no more', { reason: 'refused' })
+    await one.managed.revoke(name, 'keyCompromise')
+    await one.managed.revoke(other, 'superseded')
+    await one.env.sleep(1.2 * minuteMs)
+    for (const revoked of [name, other]) {
+      t.strictSame(await two.managed.find(revoked), [])
+      t.equal(two.told.filter((event) => event === `taken ${revoked}`).length, 1, 'fronts hear of it once')
+    }
+    await one.env.sleep(11 * minuteMs)
+    t.strictSame(await two.managed.find(name), [])
+    t.equal(two.told.filter((event) => event.startsWith('taken')).length, 2)
+    await one.env.sleep(4 * dayMs)
+    const notes: string[] = []
+    for await (const key of one.vault.list('revoked/')) notes.push(key)
+    t.strictSame(notes, [], 'notes go')
+    await one.stop()
+    await two.stop()
+  })
+})
+
 t.test('a bucket that fails now and then costs time, and no order', async (t) => {
   const world = createWorld(11)
   const ca = createScriptedCa()

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { orderKey } from '../../certs/acme/order-note.ts'
 import type { Certificate } from '../../certs/certificate.ts'
 import { recordKey } from '../../certs/managed-record.ts'
 import { limits } from '../../core/limits.ts'
@@ -352,5 +353,59 @@ t.test('a certificate that is damaged inside its record is replaced when it is a
     await second.env.sleep(minuteMs)
     t.equal((await second.managed.find(name)).length, 1)
     await second.stop()
+  })
+})
+
+t.test('a certificate that is damaged again and again is ordered as often as the schedule says', async (t) => {
+  const world = createWorld()
+  const ca = createScriptedCa()
+  await world.run(async () => {
+    const host = await boot(world, 'one', [ca])
+    const key = recordKey(name)
+    let damages = 0
+    const damage = async (by: (text: string) => string) => {
+      const text = (await host.vault.read(key))?.text ?? ''
+      await using lease = await host.vault.lease(key)
+      if (!lease || !/"chain":"-----/.test(text)) return
+      damages += 1
+      await lease.write(key, by(text))
+    }
+    host.managed.want([name])
+    await host.env.sleep(minuteMs)
+    for (const [index, by] of [
+      (text: string) => text.replace(/"chain":"[^"]*"/, '"chain":"nothing"'),
+      (text: string) => text.slice(0, 1_000),
+    ].entries()) {
+      const before = ca.orders.length
+      for (let count = 0; count < 360; count += 1) {
+        await damage(by)
+        // Damaged before it was ever read, it is not in memory.
+        await host.managed.find(name)
+        await host.env.sleep(10 * secondMs)
+      }
+      t.ok(damages > 1, `damaged ${damages} times`)
+      t.ok(ca.orders.length - before <= 12, `${ca.orders.length - before} orders in an hour, way ${index}`)
+    }
+    await host.env.sleep(dayMs)
+    await host.managed.find(name)
+    await host.env.sleep(minuteMs)
+    t.equal((await host.managed.find(name)).length, 1, 'a day later at once again')
+    await host.stop()
+  })
+})
+
+t.test('the note of an order goes when its certificate is stored', async (t) => {
+  const world = createWorld()
+  const ca = createScriptedCa()
+  await world.run(async () => {
+    const host = await boot(world, 'one', [ca])
+    host.managed.want([name])
+    await host.env.sleep(minuteMs)
+    t.ok(await host.vault.read(recordKey(name)))
+    t.notOk(await host.vault.read(orderKey(ca.directory, [name])))
+    await host.env.sleep(61 * dayMs)
+    t.equal(ca.orders.length, 2)
+    t.notOk(await host.vault.read(orderKey(ca.directory, [name])))
+    await host.stop()
   })
 })
