@@ -19,6 +19,7 @@ import { buildTree, changeTree } from '../trees/change.ts'
 import { checkChange, checkFiles } from '../trees/check.ts'
 import { diffTrees } from '../trees/difference.ts'
 import type { MadeTree, ReadNode, TreeDifference, TreeFile } from '../trees/tree-file.ts'
+import { deriveFiles } from './derive.ts'
 import { differenceFromLive } from './difference.ts'
 import { type Committed, changeOf, toSiteChange, toVersionRecord } from './entry.ts'
 import { locate, takeSent } from './locate.ts'
@@ -39,6 +40,8 @@ interface Target {
    */
   readonly needed: readonly TreeFile[]
   readonly rebased: boolean
+  /** Files that were made from the tree: nobody had to send them. */
+  readonly derived: readonly TreeFile[]
 }
 
 /** What all rounds of one publish have written. */
@@ -89,11 +92,13 @@ async function prepare(parts: SiteParts, input: PublishInput, written: Written):
     })
   parts.contents.use([...segments, ...written.segments], [...bare, ...written.bare])
   const target = await targetOf(parts, input)
-  const { made, difference, rebased } = target
+  const { made, difference, rebased, derived } = target
   const { message, atMs } = input
   const isLive = live?.root === made.root
   const version = isLive ? lastVersion : lastVersion + 1
-  const objects = await writeNew(parts, { ...target, version, isSent: input.isSent }, written)
+  const own = new Set(derived.map(({ hash }) => hash))
+  const isSent = input.isSent && ((hash: BlobHash) => own.has(hash) || input.isSent?.(hash) === true)
+  const objects = await writeNew(parts, { ...target, version, isSent }, written)
   if (isLive) {
     const isRepaired = objects.segments.length + objects.bare.length > 0
     return isRepaired ? { entry: { format: 2, kind: 'pack', atMs, drop: [], ...objects } } : undefined
@@ -124,9 +129,10 @@ async function targetOf(parts: SiteParts, input: PublishInput): Promise<Target> 
   const { live } = log.state
   const read = contents.node
   if ('files' in input) {
-    const made = await buildTree(input.files, env.turn)
+    const listed = await buildTree(input.files, env.turn)
+    const { made, put } = await deriveFiles(parts, listed, over(listed, read), input)
     const difference = await differenceFromLive(over(made, read), live?.root, made.root, env.turn)
-    return { made, difference, needed: input.files, rebased: false }
+    return { made, difference, needed: [...input.files, ...put], rebased: false, derived: put }
   }
   const rebased = input.base !== (live?.version ?? 0)
   if (rebased) {
@@ -135,9 +141,10 @@ async function targetOf(parts: SiteParts, input: PublishInput): Promise<Target> 
     requireDisjoint(theirs, input.change, { site: parts.name, base: input.base, live: live?.version })
   }
   await checkChange(read, live?.root, input.change, env.turn)
-  const made = await changeTree(read, live?.root, input.change, env.turn)
+  const changed = await changeTree(read, live?.root, input.change, env.turn)
+  const { made, put } = await deriveFiles(parts, changed, over(changed, read), input)
   const difference = await diffTrees(over(made, read), live?.root, made.root, env.turn)
-  return { made, difference, needed: [...difference.added, ...difference.changed], rebased }
+  return { made, difference, needed: [...difference.added, ...difference.changed], rebased, derived: put }
 }
 
 function baseOf({ log, name }: SiteParts, base: number): VersionRecord | undefined {

@@ -59,6 +59,23 @@ export interface Act {
   readonly opId?: string
 }
 
+/** A tree that is about to become a version. */
+export interface TreeToCome {
+  /** A file of it. */
+  find(path: string): Promise<TreeFile | undefined>
+  /**
+   * The content of a file of it. Throws `ERR_BLOB_MISSING` for one that the publisher has neither sent nor on the site:
+   * whoever can have files made from a tree must not read in them what another site has.
+   */
+  read(file: TreeFile): Promise<Buffer>
+}
+
+/**
+ * Makes further files from a tree: what it answers is put on top of it. The contents of `put` are on the local disk by
+ * then. Called in the site's turn, once for each round of a publish; a throw ends the publish, and nothing was changed.
+ */
+export type Derive = (tree: TreeToCome) => Promise<TreeChange>
+
 /**
  * A publish. With `files` the site is exactly these files afterwards, whatever it was. With `base` and `change`, what
  * changed since version `base` (0: since nothing) is changed on the live version: publishers whose changes touch
@@ -72,6 +89,8 @@ export type PublishInput = Act & {
    * who may publish one site can neither find out nor take what another one has. @default all on the disk were
    */
   readonly isSent?: ((hash: BlobHash) => boolean) | undefined
+  /** Makes further files from the tree that is to become the version. */
+  readonly derive?: Derive | undefined
 } & ({ readonly files: readonly TreeFile[] } | { readonly base: VersionNumber; readonly change: TreeChange })
 
 /** What a publish did. */
