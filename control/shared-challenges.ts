@@ -147,8 +147,15 @@ async function lookForOthers(options: SharedChallengesOptions, signal: AbortSign
     }
   }
 
+  let isAway = false
   while (!signal.aborted) {
-    await look().catch((error: unknown) => log.warn({ err: error }, 'challenges of other machines cannot be read'))
+    try {
+      await look()
+      isAway = false
+    } catch (error) {
+      if (!isAway) log.warn({ err: error }, 'challenges of other machines cannot be read; it is tried again and again')
+      isAway = true
+    }
     await environment.sleep(everyMs, signal).catch(() => {})
   }
 }

@@ -157,7 +157,7 @@ t.test('a machine offers, and answers for others, what it can be asked for at th
   t.strictSame(other.lines, [], 'which is nothing to tell')
 })
 
-t.test('a vault that is away is told, and looked at again', async (t) => {
+t.test('a vault that is away is told once, and looked at again', async (t) => {
   let fault: Error | undefined
   const vault = plainVault(new Map())
   const one = await startMachine(t, vault)
@@ -170,8 +170,9 @@ t.test('a vault that is away is told, and looked at again', async (t) => {
   })
   await one.solver('http-01').present(challenge('blog.example'))
   fault = new GroveError('ERR_OBJECTS', 'the bucket is away')
-  await other.look()
+  for (let looks = 0; looks < 3; looks += 1) await other.look()
   t.match(other.lines, [/the bucket is away/])
+  t.equal(other.lines.length, 1)
   fault = undefined
   await other.look()
   t.strictSame(other.answered(), ['http-01 blog.example'])
