@@ -10,7 +10,6 @@
  */
 
 import type { Writable } from 'node:stream'
-import { GroveError } from './errors.ts'
 import { limits } from './limits.ts'
 
 /** Types of frames. The JSON of each is in sandbox-messages.ts. */
@@ -65,7 +64,7 @@ const lengthBytes = 4
 const leastRest = frameHeadBytes - lengthBytes
 
 /**
- * One frame as bytes. A text is written as UTF-8. Throws `ERR_TOO_LARGE` when the payload is larger than
+ * One frame as bytes. A text is written as UTF-8. Throws `RangeError` when the payload is larger than
  * `limits.sandboxLink.payloadBytes`.
  */
 export function encodeFrame(type: FrameType, stream: number, payload?: Uint8Array | string): Buffer {
@@ -80,7 +79,7 @@ export function encodeFrame(type: FrameType, stream: number, payload?: Uint8Arra
 
 function writeHead(frame: Buffer, type: FrameType, stream: number, payloadBytes: number): void {
   if (payloadBytes > limits.sandboxLink.payloadBytes)
-    throw new GroveError('ERR_TOO_LARGE', `a frame carries at most ${limits.sandboxLink.payloadBytes} bytes`)
+    throw new RangeError(`a frame carries at most ${limits.sandboxLink.payloadBytes} bytes`)
   frame.writeUInt32LE(leastRest + payloadBytes, 0)
   frame[lengthBytes] = type
   frame.writeUInt32LE(stream, lengthBytes + 1)

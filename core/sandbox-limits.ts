@@ -4,9 +4,9 @@
  *
  * Which of the three watchdogs holds a bound stands with it, because they differ in what they can stop: the engine ends
  * a running entry, the process's own thread and the supervisor end the process.
+ *
+ * Its schemas stand in sandbox-limits-schema.ts: a tenant's process checks none of them, and is to start soon.
  */
-
-import { z } from 'zod'
 
 /** One bound: what a tier gets that says nothing, and the most that a tier can be given. */
 export interface Bound {
@@ -102,22 +102,6 @@ export const mostSandboxLimits: SandboxLimits = numbersOf((bound) => bound.most)
 
 /** What a tier says itself. Keyed by name. */
 export type SandboxTier = { readonly [name in SandboxBound]?: number | undefined }
-
-/** Numbers of a tier as a config writes them: whole, 1 to the most of each bound; what it leaves out is the default. */
-export const sandboxTierSchema: z.ZodType<SandboxTier> = z.strictObject(
-  Object.fromEntries(names.map((name) => [name, z.int().min(1).max(sandboxBounds[name].most).optional()])) as Record<
-    SandboxBound,
-    z.ZodOptional<z.ZodInt>
-  >,
-)
-
-/** All numbers of a tier, as they cross a channel. */
-export const sandboxLimitsSchema: z.ZodType<SandboxLimits> = z.strictObject(
-  Object.fromEntries(names.map((name) => [name, z.int().min(1).max(sandboxBounds[name].most)])) as Record<
-    SandboxBound,
-    z.ZodInt
-  >,
-)
 
 /** The numbers of a tier, with the default where it says nothing. */
 export function sandboxLimitsOf(tier: SandboxTier): SandboxLimits {

@@ -8,7 +8,8 @@
 
 import { z } from 'zod'
 import { limits } from './limits.ts'
-import { sandboxBounds, sandboxLimitsSchema } from './sandbox-limits.ts'
+import { sandboxBounds } from './sandbox-limits.ts'
+import { sandboxLimitsSchema } from './sandbox-limits-schema.ts'
 
 const code = limits.sandboxCode
 const version = z.int().positive()

@@ -6,7 +6,8 @@
 import { z } from 'zod'
 import { limits } from './limits.ts'
 import { blobHashSchema } from './names.ts'
-import { sandboxBounds, sandboxLimitsSchema } from './sandbox-limits.ts'
+import { sandboxBounds } from './sandbox-limits.ts'
+import { sandboxLimitsSchema } from './sandbox-limits-schema.ts'
 import { dataCallSchema, flatHeadersSchema, requestUsageSchema } from './sandbox-messages.ts'
 
 const siteName = z.string()

@@ -2,9 +2,10 @@
 
 import { frameTypes } from '../../core/sandbox-frames.ts'
 import type { FrameLink } from '../../core/sandbox-link.ts'
-import { type LoadHead, loadSchema, readJson } from '../../core/sandbox-messages.ts'
+import type { LoadHead } from '../../core/sandbox-messages.ts'
 import { createReceiveWindow, type ReceiveWindow } from '../../core/sandbox-window.ts'
 import type { CodeSource } from '../engine.ts'
+import { readLoadHead } from './frame-json.ts'
 
 interface Receiving {
   readonly head: LoadHead
@@ -24,7 +25,7 @@ export function createCodeReceiver(link: FrameLink, whole: (stream: number, sour
   const byStream = new Map<number, Receiving>()
 
   function begin(stream: number, payload: Buffer): boolean {
-    const head = readJson(loadSchema, payload)
+    const head = readLoadHead(payload)
     if (!head || byStream.has(stream)) return false
     const bytes = head.wasm.reduce((sum, module) => sum + module.bytes, head.bundleBytes)
     byStream.set(stream, { head, bytes: Buffer.alloc(bytes), window: createReceiveWindow(), received: 0 })

@@ -3,15 +3,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { EntryWatch } from '../engine.ts'
-
-/** What stands where in the shared numbers. */
-export const watchSlots = {
-  /** Counts up at each entry and at each end of one: odd while the thread is inside. */
-  entry: 0,
-  limitMs: 1,
-  /** The most resident memory; 0 for no bound. */
-  memoryMiB: 2,
-} as const
+import { watchSlots } from './watch-slots.ts'
 
 /** The watch of a process. */
 export interface ProcessWatch extends EntryWatch {

@@ -1,13 +1,12 @@
 /** The link with one front: requests and their bodies come in, answers go out. */
 
 import type { Socket } from 'node:net'
-import { limits } from '../../core/limits.ts'
 import { frameTypes, readCredit } from '../../core/sandbox-frames.ts'
 import { createFrameLink, type FrameLink } from '../../core/sandbox-link.ts'
-import { closeSocketSchema, type RequestHead, readJson } from '../../core/sandbox-messages.ts'
 import { deliveries } from '../bridge.ts'
 import type { Exchange, FrontLink } from './exchange.ts'
 import { failureOf } from './failures.ts'
+import { readCloseSocket, readRequestHead } from './frame-json.ts'
 import type { SiteCode } from './site-code.ts'
 
 /** Where requests go. */
@@ -77,7 +76,7 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
   }
 
   function closeSocket(exchange: Exchange, payload: Buffer): void {
-    const close = readJson(closeSocketSchema, payload)
+    const close = readCloseSocket(payload)
     if (!close) {
       link.fail('the end of a WebSocket that is none')
       return
@@ -99,21 +98,4 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
   }
 
   return link
-}
-
-/** The head of a request, by hand where a schema would take longer than the rest: fronts are Grove's own. */
-function readRequestHead(payload: Buffer): RequestHead | undefined {
-  if (payload.length > limits.sandboxLink.headBytes) return undefined
-  let value: Partial<RequestHead>
-  try {
-    value = JSON.parse(payload.toString('utf8'))
-  } catch {
-    return undefined
-  }
-  const { id, version, method, url, headers, hasBody, isUpgrade } = value
-  if (typeof id !== 'string' || typeof version !== 'number' || typeof method !== 'string' || typeof url !== 'string')
-    return undefined
-  if (typeof hasBody !== 'boolean' || typeof isUpgrade !== 'boolean' || !Array.isArray(headers)) return undefined
-  for (const text of headers) if (typeof text !== 'string') return undefined
-  return { id, version, method, url, headers, hasBody, isUpgrade }
 }

@@ -1,11 +1,12 @@
 /** The operations that a code has under way, whoever does them. */
 
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
-import { type Op, opSchema } from '../../core/sandbox-messages.ts'
+import type { Op } from '../../core/sandbox-messages.ts'
 import { deliveries, faults, operations } from '../bridge.ts'
 import { createCompression } from './compression.ts'
 import type { Exchange } from './exchange.ts'
 import { IncomingBody } from './incoming-body.ts'
+import { readOp } from './op-frame.ts'
 import { OutgoingBody } from './outgoing-body.ts'
 import type { Relay } from './relay.ts'
 import type { Subtle } from './subtle.ts'
@@ -110,8 +111,8 @@ export function createOperations(options: OperationsOptions): Operations {
     })
     if (!stream) return faults.tooMany
     const { outgoing } = byId.get(id) ?? {}
-    if (bytes !== undefined && outgoing) {
-      outgoing.send(bytes)
+    if (outgoing && (bytes !== undefined || op.kind === 'data')) {
+      if (bytes !== undefined) outgoing.send(bytes)
       outgoing.end()
     }
     return id
@@ -154,7 +155,7 @@ export function createOperations(options: OperationsOptions): Operations {
       }
       if (kind === operations.subtle) return crypto(exchange, args, bytes)
       if (kind === operations.compress) return compress(exchange, args)
-      const op = readOp(kind, args, bytes, exchange, version)
+      const op = readOp(kind, args, bytes !== undefined, { request: exchange.head.id, version })
       if (!op) return faults.argument
       if (!count(exchange, kind)) return faults.spent
       return relayed(exchange, op, bytes)
@@ -168,30 +169,4 @@ export function createOperations(options: OperationsOptions): Operations {
       for (const id of [...exchange.operations]) remove(id)?.stop()
     },
   }
-}
-
-/** The frame of an operation that the supervisor does, checked as it will be checked there: a wrong one would end the link. */
-function readOp(
-  kind: number,
-  args: string,
-  bytes: Uint8Array | string | undefined,
-  { head }: Exchange,
-  version: number,
-): Op | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(args)
-  } catch {
-    return undefined
-  }
-  if (typeof value !== 'object' || value === null) return undefined
-  const common = { request: head.id, version }
-  if (kind === operations.fetch) {
-    const hasBody = bytes !== undefined || ('hasBody' in value && value.hasBody === true)
-    return opSchema.safeParse({ ...value, ...common, kind: 'fetch', hasBody }).data
-  }
-  if (kind === operations.asset) return opSchema.safeParse({ ...value, ...common, kind: 'asset', hasBody: false }).data
-  if (kind === operations.data)
-    return opSchema.safeParse({ ...common, kind: 'data', call: value, hasBody: bytes !== undefined }).data
-  return undefined
 }

@@ -7,8 +7,8 @@ import { limits } from '../../core/limits.ts'
 import { frameTypes, readCredit } from '../../core/sandbox-frames.ts'
 import { tenantLimits } from '../../core/sandbox-limits.ts'
 import type { FrameLink } from '../../core/sandbox-link.ts'
-import { opFailedSchema, readJson } from '../../core/sandbox-messages.ts'
 import { type BridgeError, bridgeLimits } from '../bridge.ts'
+import { parseObject, readOpFailed } from './frame-json.ts'
 import type { IncomingBody } from './incoming-body.ts'
 import type { OutgoingBody } from './outgoing-body.ts'
 
@@ -83,8 +83,8 @@ export function createRelay(link: FrameLink): Relay {
     if (carried.hasAnswer) return false
     carried.hasAnswer = true
     const text = payload.toString('utf8')
-    const hasBody = readHasBody(text)
-    if (hasBody === undefined) return false
+    const hasBody = parseObject(text)?.['hasBody']
+    if (typeof hasBody !== 'boolean') return false
     // What came along in the same piece of the socket goes along into the isolate: one entry instead of three.
     queueMicrotask(() => {
       if (carried.operation.incoming.isWanted)
@@ -101,7 +101,7 @@ export function createRelay(link: FrameLink): Relay {
   }
 
   function fail(carried: Carried, payload: Buffer): boolean {
-    const error = readJson(opFailedSchema, payload)
+    const error = readOpFailed(payload)
     if (!error) return false
     if (carried.hasAnswer) carried.operation.incoming.break(error)
     else carried.operation.failed(error)
@@ -151,14 +151,5 @@ export function createRelay(link: FrameLink): Relay {
           return false
       }
     },
-  }
-}
-
-function readHasBody(text: string): boolean | undefined {
-  try {
-    const { hasBody } = JSON.parse(text) as { hasBody?: unknown }
-    return typeof hasBody === 'boolean' ? hasBody : undefined
-  } catch {
-    return undefined
   }
 }

@@ -7,11 +7,12 @@ import type { Socket } from 'node:net'
 import { limits as bounds } from '../../core/limits.ts'
 import { frameTypes } from '../../core/sandbox-frames.ts'
 import { createFrameLink, type FrameLink } from '../../core/sandbox-link.ts'
-import { type Loaded, type LoadFailed, readJson, unloadSchema } from '../../core/sandbox-messages.ts'
+import type { Loaded, LoadFailed } from '../../core/sandbox-messages.ts'
 import { type CodeSource, type Engine, LoadError, type LoadFailure } from '../engine.ts'
 import { createIsolatedEngine } from '../isolated/engine.ts'
 import { createCodeReceiver } from './code-receiver.ts'
 import type { ProcessWatch } from './entry-watch.ts'
+import { readUnload } from './frame-json.ts'
 import { serveFront } from './front-link.ts'
 import { createRelay } from './relay.ts'
 import { SiteCode } from './site-code.ts'
@@ -80,7 +81,7 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
   }
 
   function unload(payload: Buffer): boolean {
-    const unloading = readJson(unloadSchema, payload)
+    const unloading = readUnload(payload)
     if (!unloading) return false
     const code = codes.get(unloading.version)
     if (!code) return true

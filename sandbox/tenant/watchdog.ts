@@ -9,11 +9,13 @@
 import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { tenantLimits } from '../../core/sandbox-limits.ts'
-import { type LastWords, lastWordsPrefix } from '../../core/sandbox-messages.ts'
-import { watchSlots } from './entry-watch.ts'
+import type { LastWords } from '../../core/sandbox-messages.ts'
+import { watchSlots } from './watch-slots.ts'
 
 const slots = workerData as Int32Array
 const standardError = 2
+/** `lastWordsPrefix` of core/sandbox-messages.ts, whose schemas this thread does without. */
+const prefix = 'grove-end '
 /** The entry that was seen last, and when it was first seen. */
 let entry = 0
 let sinceMs = 0
@@ -36,7 +38,7 @@ function look(): void {
 
 function end(words: LastWords): void {
   try {
-    writeSync(standardError, `${lastWordsPrefix}${JSON.stringify(words)}\n`)
+    writeSync(standardError, `${prefix}${JSON.stringify(words)}\n`)
   } catch {
     // Nobody listens, or the pipe is full: the end comes all the same.
   }
