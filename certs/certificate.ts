@@ -121,7 +121,7 @@ function checkSize(what: string, text: string, mostBytes: number): void {
 
 /** Why clients would not take a key; undefined when they do. */
 function keyFault(key: KeyObject, what: string): GroveError | undefined {
-  const { modulusLength = 0, namedCurve = 'one of its own' } = key.asymmetricKeyDetails ?? {}
+  const { modulusLength = 0, publicExponent = 0n, namedCurve = 'one of its own' } = key.asymmetricKeyDetails ?? {}
   if (key.asymmetricKeyType === 'ed25519') return undefined
   if (key.asymmetricKeyType === 'ec') {
     if (curves.has(namedCurve)) return undefined
@@ -137,6 +137,14 @@ function keyFault(key: KeyObject, what: string): GroveError | undefined {
   // The cost of a handshake grows with the third power of it.
   if (modulusLength > limits.cert.rsaMostBits)
     return certificateFault('size', `${what} is RSA of ${modulusLength} bits, ${limits.cert.rsaMostBits} are the most`)
+  // Clients take no longer ones either: with it grows what it costs to verify.
+  if (publicExponent >= 1n << BigInt(limits.cert.rsaExponentBits))
+    return certificateFault(
+      'size',
+      `${what} is RSA with an exponent of more than ${limits.cert.rsaExponentBits} bits, the most that clients take`,
+    )
+  if (publicExponent < 3n || publicExponent % 2n === 0n)
+    return certificateFault('weak', `${what} is RSA with the exponent ${publicExponent}, which is none`)
   return undefined
 }
 

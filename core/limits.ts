@@ -145,6 +145,7 @@ export const limits = {
     names: 1_000,
     rsaLeastBits: 2_048,
     rsaMostBits: 8_192,
+    rsaExponentBits: 33,
     /** A certificate that begins this far in the future is taken: the clock of its CA may be ahead of ours. */
     aheadMs: 60_000,
     /** The vault: text of a record, tries of a call that others come before, how long a removed record is remembered. */

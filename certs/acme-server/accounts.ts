@@ -74,7 +74,7 @@ export async function updateAccount(signed: AccountRequest, id: string, parts: S
 
 /** Gives an account another key (section 7.3.5). */
 export async function changeKey(signed: AccountRequest, parts: ServerParts): Promise<AcmeAnswer> {
-  const { account, request, url } = signed
+  const { account, kid: accountUrl, request, url } = signed
   const inner = parseJws(payloadOf(signed))
   const { jwk, kid, nonce } = inner.header
   if (jwk === undefined || kid !== undefined || nonce !== undefined)
@@ -83,8 +83,7 @@ export async function changeKey(signed: AccountRequest, parts: ServerParts): Pro
   const next = toAccountKey(jwk)
   verifyJws(inner, next.key)
   const wish = parse(keyChangeSchema, parseJson(inner.payload, 'the inner payload'))
-  if (!wish.account.endsWith(`/acme/account/${account.id}`))
-    throw problem('malformed', 'the inner message is about another account')
+  if (wish.account !== accountUrl) throw problem('malformed', 'the inner message is about another account')
   if (toAccountKey(wish.oldKey).thumbprint !== account.thumbprint)
     throw problem('malformed', 'the inner message names another old key than the account has')
   const owner = next.thumbprint === account.thumbprint ? account : await claimKey(next, account.id, parts)

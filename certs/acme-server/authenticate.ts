@@ -17,7 +17,7 @@ export async function fromAccount(request: AcmeRequest, parts: Parts): Promise<A
     throw problem('malformed', 'this request is signed by an account: kid, and no jwk')
   const { account, key } = await findAccount(kid, parts)
   verifyJws(jws, key.key)
-  return { ...signed(request, jws), account, key }
+  return { ...signed(request, jws), kid, account, key }
 }
 
 /** A request by a key that the request itself brings. Throws the problem that it has, of section 6. */

@@ -62,6 +62,8 @@ export interface SignedRequest {
 
 /** A request that an account has signed. */
 export interface AccountRequest extends SignedRequest {
+  /** The account's URL, as the request says it. */
+  readonly kid: string
   readonly account: Account
   readonly key: AccountKey
 }

@@ -50,14 +50,21 @@ export function checkStrength(key: KeyObject): void {
   if (key.asymmetricKeyType === 'rsa') {
     if (modulusLength < rsaLeastBits || modulusLength > rsaMostBits)
       throw problem('badPublicKey', `an RSA key has ${rsaLeastBits} to ${rsaMostBits} bits here, not ${modulusLength}`)
-    // Small exponents, and even ones, which are none (NIST SP 800-56B section 6.2).
-    if (publicExponent < 65_537n || publicExponent % 2n === 0n)
-      throw problem('badPublicKey', `the exponent of an RSA key is odd and at least 65537, not ${publicExponent}`)
+    // Small exponents, and even ones, which are none (NIST SP 800-56B section 6.2); long ones make each request costly.
+    if (publicExponent < 65_537n || publicExponent % 2n === 0n || isLongExponent(publicExponent))
+      throw problem(
+        'badPublicKey',
+        `the exponent of an RSA key is odd, at least 65537, and has ${limits.cert.rsaExponentBits} bits at most`,
+      )
   } else if (key.asymmetricKeyType === 'ec') {
     if (!['prime256v1', 'secp384r1', 'secp521r1'].includes(namedCurve))
       throw problem('badPublicKey', `an EC key is on P-256, P-384 or P-521 here, not on ${namedCurve}`)
   } else if (key.asymmetricKeyType !== 'ed25519')
     throw problem('badPublicKey', `a key is RSA, EC or Ed25519 here, not ${key.asymmetricKeyType}`)
+}
+
+function isLongExponent(exponent: bigint): boolean {
+  return exponent >= 1n << BigInt(limits.cert.rsaExponentBits)
 }
 
 function importKey(jwk: PublicJwk): KeyObject {

@@ -151,10 +151,15 @@ const keyOf = (type: 'ed448' | 'x25519') =>
 const curve = (namedCurve: string) =>
   generateKeyPairSync('ec', { namedCurve }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
-/** An RSA key whose modulus is longer than anybody should have to reckon with; its parts do not belong together. */
-function hugeKey(): string {
-  const modulus = Buffer.alloc(limits.cert.rsaMostBits / 8 + 8, 0x55)
-  const parts = [Buffer.from([0]), modulus, ...[3, 5, 7, 11, 13, 17, 19].map((part) => Buffer.from([part]))]
+/** An RSA key of any measures; its parts do not belong together. */
+function madeUpKey(modulusBytes: number, exponent = Buffer.of(1, 0, 1)): string {
+  const modulus = Buffer.alloc(modulusBytes, 0xaa)
+  const parts = [
+    Buffer.of(0),
+    Buffer.concat([Buffer.of(0), modulus]),
+    exponent,
+    ...[5, 7, 11, 13, 17, 19].map((part) => Buffer.from([part])),
+  ]
   const key = der(0x30, Buffer.concat(parts.map((part) => der(0x02, part))))
   return pemOf('RSA PRIVATE KEY', key.toString('base64').replaceAll(/.{64}/g, '$&\n'))
 }
@@ -246,7 +251,14 @@ const faults: Fault[] = [
   { name: 'a key of Ed448', key: keyOf('ed448'), reason: 'key' },
   { name: 'a key for agreements', key: keyOf('x25519'), reason: 'key' },
   { name: 'a short key of RSA', ...(await self({ kind: 'rsa1024' })), reason: 'weak', says: /1024 bits/ },
-  { name: 'a key of RSA without measure', key: hugeKey(), reason: 'size' },
+  { name: 'a key of RSA without measure', key: madeUpKey(limits.cert.rsaMostBits / 8 + 8), reason: 'size' },
+  {
+    name: 'a key of RSA with an exponent without measure',
+    key: madeUpKey(256, Buffer.alloc(64, 0x55)),
+    reason: 'size',
+    says: /exponent/,
+  },
+  { name: 'a key of RSA with an even exponent', key: madeUpKey(256, Buffer.of(4)), reason: 'weak', says: /exponent/ },
   { name: 'a signature with SHA-1', ...(await self({ kind: 'rsa', hash: 'SHA-1' })), reason: 'weak', says: /sha1/i },
   { name: 'a signature of ECDSA with SHA-1', ...(await self({ hash: 'SHA-1' })), reason: 'weak' },
   { name: 'an issuer with a short key', ...(await below({ kind: 'rsa1024' })), reason: 'weak', says: /of Odd/ },

@@ -324,6 +324,16 @@ const accounts: readonly Case[] = [
     type: 'badPublicKey',
   },
   {
+    name: 'an RSA key with an exponent as long as its modulus',
+    run: ({ stranger }) => {
+      const { n } = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })
+      const e = Buffer.alloc(255, 0x55).toString('base64url')
+      return stranger.register({}, { header: { jwk: { kty: 'RSA', n, e } } })
+    },
+    status: 400,
+    type: 'badPublicKey',
+  },
+  {
     name: 'a key on a curve of its own',
     run: ({ stranger }) => stranger.register({}, { header: { jwk: { ...jwkOf(stranger.key), crv: 'secp256k1' } } }),
     status: 400,
@@ -455,6 +465,12 @@ const keyChanges: readonly Case[] = (() => {
     {
       name: 'a change for another account',
       run: async ({ client, server }) => change(client, { payload: { account: (await register(server)).kid } }),
+      status: 400,
+      type: 'malformed',
+    },
+    {
+      name: 'a change for an account of that id at another server',
+      run: ({ client }) => change(client, { payload: { account: client.kid?.replace('//', '//elsewhere.') } }),
       status: 400,
       type: 'malformed',
     },
