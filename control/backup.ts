@@ -28,6 +28,8 @@ export interface BackupOptions {
   readonly folder: string
   /** Also what lies in a bucket; what lies in the data folder is always part of it. */
   readonly withContents: boolean
+  /** Where the vault lies when it is not in the data folder. It may be that of several machines, and is left out. */
+  readonly vaultFolder?: string | undefined
   readonly now: () => number
   /** Told how far it is. */
   readonly say?: (progress: ProgressLine) => void
@@ -44,7 +46,7 @@ export const backupFile = 'grove-backup.json'
  * `ERR_DATA_IO`, and the signal's reason.
  */
 export async function backUp(options: BackupOptions): Promise<BackupResult> {
-  const { layout, store, objects, now, say, signal } = options
+  const { layout, store, objects, vaultFolder, now, say, signal } = options
   const target = layoutOf(await openTarget(layout, options.folder))
   const atMs = now()
   await store.copyTo(store.root, target.database)
@@ -66,7 +68,9 @@ export async function backUp(options: BackupOptions): Promise<BackupResult> {
     for (const folder of folders) await files.syncFolder(folder).catch(ignoreMissing)
   }
   await copySecrets(layout, target)
-  const result = { folder: target.root, objects: count, bytes, inBucket: objects.isRemote && !options.withContents }
+  const inBucket = objects.isRemote && !options.withContents
+  const elsewhere = vaultFolder === undefined ? {} : { vaultElsewhere: vaultFolder }
+  const result = { folder: target.root, objects: count, bytes, inBucket, ...elsewhere }
   const about = { format: 'grove-backup-1', storeId: store.id, atMs, ...result, folder: undefined }
   await createFile(join(target.root, backupFile), `${JSON.stringify(about, undefined, 2)}\n`)
   return result

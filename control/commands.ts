@@ -104,7 +104,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     ...versionRoutes({ publisher, registry, keep: keepOf, presign: host.presign, now }),
     ...grantRoutes({ store, now }),
     ...domainRoutes({ domains, store }),
-    ...storeRoutes({ host, activator, outbox, turns }),
+    ...storeRoutes({ host, vaultFolder: current().loaded.config.certs.folder, activator, outbox, turns }),
     ...certRoutes({ certificates, ...certificates.parts, now }),
   ]
   return AdminServer.listen({ socket: layout.controlSocket, routes: authorized(all, store), log })

@@ -13,17 +13,19 @@ import { exportToFile, importFromFile, type TransferOptions } from './transfer.t
 /** What these routes act on. */
 export interface StoreRoutesOptions extends Omit<TransferOptions, 'host'> {
   readonly host: HostParts
+  /** Where the vault lies when it is not in the data folder. */
+  readonly vaultFolder?: string | undefined
 }
 
 /** Routes of the store: see the table in core/admin-api.ts. They are the operator's alone. */
 export function storeRoutes(options: StoreRoutesOptions): AdminRoute[] {
-  const { host } = options
+  const { host, vaultFolder } = options
   return [
     {
       method: 'POST',
       pattern: '/backup',
       run: async (request) => {
-        const options = { ...host, ...(await request.json(backupRequestSchema)), now: host.env.now }
+        const options = { ...host, vaultFolder, ...(await request.json(backupRequestSchema)), now: host.env.now }
         return new Lines(progressLines((say, signal) => backUp({ ...options, say, signal })))
       },
     },

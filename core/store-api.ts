@@ -18,6 +18,8 @@ export const backupResultSchema = z.object({
   bytes: z.number(),
   /** The objects stay in the bucket, and are not part of the backup. */
   inBucket: z.boolean(),
+  /** Where accounts at CAs, certificates and keys lie, when that is not in the data folder: then they are not part of it. */
+  vaultElsewhere: z.string().optional(),
 })
 /** What a backup came to. */
 export type BackupResult = z.output<typeof backupResultSchema>

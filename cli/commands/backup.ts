@@ -34,6 +34,10 @@ is lost is replaced by an empty one, and a copy with contents is served without 
     ]
     if (result.inBucket)
       lines.push('  contents stay in the bucket and are not part of it; --with-contents takes them along')
+    if (result.vaultElsewhere !== undefined)
+      lines.push(
+        `  certificates and accounts at CAs lie in ${result.vaultElsewhere} and are not part of it: copy that too`,
+      )
     printResult(options, context, result, lines)
   })
 }

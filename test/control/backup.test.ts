@@ -66,3 +66,15 @@ t.test('what others keep in the same bucket is no part of a backup', async (t) =
   t.match(await backUp({ layout, store, objects, folder: target, withContents: true, now: Date.now }), { objects: 1 })
   t.same(readdirSync(join(target, 'objects')), ['operator'])
 })
+
+t.test('a vault that lies elsewhere is named, and left where it is', async (t) => {
+  const folder = t.testdir({ data: {}, shared: { 'a.rec': 'secret' } })
+  await using host = await openSiteHost(join(folder, 'data'), { durable: true })
+  const objects = await folderObjects(env, host.layout.objects)
+  const { layout, store } = host
+  const options = { layout, store, objects, folder: join(folder, 'backup'), withContents: false, now: Date.now }
+  const made = await backUp({ ...options, vaultFolder: join(folder, 'shared') })
+  t.equal(made.vaultElsewhere, join(folder, 'shared'))
+  const whole = await backUp({ ...options, folder: join(folder, 'other') })
+  t.notOk('vaultElsewhere' in whole)
+})
