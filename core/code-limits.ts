@@ -102,6 +102,20 @@ export const codeLimits = {
     heapMiB: 256,
     waiting: 64,
   },
+  /** Fronts and the processes of site code. */
+  frontCode: {
+    /** Versions of sites whose process is remembered, and processes whose end is. */
+    known: 10_000,
+    /** Numbers of requests on one link; none is given to two at one time. */
+    streams: 1_073_741_824,
+    /** How often the supervisor is told what was used. */
+    useMs: 1_000,
+    /** How long a request waits for a supervisor that is away, and for a process with the code. */
+    supervisorMs: 3_000,
+    needMs: 30_000,
+    /** How long what was under way waits for the word of why its process ended. */
+    endingMs: 250,
+  },
   /** A site's own file, `grove.json`. */
   siteFile: { bytes: 65_536, routes: 100, patternChars: 256, faults: 20 },
   /** Secrets of sites. Shorter ones would be found everywhere in a text that has nothing to do with them. */
