@@ -34,8 +34,9 @@ export interface CaHostOptions {
   readonly certs?: object
   /** More of the config. */
   readonly config?: { readonly listen?: object; readonly [key: string]: unknown }
-  /** Members of `certs` that are no JSON; gets the Pebble. See {@link HarnessOptions.code}. */
+  /** Members of `certs` that are no JSON, or depend on the Pebble. See {@link HarnessOptions.code}. */
   readonly code?: (pebble: Pebble) => string
+  readonly env?: HarnessOptions['env']
 }
 
 /** Starts a Pebble, and a Grove whose ports it asks. */
@@ -47,12 +48,14 @@ export async function startCaHost(t: Test, options: CaHostOptions = {}): Promise
   const acme = [{ ...acmeOf(t, pebble), ...options.acme }, ...(second ? [acmeOf(t, second)] : [])]
   const certs = { acme, ...options.certs }
   const all = { domain: 'grove.test', email: 'ops@grove.test', fronts: 2, ...config }
+  const env = options.env && { env: options.env }
   const harness: HarnessOptions = options.code
     ? {
         config: { ...all, listen: { http, https, ...listen } },
         code: `certs: { ...${JSON.stringify(certs)}, ${options.code(pebble)} }`,
+        ...env,
       }
-    : { config: { ...all, listen: { http, https, ...listen }, certs } }
+    : { config: { ...all, listen: { http, https, ...listen }, certs }, ...env }
   return { grove: await startGrove(t, harness), pebble, second, root: await pebble.manage('/roots/0') }
 }
 
@@ -78,9 +81,10 @@ export function rowOf(
   return grove.until(async () => (await rows(grove)).find((row) => row.names.includes(name) && isAsWanted(row)))
 }
 
-/** The certificate that is served for a name. Rejects with what TLS says. */
-export async function served(grove: Harness, servername: string, ca: string): Promise<X509Certificate> {
-  const socket: TLSSocket = connect({ host: '127.0.0.1', port: grove.httpsPort, servername, ca })
+/** The certificate that is served for a name. Rejects with what TLS says; without a root every certificate will do. */
+export async function served(grove: Harness, servername: string, ca?: string): Promise<X509Certificate> {
+  const trust = ca === undefined ? { rejectUnauthorized: false } : { ca }
+  const socket: TLSSocket = connect({ host: '127.0.0.1', port: grove.httpsPort, servername, ...trust })
   try {
     await once(socket, 'secureConnect')
     return new X509Certificate(socket.getPeerCertificate().raw)

@@ -1,81 +1,49 @@
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { connect } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { SiteDomain } from '../../core/domain-api.ts'
-import { freePort } from '../services/free-port.ts'
-import { type Pebble, startPebble } from '../services/pebble.ts'
-import { folderOf } from './bucket.ts'
-import { type Harness, startGrove } from './harness.ts'
+import { type CaHost, publishPage, served, startCaHost } from './ca-host.ts'
+import type { Harness } from './harness.ts'
 import { Visitor } from './visitor.ts'
 
-interface Host {
-  readonly grove: Harness
-  readonly pebble: Pebble
-}
-
 /** A Grove that asks the DNS of a Pebble, and gets its certificates there. */
-async function startHost(t: Test, certs: object = {}): Promise<Host> {
-  const [http, https] = [await freePort(), await freePort()]
-  const pebble = await startPebble(t, { httpPort: http, tlsPort: https })
-  const folder = t.testdir({ 'pebble.pem': pebble.roots })
-  const grove = await startGrove(t, {
-    config: {
-      domain: 'grove.test',
-      listen: { http, https },
-      fronts: 2,
-      sites: { fixed: { authorities: ['fixed.example.net'] } },
-      certs: {
-        acme: [{ directory: pebble.directory, roots: join(folder, 'pebble.pem') }],
-        lookups: { resolvers: [pebble.dns] },
-        ...certs,
-      },
-    },
+function startHost(t: Test, certs: object = {}): Promise<CaHost> {
+  return startCaHost(t, {
+    certs,
+    config: { sites: { fixed: { authorities: ['fixed.example.net'] } } },
+    code: ({ dns }) => `lookups: ${JSON.stringify({ resolvers: [dns] })}`,
   })
-  return { grove, pebble }
-}
-
-async function publish(grove: Harness, site: string, text: string): Promise<void> {
-  await grove.json(['publish', folderOf(grove, site, { 'index.html': text }), '--site', site])
 }
 
 const domain = (grove: Harness, act: string, ...args: string[]) =>
   grove.json<SiteDomain>(['site', 'domain', act, ...args])
 
-function setRecord({ pebble }: Host, { record }: SiteDomain): Promise<void> {
+function setRecord({ pebble }: CaHost, { record }: SiteDomain): Promise<void> {
   return pebble.tellDns('set-txt', { host: `${record.name}.`, value: record.value })
 }
 
 /** Whether a handshake for a name comes to an end. */
-async function shakesHands({ grove }: Host, servername: string): Promise<boolean> {
-  const socket = connect({ host: '127.0.0.1', port: grove.httpsPort, servername, rejectUnauthorized: false })
-  try {
-    await once(socket, 'secureConnect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
+function shakesHands({ grove }: CaHost, servername: string): Promise<boolean> {
+  return served(grove, servername).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** What a visitor who trusts a root is shown. */
-async function shown(t: Test, { grove }: Host, root: string, name: string): Promise<string> {
+async function shown(t: Test, { grove }: CaHost, root: string, name: string): Promise<string> {
   const visitor = new Visitor(root, grove.httpsPort)
   t.teardown(() => visitor.close())
   return (await visitor.http1(`https://${name}/`)).body.toString()
 }
 
-const orders = ({ pebble }: Host) => pebble.said.match(/POST \/order-plz/g)?.length ?? 0
+const orders = ({ pebble }: CaHost) => pebble.said.match(/POST \/order-plz/g)?.length ?? 0
 
 t.test('an author’s domain is served with a certificate of the CA once the DNS proves it', async (t) => {
   const host = await startHost(t)
-  const { grove, pebble } = host
-  await publish(grove, 'blog', 'hello')
+  const { grove, pebble, root } = host
+  await publishPage(grove, 'blog', 'hello')
   const { token } = await grove.json<{ token: string }>(['grant', 'create', '--site', 'blog', '--for', '1h'])
   const as = ['--token', token]
-  const root = await pebble.manage('/roots/0')
   await grove.until(async () => (await shakesHands(host, 'blog.grove.test')) || undefined)
   const before = orders(host)
   const name = 'www.author.example'
@@ -119,12 +87,12 @@ t.test('an author’s domain is served with a certificate of the CA once the DNS
   })
 
   await t.test('a new version is live there too', async (t) => {
-    await publish(grove, 'blog', 'hello again')
+    await publishPage(grove, 'blog', 'hello again')
     t.equal(await shown(t, host, root, name), 'hello again')
   })
 
   await t.test('another site gets it by proving it, after asking', async (t) => {
-    await publish(grove, 'shop', 'for sale')
+    await publishPage(grove, 'shop', 'for sale')
     const second = await domain(grove, 'add', 'shop', name)
     t.match(second, { state: 'pending', isElsewhere: true })
     t.not(second.record.value, added.record.value, 'one site’s record proves nothing for another')
@@ -159,12 +127,11 @@ t.test('an author’s domain is served with a certificate of the CA once the DNS
 
 t.test('a flood of handshakes for made-up names orders nothing, and the others are served', async (t) => {
   const host = await startHost(t)
-  const { grove, pebble } = host
-  await publish(grove, 'blog', 'hello')
+  const { grove, root } = host
+  await publishPage(grove, 'blog', 'hello')
   await domain(grove, 'add', 'blog', 'waiting.example')
   await grove.until(async () => (await shakesHands(host, 'blog.grove.test')) || undefined)
   const before = orders(host)
-  const root = await pebble.manage('/roots/0')
   const names = Array.from({ length: 1_500 }, (_, index) => {
     if (index % 10 === 0) return 'waiting.example'
     return index % 2 === 0 ? `n${index}.grove.test` : `n${index}.example`
@@ -184,7 +151,7 @@ t.test('a flood of handshakes for made-up names orders nothing, and the others a
 t.test('without a CA, the own one signs for domains that were proven', async (t) => {
   const host = await startHost(t, { acme: false })
   const { grove } = host
-  await publish(grove, 'blog', 'hello')
+  await publishPage(grove, 'blog', 'hello')
   const name = 'own.author.example'
   const added = await domain(grove, 'add', 'blog', name)
   t.equal(await shakesHands(host, name), false)
