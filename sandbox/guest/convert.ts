@@ -175,21 +175,20 @@ export function isBufferSource(value: unknown): value is ArrayBuffer | ArrayBuff
   return bytes.isView(value) || isArrayBuffer(value)
 }
 
-/** The bytes of a BufferSource, not copied: a change of the buffer shows. A TypeError for anything else. */
+/**
+ * The bytes of a BufferSource, not copied: a change of the buffer shows. Those of a detached buffer are none. A TypeError for
+ * anything else.
+ */
 export function bytesOf(value: unknown, what: string): Uint8Array<ArrayBuffer> {
   if (bytes.isView(value)) {
-    if (bytes.tagOf(value) === undefined) {
-      const view = value as DataView<ArrayBuffer>
-      return new bytes.Array(
-        buffers.viewBuffer(view) as ArrayBuffer,
-        buffers.viewByteOffset(view),
-        buffers.viewByteLength(view),
-      )
-    }
-    return new bytes.Array(bytes.buffer(value) as ArrayBuffer, bytes.byteOffset(value), bytes.byteLength(value))
+    const isTyped = bytes.tagOf(value) !== undefined
+    const buffer = (isTyped ? bytes.buffer(value) : buffers.viewBuffer(value as DataView)) as ArrayBuffer
+    if (buffers.detached(buffer)) return new bytes.Array(0)
+    if (isTyped) return new bytes.Array(buffer, bytes.byteOffset(value), bytes.byteLength(value))
+    return new bytes.Array(buffer, buffers.viewByteOffset(value as DataView), buffers.viewByteLength(value as DataView))
   }
-  if (isArrayBuffer(value)) return new bytes.Array(value)
-  throw new TypeError(`${what} is not an ArrayBuffer or a view of one`)
+  if (!isArrayBuffer(value)) throw new TypeError(`${what} is not an ArrayBuffer or a view of one`)
+  return buffers.detached(value) ? new bytes.Array(0) : new bytes.Array(value)
 }
 
 /** The bytes of a BufferSource as a copy of their own. */

@@ -5,7 +5,7 @@
 
 import { toDOMString } from './convert.ts'
 import { defineInterface } from './idl.ts'
-import { objects } from './primordials.ts'
+import { objects, strings } from './primordials.ts'
 
 /** Names that have a code, in the order of their codes from 1. Empty: the code has a constant but no name any more. */
 const codeNames = [
@@ -104,10 +104,16 @@ export class DOMException {
   declare readonly stack: string
 
   constructor(message: unknown = '', name: unknown = 'Error') {
+    const text = toDOMString(message)
+    const kind = toDOMString(name)
     const error = new NativeError()
-    objects.setPrototypeOf(error, new.target.prototype)
-    new Slots(error, toDOMString(name), toDOMString(message))
+    // Frames are taken while it has no words, and those put before them: engines differ in what they would put there.
     captureStackTrace(error, new.target)
+    const frames = framesOf(error.stack)
+    objects.setPrototypeOf(error, new.target.prototype)
+    new Slots(error, kind, text)
+    const stack = (text === '' ? kind : `${kind}: ${text}`) + frames
+    objects.defineProperty(error, 'stack', { value: stack, writable: true, enumerable: false, configurable: true })
     // biome-ignore lint/correctness/noConstructorReturn: the object is a real error
     return error as unknown as DOMException
   }
@@ -130,6 +136,12 @@ export class DOMException {
 
 objects.setPrototypeOf(DOMException.prototype, NativeError.prototype)
 defineInterface(DOMException, { constants })
+
+function framesOf(stack: unknown): string {
+  if (typeof stack !== 'string') return ''
+  const line = strings.indexOf(stack, '\n')
+  return line === -1 ? '' : strings.slice(stack, line)
+}
 
 /** Whether a value is a DOMException made here, by its private fields. */
 export function isDOMException(value: unknown): value is DOMException {

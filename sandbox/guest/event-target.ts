@@ -82,13 +82,9 @@ export class EventTarget {
   }
 
   dispatchEvent(event: unknown): boolean {
-    const listeners = this.#listeners
+    listenersOf(this)
     requireArguments(arguments.length, 1, 'EventTarget.dispatchEvent')
-    // What is no event has no such private field, which is a TypeError.
-    if (eventControl.isDispatched(event as Event))
-      throw new DOMException('the event is being dispatched', 'InvalidStateError')
-    eventControl.setTrusted(event as Event, false)
-    return run(listeners, this, event as Event)
+    return dispatchForSite(this, event)
   }
 
   static {
@@ -109,6 +105,15 @@ export function hasListeners(target: EventTarget, type: string): boolean {
 export function dispatch(target: EventTarget, event: Event, seenAs: object = target): boolean {
   eventControl.setTrusted(event, true)
   return run(listenersOf(target), seenAs, event)
+}
+
+/** Dispatches an event of the site's: it is not trusted. Throws as `dispatchEvent` does. */
+export function dispatchForSite(target: EventTarget, event: unknown, seenAs: object = target): boolean {
+  // What is no event has no such private field, which is a TypeError.
+  if (eventControl.isDispatched(event as Event))
+    throw new DOMException('the event is being dispatched', 'InvalidStateError')
+  eventControl.setTrusted(event as Event, false)
+  return run(listenersOf(target), seenAs, event as Event)
 }
 
 /** The value of a handler attribute, such as `onabort`. */

@@ -8,8 +8,9 @@
  */
 
 import { freezeClocks } from './clock.ts'
+import { requireArguments } from './convert.ts'
 import type { ErrorEvent } from './error-events.ts'
-import { EventTarget, getHandler, setHandler } from './event-target.ts'
+import { dispatchForSite, EventTarget, getHandler, setHandler } from './event-target.ts'
 import { objects, reflect } from './primordials.ts'
 import { globalTarget } from './report-error.ts'
 import { boundWebAssembly } from './web-assembly.ts'
@@ -34,12 +35,18 @@ export function defineAttributes(values: Readonly<Record<string, unknown>>): voi
 
 /** Makes the global an event target, with handlers for errors. */
 export function defineGlobalEvents(): void {
-  const { prototype } = EventTarget
-  for (const name of ['addEventListener', 'removeEventListener', 'dispatchEvent'] as const) {
-    const method = prototype[name] as (...args: unknown[]) => unknown
-    const { length } = method
-    const member = named(name, (...args: unknown[]) => reflect.apply(method, globalTarget, args))
-    objects.defineProperty(member, 'length', { value: length, configurable: true })
+  const { addEventListener, removeEventListener } = EventTarget.prototype
+  const members = {
+    addEventListener: (...args: unknown[]) => reflect.apply(addEventListener, globalTarget, args),
+    removeEventListener: (...args: unknown[]) => reflect.apply(removeEventListener, globalTarget, args),
+    dispatchEvent: (...args: unknown[]) => {
+      requireArguments(args.length, 1, 'dispatchEvent')
+      return dispatchForSite(globalTarget, args[0], globalThis)
+    },
+  }
+  const lengths = { addEventListener: 2, removeEventListener: 2, dispatchEvent: 1 }
+  for (const [name, member] of objects.entries<unknown>(members) as [string, object][]) {
+    objects.defineProperty(member, 'length', { value: lengths[name as keyof typeof lengths], configurable: true })
     put(globalThis, name, member, true)
   }
   for (const type of ['error', 'unhandledrejection', 'rejectionhandled']) {

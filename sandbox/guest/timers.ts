@@ -91,7 +91,10 @@ export function cancelTimer(id: number): void {
   maps.delete(timers, id)
   const owned = maps.get(owners, timer.owner)
   if (owned === undefined) return
-  arrays.splice(owned.queue, arrays.indexOf(owned.queue, timer), 1)
+  const index = arrays.indexOf(owned.queue, timer)
+  // An interval is not in the queue while it runs.
+  if (index === -1) return
+  arrays.splice(owned.queue, index, 1)
   tell(timer.owner, owned)
 }
 

@@ -52,8 +52,14 @@ interface Given {
 
 const scope: Readonly<Record<string, unknown>> = { ...interfaces, ...operations, ...attributes }
 
+/** An expression gives its value; a body, which is none, says itself what it gives. */
 function bodyOf(code: string): string {
-  return /\breturn\b|;\s*$/.test(code) ? code : `return (${code})`
+  try {
+    new AsyncFunction(`return (${code}\n)`)
+    return `return (${code}\n)`
+  } catch {
+    return code
+  }
 }
 
 /** Runs each row on both sides. `isolate: false` leaves out the isolate, for rows about what only Node's side has. */
