@@ -42,7 +42,7 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
   const codes = new Map<number, SiteCode>()
   let engine: Engine | undefined
   let subtle: Subtle | undefined
-  const link: FrameLink = createFrameLink({ socket: supervisor, onFrame, onEnd: () => over() })
+  const link: FrameLink = createFrameLink({ socket: supervisor, onFrame, onEnd: () => end() })
   const port = createSupervisorPort(link)
   const relay = createRelay(link)
   const receiver = createCodeReceiver(link, load)
@@ -108,9 +108,17 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
     for (const code of codes.values()) code.sweep(nowMs)
   }
 
-  for (const socket of fronts) serveFront(socket, codes)
+  function end(): void {
+    clearInterval(beating)
+    for (const front of links) front.close()
+    for (const code of codes.values()) code.close()
+    codes.clear()
+    over()
+  }
+
+  const links = fronts.map((socket) => serveFront(socket, codes))
+  const beating = setInterval(beat, bounds.sandboxProcess.beatMs)
   beat()
-  setInterval(beat, bounds.sandboxProcess.beatMs)
 }
 
 function plainError(message: string): { name: string; message: string; stack: string } {
