@@ -109,6 +109,9 @@ export function openCertificates(options: CertificatesOptions): Certificates {
   })
   const onDemand = createOnDemand({ managed, permits: serves, ownerOf: broughtBy, environment })
 
+  /** What authors take away is let go at the next look at it, which may be weeks away. */
+  const states = () => managed.list().filter(({ names: [name = ''] }) => name.startsWith('*.') || serves(name))
+
   let seen: readonly string[] | undefined
   return {
     async leaf(name, address) {
@@ -135,9 +138,9 @@ export function openCertificates(options: CertificatesOptions): Certificates {
     },
     list() {
       const own = options.names().filter((name) => kindOf(name) === 'own')
-      return rowsOf(managed.list(), files.list(), own)
+      return rowsOf(states(), files.list(), own)
     },
-    counts: () => countsOf(managed.list(), files.list()),
+    counts: () => countsOf(states(), files.list()),
     renew: (name) => managed.renew(name),
     revoke: (name, reason) => managed.revoke(name, reason),
     async [Symbol.asyncDispose]() {

@@ -73,6 +73,20 @@ t.test('names of the operator’s are ordered at once; of what authors bring, wh
   }),
 )
 
+t.test('a name that is taken away is not shown any more', (t) =>
+  open(async ({ certificates, env, state, states }) => {
+    state.names = ['www.author.org', 'blog.example.com']
+    certificates.refresh()
+    certificates.obtain('www.author.org')
+    await env.sleep(minuteMs)
+    t.equal(states().length, 2)
+    state.names = []
+    certificates.refresh()
+    t.strictSame(states(), [])
+    t.match(certificates.counts(), { valid: 0 })
+  }),
+)
+
 t.test('who adds and takes away domains without end uses up the budget, and nothing else', (t) =>
   open(async ({ certificates, env, state, ordered }) => {
     for (let round = 0; round < 50; round += 1) {
