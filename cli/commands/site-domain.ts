@@ -103,7 +103,10 @@ function addRemove(domain: Command, context: CommandContext): void {
       const site = toSiteName(name)
       using client = await connectAdmin(options, context)
       await removeDomain(client, site, domain)
-      printResult(options, context, { removed: domain }, [`took ${domain} away from ${site}`])
+      printResult(options, context, { removed: domain }, [
+        `took ${domain} away from ${site}`,
+        '  its record _grove-challenge proves nothing any more: remove it from the DNS',
+      ])
     },
   )
 }
