@@ -3,9 +3,9 @@
  * at hand come without a promise.
  */
 
-import { type BridgeValue, deliveries, ops, pulled } from '../bridge.ts'
+import { type BridgeValue, deliveries, faults, ops, pulled } from '../bridge.ts'
 import { call } from './host.ts'
-import { faultError, toError } from './operations.ts'
+import { faultError, isUnderWay, toError } from './operations.ts'
 import { bytes, type Deferred, promises } from './primordials.ts'
 
 type Piece = Uint8Array<ArrayBuffer>
@@ -51,7 +51,8 @@ export class Incoming {
     if (this.#over) return undefined
     const answer = call(ops.pull, this.#id)
     if (typeof answer === 'object') return answer as Piece
-    if (answer === pulled.later) {
+    // A body that the host has closed while it is under way has broken off: the reason is on its way.
+    if (answer === pulled.later || (answer === faults.closed && isUnderWay(this.#id))) {
       this.#waiting = promises.withResolvers<Piece | undefined>()
       return 'later'
     }

@@ -74,6 +74,11 @@ export function forgetOperation(id: number): void {
   if (owned !== undefined) sets.delete(owned, id)
 }
 
+/** Whether something may still arrive for a number. */
+export function isUnderWay(id: number): boolean {
+  return maps.has(receivers, id)
+}
+
 /** Tells the host that an operation is not wanted any more, and forgets it. */
 export function stopOperation(id: number): void {
   if (!maps.has(receivers, id)) return

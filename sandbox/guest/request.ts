@@ -3,11 +3,14 @@
  * a site looks.
  */
 
+import type { ReadableStream } from 'web-streams-polyfill'
 import { type AbortSignal, abort, anySignal, createSignal, requireSignal } from './abort.ts'
+import type { Blob } from './blob.ts'
 import type { Body } from './body.ts'
 import { cloneBody, extractBody, moveBody, requireUsable } from './body.ts'
 import { defineBodyMembers } from './body-members.ts'
 import { isObject, requireArguments, toByteString, toDictionary, toDOMString, toEnum, toUSVString } from './convert.ts'
+import type { FormData } from './form-data.ts'
 import { createBox, type HeaderBox, hasName, listOf, tokenCase } from './header-list.ts'
 import { createHeaders, type Headers, toBox } from './headers.ts'
 import { defineInterface, internal } from './idl.ts'
@@ -58,6 +61,15 @@ let stateIn: (value: object) => RequestState | undefined
 
 /** A request: one that came from a visitor, or one to be sent with `fetch`. */
 export class Request {
+  // Members of the Body mixin, put on the prototype below.
+  declare readonly body: ReadableStream | null
+  declare readonly bodyUsed: boolean
+  declare readonly arrayBuffer: () => Promise<ArrayBuffer>
+  declare readonly blob: () => Promise<Blob>
+  declare readonly bytes: () => Promise<Uint8Array<ArrayBuffer>>
+  declare readonly formData: () => Promise<FormData>
+  declare readonly json: () => Promise<unknown>
+  declare readonly text: () => Promise<string>
   readonly #state: RequestState
 
   constructor(input: unknown, init: unknown = undefined) {

@@ -1,8 +1,11 @@
 /** Response (Fetch Standard, section 5.5), and its `webSocket`, by which an upgrade is answered. */
 
+import type { ReadableStream } from 'web-streams-polyfill'
+import type { Blob } from './blob.ts'
 import { type Body, cloneBody, extractBody } from './body.ts'
 import { defineBodyMembers } from './body-members.ts'
 import { isObject, requireArguments, toByteString, toDictionary, toUnsignedShort, toUSVString } from './convert.ts'
+import type { FormData } from './form-data.ts'
 import { createBox, type HeaderBox, hasName, isSendableValue, listOf } from './header-list.ts'
 import { createHeaders, type Headers, toBox } from './headers.ts'
 import { defineInterface, internal } from './idl.ts'
@@ -28,6 +31,15 @@ let stateIn: (value: object) => ResponseState | undefined
 
 /** An answer: one that a handler gives, or one that `fetch` got. */
 export class Response {
+  // Members of the Body mixin, put on the prototype below.
+  declare readonly body: ReadableStream | null
+  declare readonly bodyUsed: boolean
+  declare readonly arrayBuffer: () => Promise<ArrayBuffer>
+  declare readonly blob: () => Promise<Blob>
+  declare readonly bytes: () => Promise<Uint8Array<ArrayBuffer>>
+  declare readonly formData: () => Promise<FormData>
+  declare readonly json: () => Promise<unknown>
+  declare readonly text: () => Promise<string>
   readonly #state: ResponseState
 
   constructor(body: unknown = null, init: unknown = undefined) {
