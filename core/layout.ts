@@ -37,6 +37,10 @@ export interface Layout {
   readonly frontSocket: string
   /** Where fronts hand requests for plugin routes to control: HTTP, mode 0600. */
   readonly pluginSocket: string
+  /** Where fronts reach the supervisor of sandboxes, mode 0600. */
+  readonly supervisorSocket: string
+  /** Where that supervisor reaches control, mode 0600. */
+  readonly sandboxSocket: string
   /** Keys of sessions, tickets and identity, mode 0600. */
   readonly keys: string
 }
@@ -59,6 +63,8 @@ export function layoutOf(root: string): Layout {
     controlSocket: join(root, 'control.sock'),
     frontSocket: join(root, 'fronts.sock'),
     pluginSocket: join(root, 'plugins.sock'),
+    supervisorSocket: join(root, 'supervisor.sock'),
+    sandboxSocket: join(root, 'sandboxes.sock'),
     keys: join(root, 'keys.json'),
   }
 }

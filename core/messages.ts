@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 import { challengeSetSchema } from './challenge-set.ts'
+import { codeRoutesSchema } from './code-routes.ts'
 import { plainErrorSchema } from './errors.ts'
 import { limits } from './limits.ts'
 import { blobHashSchema } from './names.ts'
@@ -31,7 +32,14 @@ export const siteStateSchema = z.object({
   /** Every name that leads to the site, `<name>.<domain>` first. */
   authorities: z.array(z.string()),
   /** The live version and the compiled form of it; absent before the first publish. */
-  live: z.object({ version: z.int().positive(), compiled: blobHashSchema }).optional(),
+  live: z
+    .object({
+      version: z.int().positive(),
+      compiled: blobHashSchema,
+      /** Absent for a version without code. */
+      code: z.object({ routes: codeRoutesSchema }).optional(),
+    })
+    .optional(),
   /** Whether there is a live version that cannot be told now: a front goes on with the one that it has. */
   unavailable: z.boolean().optional(),
   /** Whether nothing is said of what is live: a front asks when a visitor comes, and goes on with what it has till then. */

@@ -11,9 +11,10 @@ import type { SiteName } from '../core/names.ts'
 import { networkOf } from '../core/network.ts'
 import type { SiteInfo } from '../core/plugin.ts'
 import type { Session } from '../core/session.ts'
-import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { checkAnnouncedLength, limitBody } from './body-limit.ts'
-import { answerError, describeFailure, statusOfFailure } from './error-page.ts'
+import { CodePassed } from './code-exchange.ts'
+import { answerError, describeFailure, headersOfFailure, statusOfFailure } from './error-page.ts'
 import { forwardAnswerHeaders, forwardRequestHeaders } from './forward-headers.ts'
 import type { Identity } from './identity.ts'
 import { type FoldedMiddleware, sendThrough } from './middleware.ts'
@@ -26,6 +27,13 @@ import { createWebSockets } from './web-socket.ts'
 export interface DynamicSite {
   readonly state: SiteState
   readonly info: SiteInfo
+  readonly upstream: Upstream
+  /** Answers in place of code that passes a request on ({@link CodePassed}). */
+  readonly passed?: () => void
+}
+
+/** A site whose upstream takes WebSockets. */
+export interface UpgradeSite extends DynamicSite {
   readonly upstream: RemoteUpstream
 }
 
@@ -42,11 +50,12 @@ export interface DynamicOptions {
 export interface Dynamic {
   /**
    * Answers from the site's upstream: 413 for a body over the site's limit, 502 when the upstream is down, 504 when it
-   * is slow, 503 when too much is under way, 500 when a plugin fails; nothing when the visitor is gone.
+   * is slow, 503 when too much is under way, 500 when a plugin fails; what the sandbox says when the site's code fails;
+   * nothing when the visitor is gone.
    */
   handle(exchange: Exchange, site: DynamicSite, session: Session | undefined): void
   /** Answers a WebSocket handshake: a tunnel to the upstream, or an error as for a request. */
-  upgrade(exchange: Exchange, connection: UpgradeConnection, site: DynamicSite, session: Session | undefined): void
+  upgrade(exchange: Exchange, connection: UpgradeConnection, site: UpgradeSite, session: Session | undefined): void
   /** Cuts the WebSockets of a site. */
   closeSite(name: SiteName): void
   /** Cuts the WebSockets whose session has ended before its time. */
@@ -99,7 +108,10 @@ export function createDynamic(options: DynamicOptions): Dynamic {
   return {
     handle(exchange, site, session) {
       const own = ownSession(exchange, session, false)
-      answer(exchange, site, own).catch((error: unknown) => fail(exchange, error, options.log))
+      answer(exchange, site, own).catch((error: unknown) => {
+        if (error instanceof CodePassed && site.passed && !exchange.signal.aborted) site.passed()
+        else fail(exchange, error, options.log)
+      })
     },
     upgrade(exchange, connection, site, session) {
       const own = ownSession(exchange, session, true)
@@ -151,6 +163,7 @@ function fail(exchange: Exchange, thrown: unknown, log: Logger): void {
   }
   const status = statusOfFailure(error)
   // The access line tells of upstreams that fail; a fault of a plugin or of Grove needs its stack.
-  if (status === 500) log.error({ err: error, request: exchange.id }, 'dynamic request failed')
-  answerError(exchange, status, { error: describeFailure(error) })
+  if (status === 500 && error.code !== 'ERR_CODE_FAILED')
+    log.error({ err: error, request: exchange.id }, 'dynamic request failed')
+  answerError(exchange, status, { headers: headersOfFailure(error), error: describeFailure(error) })
 }

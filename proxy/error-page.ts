@@ -52,7 +52,15 @@ const failureStatus: Partial<Record<ErrorCode, number>> = {
 
 /** The status with which a visitor learns of a failure: 500 but for those that say something about the request. */
 export function statusOfFailure(thrown: unknown): number {
-  return failureStatus[toGroveError(thrown).code] ?? 500
+  const { code, details } = toGroveError(thrown)
+  const said = code === 'ERR_CODE_FAILED' ? details?.['status'] : undefined
+  return typeof said === 'number' ? said : (failureStatus[code] ?? 500)
+}
+
+/** Headers that go with it: when to come again, where that is known. */
+export function headersOfFailure(thrown: unknown): HeaderList {
+  const seconds = toGroveError(thrown).details?.['retryAfterSeconds']
+  return typeof seconds === 'number' ? ['retry-after', String(seconds)] : []
 }
 
 /** A failure in one line for the access log. */

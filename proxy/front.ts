@@ -13,6 +13,7 @@ import { limits } from '../core/limits.ts'
 import type { ControlToFront, FrontKeys, FrontStats, ListenerName } from '../core/messages.ts'
 import { logRejection } from './access-log.ts'
 import { createBlobCache } from './blob-cache.ts'
+import { createCodeUpstream } from './code-upstream.ts'
 import { ControlLink } from './control-link.ts'
 import { createDynamic, type Dynamic } from './dynamic.ts'
 import { createIdentity, type Identity } from './identity.ts'
@@ -26,6 +27,7 @@ import { createRevocations } from './revocations.ts'
 import { type Settings, settingsFor, toSettings } from './settings.ts'
 import { settled } from './site-runtime.ts'
 import { SiteTable } from './site-table.ts'
+import { SupervisorLink } from './supervisor-link.ts'
 import { UpstreamPools } from './upstream-pools.ts'
 import { UsageCounter } from './usage.ts'
 import { Visits } from './visits.ts'
@@ -46,6 +48,7 @@ export class Front {
   readonly #log: Logger
   readonly #upstreams: UpstreamPools
   readonly #sites: SiteTable
+  readonly #supervisor: SupervisorLink
   readonly #transport: Transport
   readonly #link: ControlLink
   readonly #contexts: ReturnType<typeof createContexts>
@@ -79,10 +82,12 @@ export class Front {
       publicPort: () => this.#publicPort,
     })
     this.#upstreams = new UpstreamPools({ create: createRemoteUpstream, gone: (name) => this.#dynamic.closeSite(name) })
+    this.#supervisor = new SupervisorLink({ socket: options.layout.supervisorSocket, log: options.log })
     this.#sites = new SiteTable({
       load: (compiled, before, grown) => loadTable(options.layout, compiled, before, grown),
       ask: (name) => this.#link.site(name),
       upstreams: this.#upstreams,
+      code: (name, version) => createCodeUpstream(name, version, this.#supervisor),
       failed: (name, error) => this.#log.error({ err: error, site: name }, 'site keeps its last state'),
     })
     this.#visits = new Visits({
@@ -122,6 +127,7 @@ export class Front {
     await this.#transport.drain(withinMs)
     await this.#link.giveUsage(this.#usage.take())
     this.#link[Symbol.dispose]()
+    this.#supervisor[Symbol.dispose]()
     this.#contexts[Symbol.dispose]()
     await this.#upstreams.close()
     await this.#pluginRoutes.close()

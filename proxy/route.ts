@@ -6,9 +6,11 @@
  * file that is not personal, or by a visitor without a session, never reaches an upstream.
  */
 
+import { type CodeRoute, routeOf } from '../core/code-routes.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { limits } from '../core/limits.ts'
 import type { Session } from '../core/session.ts'
+import type { Upstream } from '../core/upstream.ts'
 import type { BlobCache } from './blob-cache.ts'
 import { answerError } from './error-page.ts'
 import type { SiteRuntime } from './site-runtime.ts'
@@ -19,8 +21,8 @@ import type { StaticEntry } from './table.ts'
 export interface RouteOptions {
   readonly cache: BlobCache
   readonly sessionOf: (exchange: Exchange, site: SiteRuntime) => Session | undefined
-  /** Hands the request to the site's upstream. */
-  readonly dynamic: (exchange: Exchange, site: SiteRuntime, session: Session | undefined) => void
+  /** Hands the request to an upstream of the site, or to its code. */
+  readonly dynamic: (exchange: Exchange, site: SiteRuntime, upstream: Upstream, session: Session | undefined) => void
   /** Answers paths under `/.grove/`. */
   readonly reserved: (exchange: Exchange, site: SiteRuntime) => void
 }
@@ -46,10 +48,11 @@ export function routeExchange(exchange: Exchange, site: SiteRuntime, options: Ro
     answerError(exchange, 404)
     return
   }
-  const isRead = exchange.method === 'GET' || exchange.method === 'HEAD'
-  const { table } = site
+  const isRead = isReading(exchange)
+  const { table, code } = site
+  const route = code && routeOf(code.routes, exchange.path)
   const entry = table?.get(exchange.path)
-  if (isRead && table && entry && isForEveryone(exchange, site, entry, options)) {
+  if (route !== 'code' && isRead && table && entry && isForEveryone(exchange, site, entry, options)) {
     serveStatic(exchange, table, entry, options.cache)
     return
   }
@@ -58,10 +61,37 @@ export function routeExchange(exchange: Exchange, site: SiteRuntime, options: Ro
     answerError(exchange, 503, { headers: retryAfter, error: 'the live version cannot be put in force' })
     return
   }
-  if (site.upstream) options.dynamic(exchange, site, options.sessionOf(exchange, site))
-  else if (!table) answerError(exchange, 404)
-  else if (entry && !isRead) answerMethodNotAllowed(exchange, table)
-  else serveNotFound(exchange, table, options.cache)
+  const upstream = upstreamFor(site, route)
+  if (upstream) options.dynamic(exchange, site, upstream, options.sessionOf(exchange, site))
+  else answerWithout(exchange, site, entry, options)
+}
+
+/** Answers as if the site had no code: its file if there is one. */
+export function answerFromFiles(exchange: Exchange, site: SiteRuntime, options: Pick<RouteOptions, 'cache'>): void {
+  const entry = site.table?.get(exchange.path)
+  if (isReading(exchange) && site.table && entry) serveStatic(exchange, site.table, entry, options.cache)
+  else answerWithout(exchange, site, entry, options)
+}
+
+/** Who answers what no file does: the operator's servers, or the site's code where a route says so or there are none. */
+function upstreamFor({ upstream, code }: SiteRuntime, route: CodeRoute['to'] | undefined): Upstream | undefined {
+  if (route === 'code') return code?.upstream
+  return upstream ?? (route === 'static' ? undefined : code?.upstream)
+}
+
+function answerWithout(
+  exchange: Exchange,
+  { table }: SiteRuntime,
+  entry: StaticEntry | undefined,
+  { cache }: Pick<RouteOptions, 'cache'>,
+): void {
+  if (!table) answerError(exchange, 404)
+  else if (entry && !isReading(exchange)) answerMethodNotAllowed(exchange, table)
+  else serveNotFound(exchange, table, cache)
+}
+
+function isReading({ method }: Exchange): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 function isOfProof(path: string): boolean {

@@ -3,10 +3,12 @@
  * count of static answers under way for each version that was live.
  */
 
+import type { CodeRoute } from '../core/code-routes.ts'
 import type { Exchange } from '../core/exchange.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { SiteInfo } from '../core/plugin.ts'
+import type { Upstream } from '../core/upstream.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
 import type { StaticTable } from './table.ts'
 
@@ -55,6 +57,12 @@ export function leaveEpoch(exchange: Exchange): void {
   if (epoch && epochs.delete(exchange)) epoch.end()
 }
 
+/** A version's own code. */
+export interface SiteCode {
+  readonly upstream: Upstream
+  readonly routes: readonly CodeRoute[]
+}
+
 /** Everything a front knows of one loaded site at one moment. Replaced as a whole at each change, but for the marks. */
 export interface SiteRuntime {
   readonly state: SiteState
@@ -63,6 +71,8 @@ export interface SiteRuntime {
   readonly table: StaticTable | undefined
   /** Undefined when the site has none. */
   readonly upstream: RemoteUpstream | undefined
+  /** The code of its live version; undefined when that has none. */
+  readonly code: SiteCode | undefined
   readonly epoch: Epoch
   /** Epochs of earlier tables that may still have answers under way; at most `limits.front.epochs`. */
   readonly earlier: readonly Epoch[]
@@ -79,14 +89,15 @@ export function siteRuntime({
   state,
   table,
   upstream,
+  code,
   epoch = new Epoch(),
   earlier,
   isSure,
-}: Pick<SiteRuntime, 'state' | 'table' | 'upstream' | 'earlier' | 'isSure'> & {
+}: Pick<SiteRuntime, 'state' | 'table' | 'upstream' | 'code' | 'earlier' | 'isSure'> & {
   readonly epoch: Epoch | undefined
 }): SiteRuntime {
   const info = { name: state.name, authorities: state.authorities }
-  return { state, info, table, upstream, epoch, earlier, usedAt: 0, isSure, checkAtMs: 0 }
+  return { state, info, table, upstream, code, epoch, earlier, usedAt: 0, isSure, checkAtMs: 0 }
 }
 
 /** The epochs that a successor of a site has to remember. */

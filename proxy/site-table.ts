@@ -9,10 +9,11 @@
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { ClientRule, SiteState } from '../core/messages.ts'
-import type { Authority, SiteName } from '../core/names.ts'
+import type { Authority, SiteName, VersionNumber } from '../core/names.ts'
 import { forEachParallel } from '../core/parallel.ts'
+import type { Upstream } from '../core/upstream.ts'
 import { KnownSites, type ToldState } from './known-sites.ts'
-import { type Epoch, earlierEpochs, type SiteRuntime, siteRuntime } from './site-runtime.ts'
+import { type Epoch, earlierEpochs, type SiteCode, type SiteRuntime, siteRuntime } from './site-runtime.ts'
 import type { StaticTable } from './table.ts'
 import type { UpstreamPools } from './upstream-pools.ts'
 
@@ -30,6 +31,8 @@ export interface SiteTableOptions {
   /** Has control tell a site with {@link SiteTable.put}, and resolves when that is done. Bounded in time. */
   readonly ask: (name: SiteName) => Promise<void>
   readonly upstreams: UpstreamPools
+  /** The code of a version as an upstream. */
+  readonly code: (name: SiteName, version: VersionNumber) => Upstream
   /** A site could not be put in force; it stays as it was. */
   readonly failed: (name: SiteName, error: unknown) => void
   /** What loaded sites may take in memory, about. @default limits.front.tableBytes */
@@ -169,6 +172,7 @@ export class SiteTable {
       state,
       table,
       upstream: this.#options.upstreams.take(name, state.upstreams),
+      code: this.#codeOf(state),
       epoch: isSameTable ? now.epoch : undefined,
       earlier: isSameTable || !now ? this.earlier(name) : earlierEpochs(now),
       isSure: told.untold !== true,
@@ -186,6 +190,10 @@ export class SiteTable {
     if (!state.live) return undefined
     if (before?.table && before.state.live?.compiled === state.live.compiled) return before.table
     return this.#options.load(state.live.compiled, before?.table, (bytes) => this.#grown(bytes))
+  }
+
+  #codeOf({ name, live }: SiteState): SiteCode | undefined {
+    return live?.code && { upstream: this.#options.code(name, live.version), routes: live.code.routes }
   }
 
   /** Asks control about a site whose live version it has not confirmed; visitors are served meanwhile. */

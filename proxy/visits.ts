@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { FrontKeys } from '../core/messages.ts'
 import type { Session } from '../core/session.ts'
+import type { Upstream } from '../core/upstream.ts'
 import { beginNote, logAccess, noteUpstream } from './access-log.ts'
 import type { BlobCache } from './blob-cache.ts'
 import type { Dynamic } from './dynamic.ts'
@@ -14,7 +15,7 @@ import type { Identity } from './identity.ts'
 import type { PluginRoutes } from './plugin-routes.ts'
 import { answerReserved } from './reserved.ts'
 import type { createRevocations } from './revocations.ts'
-import { type RouteOptions, routeExchange } from './route.ts'
+import { answerFromFiles, type RouteOptions, routeExchange } from './route.ts'
 import { sessionOf } from './session-check.ts'
 import type { Settings } from './settings.ts'
 import { enterEpoch, leaveEpoch, type SiteRuntime } from './site-runtime.ts'
@@ -54,7 +55,7 @@ export class Visits {
     this.#routing = {
       cache: options.cache,
       sessionOf: (exchange, site) => this.#sessionOf(exchange, site),
-      dynamic: (exchange, site, session) => this.#handOff(exchange, site, session),
+      dynamic: (exchange, site, upstream, session) => this.#handOff(exchange, site, upstream, session),
       reserved: (exchange, site) => this.#reserved(exchange, site),
     }
   }
@@ -102,15 +103,12 @@ export class Visits {
     routeExchange(exchange, site, this.#routing)
   }
 
-  #handOff(exchange: Exchange, site: SiteRuntime, session: Session | undefined): void {
+  #handOff(exchange: Exchange, site: SiteRuntime, upstream: Upstream, session: Session | undefined): void {
     // What an upstream or a plugin answers is of no version: it does not hold up the settling of one.
     leaveEpoch(exchange)
-    if (!site.upstream) {
-      answerError(exchange, 404)
-      return
-    }
     noteUpstream(exchange, session)
-    this.#options.dynamic.handle(exchange, { state: site.state, info: site.info, upstream: site.upstream }, session)
+    const passed = () => answerFromFiles(exchange, site, this.#routing)
+    this.#options.dynamic.handle(exchange, { state: site.state, info: site.info, upstream, passed }, session)
   }
 
   #openTunnel(exchange: Exchange, connection: UpgradeConnection, site: SiteRuntime): void {

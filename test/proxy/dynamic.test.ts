@@ -11,7 +11,7 @@ import { getHeader, joinHeader } from '../../core/headers.ts'
 import type { Plugin } from '../../core/plugin.ts'
 import type { Session } from '../../core/session.ts'
 import { beginNote } from '../../proxy/access-log.ts'
-import { createDynamic, type DynamicSite } from '../../proxy/dynamic.ts'
+import { createDynamic, type UpgradeSite } from '../../proxy/dynamic.ts'
 import { createIdentity } from '../../proxy/identity.ts'
 import { createTransport } from '../../proxy/listen.ts'
 import { foldMiddleware } from '../../proxy/middleware.ts'
@@ -54,7 +54,7 @@ function make(
   const upstream = createRemoteUpstream([url])
   t.teardown(() => upstream.close())
   const authorities = ['blog.localhost']
-  const site: DynamicSite = {
+  const site: UpgradeSite = {
     state: { name: 'blog', authorities, upstreams: [url], timeoutMs, bodyBytes },
     info: { name: 'blog', authorities },
     upstream,

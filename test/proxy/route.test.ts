@@ -1,9 +1,11 @@
 import t from 'tap'
+import type { CodeRoute } from '../../core/code-routes.ts'
 import type { CompiledFile } from '../../core/compiled.ts'
 import type { Body, Exchange } from '../../core/exchange.ts'
 import type { HeaderList } from '../../core/headers.ts'
 import type { SiteState } from '../../core/messages.ts'
 import type { Session } from '../../core/session.ts'
+import type { Upstream } from '../../core/upstream.ts'
 import type { BlobCache } from '../../proxy/blob-cache.ts'
 import type { RemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { routeExchange } from '../../proxy/route.ts'
@@ -19,12 +21,14 @@ function site(
   hasUpstream: boolean,
   files: readonly CompiledFile[] | undefined,
   more: Pick<SiteState, 'unavailable' | 'provesNames'> = {},
+  routes?: readonly CodeRoute[],
 ): SiteRuntime {
   const rest = { upstreams: [], timeoutMs: 1_000, bodyBytes: 0, ...more }
   return siteRuntime({
     state: { name: 'blog', authorities: ['blog.localhost'], ...rest },
     table: files && buildTable({ site: 'blog', version: 1, files }),
-    upstream: hasUpstream ? ({} as RemoteUpstream) : undefined,
+    upstream: hasUpstream ? ({ name: 'upstream' } as RemoteUpstream) : undefined,
+    code: routes && { upstream: { name: 'code' } as Upstream, routes },
     epoch: undefined,
     earlier: [],
     isSure: true,
@@ -51,8 +55,8 @@ function answeredBy(target: SiteRuntime, method: string, path: string, session?:
   routeExchange(exchange, target, {
     cache: content,
     sessionOf: () => session,
-    dynamic: (_exchange, _site, who) => {
-      by = who ? `upstream as ${who.userId}` : 'upstream'
+    dynamic: (_exchange, _site, { name }, who) => {
+      by = who ? `${name} as ${who.userId}` : name
     },
     reserved: () => {
       by = 'reserved'
@@ -91,6 +95,37 @@ t.test('what is the same for everyone is static, the rest goes to the upstream',
     [site(true, undefined, { unavailable: true }), 'HEAD', '/main.css', undefined, '503'],
     [site(true, undefined, { unavailable: true }), 'POST', '/', ada, 'upstream as ada'],
     [site(true, undefined, { unavailable: true }), 'GET', '/.grove/jwks.json', undefined, 'reserved'],
+  ]
+  for (const [target, method, path, session, expected] of table)
+    t.equal(answeredBy(target, method, path, session), expected, `${method} ${path}`)
+  t.end()
+})
+
+t.test('files win over code unless a route says so, and what has none goes to it', (t) => {
+  const routes: CodeRoute[] = [
+    { pattern: '/api/public/*', to: 'static' },
+    { pattern: '/api/*', to: 'code' },
+    { pattern: '/main.css', to: 'code' },
+  ]
+  const files = [file('index.html', false), file('main.css', false), file('api/x.css', false)]
+  const plain = site(false, files, {}, [])
+  const routed = site(false, files, {}, routes)
+  const both = site(true, files, {}, routes)
+  const table: [SiteRuntime, string, string, Session | undefined, string][] = [
+    [plain, 'GET', '/', undefined, 'static 200'],
+    [plain, 'GET', '/', ada, 'static 200'],
+    [plain, 'GET', '/unknown', ada, 'code as ada'],
+    [plain, 'POST', '/', undefined, 'code'],
+    [plain, 'GET', '/api/x.css', undefined, 'static 200'],
+    [routed, 'GET', '/api/x.css', undefined, 'code'],
+    [routed, 'GET', '/main.css', undefined, 'code'],
+    [routed, 'GET', '/api/public/unknown', undefined, 'static 404'],
+    [routed, 'POST', '/api/public/unknown', undefined, 'static 404'],
+    [routed, 'GET', '/.grove/x', undefined, 'reserved'],
+    [both, 'GET', '/unknown', undefined, 'upstream'],
+    [both, 'GET', '/api/unknown', undefined, 'code'],
+    [both, 'GET', '/api/public/unknown', undefined, 'upstream'],
+    [site(false, undefined, {}, []), 'GET', '/', undefined, 'code'],
   ]
   for (const [target, method, path, session, expected] of table)
     t.equal(answeredBy(target, method, path, session), expected, `${method} ${path}`)

@@ -12,7 +12,15 @@ import {
 
 function runtime(earlier: readonly Epoch[] = []): SiteRuntime {
   const state = { name: 'blog', authorities: ['blog.localhost'], upstreams: [], timeoutMs: 1_000, bodyBytes: 0 }
-  return siteRuntime({ state, table: undefined, upstream: undefined, epoch: undefined, earlier, isSure: true })
+  return siteRuntime({
+    state,
+    table: undefined,
+    upstream: undefined,
+    code: undefined,
+    epoch: undefined,
+    earlier,
+    isSure: true,
+  })
 }
 
 t.test('a version settles when the last answer of an earlier one has ended', async (t) => {

@@ -2,6 +2,7 @@ import t from 'tap'
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { SiteState } from '../../core/messages.ts'
+import type { Upstream } from '../../core/upstream.ts'
 import type { RemoteUpstream } from '../../proxy/remote-upstream.ts'
 import { SiteTable, type SiteTableOptions } from '../../proxy/site-table.ts'
 import type { StaticTable } from '../../proxy/table.ts'
@@ -45,6 +46,7 @@ function create(options: Partial<SiteTableOptions> = {}) {
       await table.put(site)
     },
     upstreams,
+    code: (name, version) => ({ name: `${name}@${version}` }) as Upstream,
     failed: (name) => events.push(`failed ${name}`),
     ...options,
   })

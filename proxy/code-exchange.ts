@@ -1,0 +1,241 @@
+/** One request on its way through a link with a tenant process, and its answer back, each at the speed of who takes it. */
+
+import { Readable } from 'node:stream'
+import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import { frameTypes, readCredit } from '../core/sandbox-frames.ts'
+import type { FrameLink } from '../core/sandbox-link.ts'
+import { type RequestFailed, readJson, requestFailedSchema } from '../core/sandbox-messages.ts'
+import { createReceiveWindow, createSendWindow } from '../core/sandbox-window.ts'
+import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import { readCodeAnswer } from './code-answer.ts'
+
+/** The code does not want to answer this request (`passThroughOnException`): the site does, as if it had no code. */
+export class CodePassed extends Error {}
+
+/** What an exchange is made with. */
+export interface CodeExchangeOptions {
+  readonly link: FrameLink
+  readonly stream: number
+  readonly request: UpstreamRequest
+  /** Of the site's code. */
+  readonly version: number
+  /** Called once, when nothing of it is under way any more. */
+  readonly over: (exchange: CodeExchange) => void
+}
+
+/** Statuses that never have a body (RFC 9110 section 6.4.1). */
+const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304])
+
+/** One request under way. */
+export class CodeExchange {
+  /**
+   * The answer once its head is there. Rejects with `ERR_CODE_FAILED` (details: `status`, `code`), {@link CodePassed},
+   * `ERR_UPSTREAM_DOWN`, `ERR_UPSTREAM_SLOW`, or the reason of the request's signal.
+   */
+  readonly answer: Promise<UpstreamAnswer>
+  /** Bytes of bodies, to the process and from it. */
+  sentBytes = 0
+  receivedBytes = 0
+  readonly #options: CodeExchangeOptions
+  readonly #sending = createSendWindow()
+  readonly #receiving = createReceiveWindow()
+  readonly #resolve: (answer: UpstreamAnswer) => void
+  readonly #reject: (error: Error) => void
+  #timer: NodeJS.Timeout | undefined
+  #credit: PromiseWithResolvers<void> | undefined
+  #body: Readable | undefined
+  #isAnswered = false
+  #isBodyWanted = true
+  #isOver = false
+
+  constructor(options: CodeExchangeOptions) {
+    this.#options = options
+    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>()
+    this.answer = promise
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  /** Sends the request. */
+  begin(): void {
+    const { link, stream, request, version } = this.#options
+    const { id, method, authority, target, headers, body, signal, timeoutMs } = request
+    if (signal.aborted) {
+      this.#end(toError(signal.reason))
+      return
+    }
+    const url = `https://${authority}${target}`
+    const head = { id, version, method, url, headers, hasBody: body !== undefined, isUpgrade: false }
+    link.write(frameTypes.request, stream, JSON.stringify(head))
+    signal.addEventListener('abort', this.#aborted, { once: true })
+    this.#timer = setTimeout(() => this.cancel(slow(timeoutMs)), timeoutMs)
+    if (body) void this.#sendBody(body)
+  }
+
+  /** Takes a frame of its stream. A text says what is wrong with it: then the link is to end. */
+  take(type: number, payload: Buffer): string | undefined {
+    switch (type) {
+      case frameTypes.answer:
+        return this.#answered(payload)
+      case frameTypes.body:
+        return this.#arrived(payload)
+      case frameTypes.end:
+        if (!this.#isAnswered) return 'the end of an answer that has not begun'
+        this.#body?.push(null)
+        this.#end(undefined)
+        return undefined
+      case frameTypes.credit:
+        return this.#credited(payload)
+      case frameTypes.failed: {
+        const failed = readJson(requestFailedSchema, payload)
+        if (!failed) return 'a failure that is none'
+        this.#end(failureError(failed))
+        return undefined
+      }
+      case frameTypes.pass:
+        if (this.#isAnswered) return 'an answer that is passed on after it has begun'
+        this.#end(new CodePassed('the code passes the request on'))
+        return undefined
+      case frameTypes.cancel:
+        // It wants no more of the request's body; the answer goes on.
+        this.#isBodyWanted = false
+        this.#wake()
+        return undefined
+      default:
+        return `a frame of type ${type}`
+    }
+  }
+
+  /** Gives the request up: its answer rejects, or the answer's body errors, with `error`. */
+  cancel(error: Error): void {
+    if (this.#isOver) return
+    this.#options.link.write(frameTypes.cancel, this.#options.stream)
+    this.#end(error)
+  }
+
+  /** The link is gone, and the request with it. */
+  lost(error: Error): void {
+    this.#end(error)
+  }
+
+  readonly #aborted = (): void => this.cancel(toError(this.#options.request.signal.reason))
+
+  #answered(payload: Buffer): string | undefined {
+    if (this.#isAnswered) return 'a second answer'
+    const { request } = this.#options
+    const head = readCodeAnswer(payload, request.authority)
+    if (typeof head === 'string') return head
+    if (head.status === 101) return 'an upgrade that nobody asked for'
+    this.#isAnswered = true
+    clearTimeout(this.#timer)
+    const { status, headers } = head
+    const isSent = request.method !== 'HEAD' && !bodiless.has(status)
+    if (head.hasBody && isSent) this.#body = this.#createBody()
+    this.#resolve({ status, headers, body: this.#body })
+    if (head.hasBody && !isSent) this.cancel(new GroveError('ERR_CLOSED', 'the answer has no body'))
+    else if (!head.hasBody) this.#end(undefined)
+    return undefined
+  }
+
+  #arrived(piece: Buffer): string | undefined {
+    if (!this.#body) return 'a body that was not announced'
+    if (!this.#receiving.arrive(piece.length)) return 'more of a body than there was credit for'
+    this.receivedBytes += piece.length
+    this.#body.push(piece)
+    return undefined
+  }
+
+  #credited(payload: Buffer): string | undefined {
+    const bytes = readCredit(payload)
+    if (bytes === undefined || !this.#sending.give(bytes)) return 'credit that cannot be'
+    this.#wake()
+    return undefined
+  }
+
+  #wake(): void {
+    this.#credit?.resolve()
+    this.#credit = undefined
+  }
+
+  #createBody(): Readable {
+    const { link, stream } = this.#options
+    let waiting = 0
+    const body = new Readable({
+      highWaterMark: limits.sandboxLink.chunkBytes,
+      read: () => {
+        // What was handed on since the last time has been taken.
+        const bytes = this.receivedBytes - waiting
+        waiting = this.receivedBytes
+        const credit = this.#receiving.consume(Math.max(0, bytes))
+        if (credit > 0 && !this.#isOver) link.credit(stream, credit)
+      },
+      destroy: (error, done) => {
+        this.cancel(error ?? new GroveError('ERR_CLOSED', 'nobody takes the answer any more'))
+        done(error)
+      },
+    })
+    body.on('error', () => {}) // It may fail before whoever takes it listens; they then find it destroyed.
+    return body
+  }
+
+  async #sendBody(body: Readable): Promise<void> {
+    const { link, stream } = this.#options
+    try {
+      // What is not wanted is read to its end all the same: the visitor's connection goes on.
+      for await (const chunk of body.iterator({ destroyOnReturn: false })) {
+        if (!(await this.#sendPiece(chunk))) {
+          body.resume()
+          return
+        }
+      }
+      if (!this.#isOver) link.write(frameTypes.end, stream)
+    } catch (error) {
+      this.cancel(toError(error))
+    }
+  }
+
+  /** Sends a piece as credit allows. Answers false when nobody wants it any more. */
+  async #sendPiece(chunk: Buffer): Promise<boolean> {
+    const { link, stream } = this.#options
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#isOver || !this.#isBodyWanted) return false
+      const taken = this.#sending.take(Math.min(chunk.length - at, limits.sandboxLink.chunkBytes))
+      if (taken === 0) {
+        this.#credit ??= Promise.withResolvers<void>()
+        await this.#credit.promise
+        continue
+      }
+      this.sentBytes += taken
+      link.write(frameTypes.body, stream, chunk.subarray(at, at + taken))
+      at += taken
+      await link.whenDrained()
+    }
+    return true
+  }
+
+  #end(error: Error | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    this.#options.request.signal.removeEventListener('abort', this.#aborted)
+    this.#wake()
+    if (error) {
+      this.#reject(error)
+      if (this.#body && !this.#body.destroyed) this.#body.destroy(error)
+    }
+    this.#options.over(this)
+  }
+}
+
+function failureError({ status, code, reason, retryAfterSeconds }: RequestFailed): GroveError {
+  return new GroveError('ERR_CODE_FAILED', `${code}: ${reason}`, { details: { status, code, retryAfterSeconds } })
+}
+
+function slow(timeoutMs: number): GroveError {
+  return new GroveError('ERR_UPSTREAM_SLOW', `the site's code has not answered within ${timeoutMs} ms`)
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new GroveError('ERR_CLOSED', 'the visitor has gone')
+}
