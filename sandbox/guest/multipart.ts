@@ -53,12 +53,10 @@ export function parseMultipart(content: Uint8Array, boundary: string): FormData 
     if (content[at] === dash && content[at + 1] === dash) return createForm(entries)
     at = skipLineEnd(content, at)
     const head = readHead(content, at)
-    const end = findMarker(content, marker, head.bodyAt - 2)
+    const end = findMarker(content, marker, head.bodyAt)
     if (end === -1) throw malformed('its last boundary is missing')
     if (entries.length >= bounds.formEntries) throw malformed(`it has more than ${bounds.formEntries} entries`)
-    // A body may be empty, and its line end be that of the head.
-    const body = bytes.slice(content, head.bodyAt, numbers.max(end, head.bodyAt))
-    arrays.push(entries, toEntry(head, body))
+    arrays.push(entries, toEntry(head, bytes.slice(content, head.bodyAt, end)))
     at = end + bytes.length(marker)
   }
 }

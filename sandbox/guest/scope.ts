@@ -87,14 +87,21 @@ function refuseStrings(): void {
   const samples = [() => {}, async () => {}, function* () {}, async function* () {}]
   for (const sample of samples) {
     const prototype = objects.getPrototypeOf(sample) as { readonly constructor: { readonly name: string } }
-    const replacement = (..._: unknown[]) => refuse()
     const { name } = prototype.constructor
-    named(name, replacement)
+    const replacement = named(name, createRefusal())
     objects.defineProperty(replacement, 'length', { value: 1, configurable: true })
     objects.defineProperty(replacement, 'prototype', { value: prototype, writable: false })
     objects.defineProperty(prototype, 'constructor', { value: replacement, writable: true, configurable: true })
     if (name === 'Function') put(globalThis, 'Function', replacement, false)
   }
+}
+
+/** A function that can be constructed, which an arrow function cannot, and only refuses. */
+function createRefusal(): object {
+  function refused(..._: unknown[]) {
+    return refuse()
+  }
+  return refused
 }
 
 function refuse(): never {
