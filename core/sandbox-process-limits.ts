@@ -49,6 +49,10 @@ export const sandboxProcessLimits = {
     /** CPU that a process may use without a beat, and how long it may give none at all. */
     beatlessCpuMs: 1_000,
     silentMs: 30_000,
+    /** CPU that a process may use in all while it has no code to run. */
+    emptyCpuMs: 2_000,
+    /** How long a process may live on after it has closed its link. */
+    linkEndMs: 1_000,
     /** How often a process that works is looked at, and one that does not. */
     watchMs: 100,
     idleWatchMs: 2_000,
@@ -73,6 +77,13 @@ export const sandboxProcessLimits = {
     starting: 2,
     waiting: 1_000,
     spares: 2,
+    /** How soon spares follow a change: fronts come and go together. */
+    refreshMs: 100,
+    /** What a visitor is told to wait when there is no process for them. */
+    busyRetryMs: 1_000,
+    /** A process that is to end has nothing under way when it was not used for so long; one that makes room, for less. */
+    quietMs: 5_000,
+    roomQuietMs: 1_000,
     processes: 200,
     /** Kills of one site within a minute, after which it rests; and the rests between them. */
     kills: 5,
@@ -80,11 +91,18 @@ export const sandboxProcessLimits = {
     firstBackOffMs: 100,
     longestBackOffMs: 30_000,
     quarantineMs: 60_000,
+    longestQuarantineMs: 900_000,
+    /** A rest that whoever asks waits for instead of being told to come later. */
+    shortRestMs: 1_000,
     /** Sites whose kills are remembered. */
     remembered: 10_000,
     /** What the probing of one capability may take. */
     probeMs: 15_000,
   },
+  /** Operations on a site's data. */
+  sandboxData: { valueBytes: 1_048_576, answerMs: 10_000 },
+  /** Lines of sites' logs on their way to control: one batch in so many milliseconds, at most so large. */
+  sandboxLog: { batchLines: 1_000, batchBytes: 1_048_576, batchMs: 100 },
   /** Site code. */
   sandboxCode: {
     modules: 32,

@@ -1,0 +1,123 @@
+/** Starting tenant processes: confined as the machine allows, with their links as the only way in and out. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { setPriority } from 'node:os'
+import type { Readable } from 'node:stream'
+import { limits } from '../../core/limits.ts'
+import { confine, type LaunchPlan, nodeFlags } from './launch-line.ts'
+import type { ResourceGroup, ResourceGroups } from './resources.ts'
+
+/** What a launcher is made with. */
+export interface LauncherOptions {
+  readonly plan: LaunchPlan
+  readonly groups: ResourceGroups
+  /** The program, an absolute path. It gets the number of its links with fronts as its argument. */
+  readonly entry: string
+  /** Files and folders that it may read. */
+  readonly readable: readonly string[]
+  /** How many processes there can be: each account is one process's. */
+  readonly accounts: number
+}
+
+/** A process that was started. */
+export interface Launched {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** Our end of its file descriptor 3. */
+  readonly link: Socket
+  /** What it says before it dies. */
+  readonly errors: Readable
+  readonly group: ResourceGroup | undefined
+  /** Gives back what it had, once it is gone. */
+  release(): void
+}
+
+/** Starts processes. */
+export interface Launcher {
+  /**
+   * Starts one with these sockets as its file descriptors 4, 5, …; our copies of them are closed. `name` is unique and
+   * fit for a folder. Throws what the system says; the sockets are closed then too.
+   */
+  launch(name: string, links: readonly Socket[], memoryBytes: number): Launched
+}
+
+/** Below fronts and control for CPU, above nothing; and the first to go when the machine has no memory left. */
+const niceness = 5
+const outOfMemoryScore = '1000'
+
+/** Room above the process's own bound on memory, so that Grove, which can say why, ends it before the kernel does. */
+const groupHeadroom = 1.25
+
+/** Makes a launcher. */
+export function createLauncher({ plan, groups, entry, readable, accounts }: LauncherOptions): Launcher {
+  const taken = new Set<number>()
+
+  function takeAccount(): number {
+    let account = 0
+    while (taken.has(account)) account += 1
+    if (account >= accounts) throw new Error(`more than ${accounts} tenant processes`)
+    taken.add(account)
+    return account
+  }
+
+  return {
+    launch(name, links, memoryBytes) {
+      const account = takeAccount()
+      try {
+        const command = [process.execPath, ...nodeFlags({ readable }), entry, String(links.length)]
+        const child = start(confine(plan, account, command), links)
+        const bounds = { memoryBytes: memoryBytes * groupHeadroom, threads: limits.sandboxProcess.threads }
+        const group = groups.make(name, bounds)
+        group?.add(child.pid)
+        lower(child.pid)
+        return {
+          ...child,
+          group,
+          release: () => {
+            taken.delete(account)
+            group?.remove()
+          },
+        }
+      } catch (error) {
+        taken.delete(account)
+        throw error
+      } finally {
+        for (const socket of links) socket.destroy()
+      }
+    },
+  }
+}
+
+function start(line: readonly string[], links: readonly Socket[]) {
+  const [file, ...args] = line
+  const child = spawn(file as string, args, {
+    cwd: '/',
+    // The tools of the line are found where the system has them by default.
+    env: {},
+    // A session of its own: Ctrl-C at the terminal is for serve, which ends everything in order.
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...links],
+  })
+  const { pid, stderr } = child
+  const link = child.stdio[3]
+  if (pid === undefined || !stderr || !link) {
+    child.on('error', () => {}) // It is thrown here; the event comes later.
+    throw new Error(`${file} cannot be started`)
+  }
+  return { child, pid, link: link as unknown as Socket, errors: stderr }
+}
+
+/** What can be done to a process from outside. Each may be refused, and is no promise. */
+function lower(pid: number): void {
+  for (const step of [
+    () => setPriority(pid, niceness),
+    () => writeFileSync(`/proc/${pid}/oom_score_adj`, outOfMemoryScore),
+  ])
+    try {
+      step()
+    } catch {
+      // It is gone already, or this system does not have it.
+    }
+}

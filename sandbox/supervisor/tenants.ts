@@ -1,0 +1,290 @@
+/**
+ * Which process serves which site: started when the site is first asked for, replaced when other fronts run or the
+ * site's settings change, ended when nobody asks for it, and never given to another site.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { GroveError, isGroveError, toGroveError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { SiteName, VersionNumber } from '../../core/names.ts'
+import { createTurnstile } from '../../core/turnstile.ts'
+import type { Codes } from './codes.ts'
+import type { Fronts } from './fronts.ts'
+import type { ProcessEnd } from './process-end.ts'
+import type { Quarantine } from './quarantine.ts'
+import type { TenantProcess } from './tenant-process.ts'
+import { createVersionLoads, type VersionLoads } from './version-loads.ts'
+import type { WarmPool } from './warm-pool.ts'
+
+/** When tenants give up what they have; see `limits.sandboxProcess`. */
+export interface TenantTimes {
+  readonly codeIdleMs: number
+  readonly idleMs: number
+  readonly drainMs: number
+  readonly quietMs: number
+  readonly roomQuietMs: number
+}
+
+/** What tenants are made with. */
+export interface TenantsOptions {
+  readonly fronts: Pick<Fronts, 'release'>
+  readonly pool: WarmPool
+  readonly codes: Codes
+  readonly quarantine: Quarantine
+  /** Every process that is not gone. */
+  readonly processes: ReadonlyMap<string, TenantProcess>
+  readonly mostProcesses: number
+  readonly times: TenantTimes
+  /** Told when a code does not load, once for each try. */
+  readonly loadFailed: (site: SiteName, version: VersionNumber, error: GroveError) => void
+}
+
+/** A site with code, as long as anything is known of it. */
+interface Tenant {
+  readonly site: SiteName
+  current: TenantProcess | undefined
+  starting: Promise<TenantProcess> | undefined
+  /** The newest version that control has said is live, and the work of following it. */
+  live: VersionNumber | undefined
+  following: Promise<void> | undefined
+  loads: VersionLoads
+}
+
+/** Which process serves which site. */
+export interface Tenants {
+  /**
+   * The process in which a version is loaded and that a front has a link with. Rejects with `ERR_SITE_RESTING`,
+   * `ERR_SITE_CODE`, `ERR_SANDBOX_BUSY`, and with what control says of the code.
+   */
+  need(front: number, site: SiteName, version: VersionNumber): Promise<TenantProcess>
+  /** A version is live. Resolves once it is loaded, if the site has a process. Rejects when it does not load. */
+  live(site: SiteName, version: VersionNumber): Promise<void>
+  /** A site's settings have changed: its process is replaced at the next request. */
+  changed(site: SiteName): void
+  /** A site is deleted: its processes end. */
+  deleted(site: SiteName): void
+  /** A process is over. */
+  over(process: TenantProcess): void
+  /** Ends what nobody needs any more. To be called about once a second. */
+  sweep(nowMs: number): void
+}
+
+/** Sites without processes. */
+export function createTenants(options: TenantsOptions): Tenants {
+  return new SiteTenants(options)
+}
+
+class SiteTenants implements Tenants {
+  readonly #options: TenantsOptions
+  readonly #tenants = new Map<SiteName, Tenant>()
+  /** One looks for room at a time, so that two do not find the same. */
+  readonly #room = createTurnstile({ most: limits.sandboxProcess.waiting, what: 'sites that wait for a process' })
+
+  constructor(options: TenantsOptions) {
+    this.#options = options
+  }
+
+  async need(front: number, site: SiteName, version: VersionNumber): Promise<TenantProcess> {
+    for (let tries = 0; ; tries++) {
+      await this.#options.quarantine.pass(site)
+      const tenant = this.#tenantOf(site)
+      // Before a process is taken for it: that there is such a code at all.
+      const contents = isServed(tenant, front) ? undefined : await this.#options.codes.get(site, version)
+      const process = await this.#processFor(tenant, front)
+      process.usedAtMs = performance.now()
+      try {
+        await tenant.loads.load(process, version, contents)
+        if (process.end) throw new GroveError('ERR_CLOSED', `the process has ended: ${process.end.detail}`)
+        // Settings that have changed meanwhile: what was loaded may be of before.
+        if (tenant.current !== process && process.drainUntilMs !== undefined) continue
+        return process
+      } catch (error) {
+        // It ended under the load, which need not be the load's fault: its siblings may have done it.
+        if (!isGroveError(error, 'ERR_CLOSED') || tries > 0) throw toBusy(error)
+      }
+    }
+  }
+
+  async live(site: SiteName, version: VersionNumber): Promise<void> {
+    // What is new may be right: it gets a chance at once.
+    this.#options.quarantine.release(site)
+    const tenant = this.#tenants.get(site)
+    if (!tenant) return
+    tenant.live = version
+    tenant.loads.forgive()
+    tenant.following ??= this.#follow(tenant).finally(() => {
+      tenant.following = undefined
+    })
+    await tenant.following
+  }
+
+  changed(site: SiteName): void {
+    this.#options.quarantine.release(site)
+    const tenant = this.#tenants.get(site)
+    if (!tenant) return
+    tenant.loads.forgive()
+    const process = tenant.current
+    tenant.current = undefined
+    if (process) this.#drain(process)
+  }
+
+  deleted(site: SiteName): void {
+    this.#tenants.delete(site)
+    this.#options.quarantine.release(site)
+    for (const process of this.#options.processes.values())
+      if (process.site === site) process.stop({ reason: 'stopped', detail: 'the site is deleted' })
+  }
+
+  over(process: TenantProcess): void {
+    const tenant = process.site === undefined ? undefined : this.#tenants.get(process.site)
+    if (tenant?.current === process) tenant.current = undefined
+  }
+
+  sweep(nowMs: number): void {
+    const { codeIdleMs, idleMs, quietMs } = this.#options.times
+    for (const process of this.#options.processes.values()) {
+      if (process.site === undefined || process.end) continue
+      const quietForMs = process.isBusy ? 0 : nowMs - process.usedAtMs
+      if (process.drainUntilMs !== undefined) {
+        if (quietForMs > quietMs || nowMs > process.drainUntilMs) process.stop(drained)
+      } else if (quietForMs > idleMs) this.#retire(process)
+      else if (quietForMs > codeIdleMs) this.#unloadAll(process.site, process)
+    }
+    for (const [site, tenant] of this.#tenants)
+      if (!tenant.current && !tenant.starting && !tenant.following && tenant.loads.isClean(nowMs))
+        this.#tenants.delete(site)
+  }
+
+  #tenantOf(site: SiteName): Tenant {
+    const known = this.#tenants.get(site)
+    if (known) return known
+    const tenant: Tenant = {
+      site,
+      current: undefined,
+      starting: undefined,
+      live: undefined,
+      following: undefined,
+      loads: createVersionLoads({
+        site,
+        codes: this.#options.codes,
+        isLive: (version) => tenant.live === version,
+        release: (process, version) => this.#options.fronts.release(process.id, version),
+        failed: (version, error) => this.#options.loadFailed(site, version, error),
+      }),
+    }
+    this.#tenants.set(site, tenant)
+    return tenant
+  }
+
+  async #processFor(tenant: Tenant, front: number): Promise<TenantProcess> {
+    if (isServed(tenant, front)) return tenant.current
+    tenant.starting ??= this.#acquire(tenant).finally(() => {
+      tenant.starting = undefined
+    })
+    const process = await tenant.starting
+    if (process.fronts.has(front)) return process
+    throw busy('this front is not connected to the sandboxes yet')
+  }
+
+  async #acquire(tenant: Tenant): Promise<TenantProcess> {
+    const { pool, processes, mostProcesses } = this.#options
+    const taking = await this.#room.run(async () => {
+      while (!pool.hasSpare && processes.size + pool.pending >= mostProcesses) await this.#makeRoom()
+      // Counted from now on; the promise is not waited for here.
+      return { process: pool.take() }
+    })
+    const process = await taking.process
+    if (this.#tenants.get(tenant.site) !== tenant) {
+      process.stop({ reason: 'stopped', detail: 'the site is deleted' })
+      throw new GroveError('ERR_SITE_UNKNOWN', `there is no site "${tenant.site}"`)
+    }
+    process.site = tenant.site
+    process.usedAtMs = performance.now()
+    const before = tenant.current
+    tenant.current = process
+    if (before && !before.end) this.#drain(before)
+    return process
+  }
+
+  /** Ends the process that was not used for longest, one that was replaced before any other. */
+  async #makeRoom(): Promise<void> {
+    const nowMs = performance.now()
+    const idle = [...this.#options.processes.values()].filter(
+      (process) =>
+        process.site !== undefined &&
+        !process.end &&
+        !process.isBusy &&
+        nowMs - process.usedAtMs > this.#options.times.roomQuietMs,
+    )
+    const rank = ({ drainUntilMs, usedAtMs }: TenantProcess) => (drainUntilMs === undefined ? usedAtMs : -1)
+    const [victim] = idle.sort((a, b) => rank(a) - rank(b))
+    if (!victim) {
+      const dying = [...this.#options.processes.values()].find((process) => process.end)
+      if (!dying) throw busy(`all ${this.#options.mostProcesses} processes for site code are in use`)
+      return Promise.race([dying.gone, lateness()])
+    }
+    this.over(victim)
+    await this.#options.fronts.release(victim.id)
+    // Somebody was quicker: it finishes that, and another is looked for.
+    if (victim.isBusy) this.#drain(victim)
+    else {
+      victim.stop({ reason: 'idle', detail: 'another site needed its place' })
+      await Promise.race([victim.gone, lateness()])
+    }
+  }
+
+  #drain(process: TenantProcess): void {
+    process.drainUntilMs ??= performance.now() + this.#options.times.drainMs
+    void this.#options.fronts.release(process.id)
+  }
+
+  /** Ends a process that nobody asks for; as a replaced one, because somebody may ask right now. */
+  #retire(process: TenantProcess): void {
+    this.over(process)
+    process.usedAtMs = performance.now()
+    this.#drain(process)
+  }
+
+  #unloadAll(site: SiteName, process: TenantProcess): void {
+    const { loads } = this.#tenantOf(site)
+    for (const version of process.codes.keys()) void loads.unload(process, version)
+  }
+
+  /** Loads what is live into the site's process, and takes what was live before out of it. */
+  async #follow(tenant: Tenant): Promise<void> {
+    for (;;) {
+      const { current, live } = tenant
+      if (!current || current.end || live === undefined) return
+      try {
+        await tenant.loads.load(current, live)
+      } catch (error) {
+        if (tenant.live === live) throw error
+      }
+      if (tenant.live !== live) continue
+      for (const version of current.codes.keys()) if (version !== live) void tenant.loads.unload(current, version)
+      return
+    }
+  }
+}
+
+/** Whether a site has a process that a front has a link with. */
+function isServed(tenant: Tenant, front: number): tenant is Tenant & { current: TenantProcess } {
+  return tenant.current !== undefined && !tenant.current.end && tenant.current.fronts.has(front)
+}
+
+const drained: ProcessEnd = { reason: 'drained', detail: 'it has finished what it had' }
+
+const lateness = () =>
+  new Promise<void>((_, reject) =>
+    setTimeout(() => reject(busy('a process is slow to end')), limits.sandboxProcess.releaseMs).unref(),
+  )
+
+function busy(message: string): GroveError {
+  return new GroveError('ERR_SANDBOX_BUSY', message, { details: { retryAfterMs: limits.sandboxProcess.busyRetryMs } })
+}
+
+/** A process that ends while it is needed is a reason to come again. */
+function toBusy(error: unknown): GroveError {
+  const known = toGroveError(error)
+  return known.code === 'ERR_CLOSED' ? busy(known.message) : known
+}
