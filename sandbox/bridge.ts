@@ -39,6 +39,9 @@ export const defineName = 'groveDefine'
 /** The variable that a bundle leaves its exports in (`globalName` of esbuild's format `iife`). */
 export const siteName = 'groveSite'
 
+/** The function that a bundle gets modules of WebAssembly from which it imports: by name, as `loadSteps.wasm` gave them. */
+export const wasmName = 'groveWasm'
+
 /** What stacks call the bundle of a site; lines and columns are those of the bundle. */
 export const siteFilename = 'grove:site'
 

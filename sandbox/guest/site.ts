@@ -19,7 +19,8 @@ import { compileUploaded } from './web-assembly.ts'
 /** Handlers that a default export can have; the host is told which there are. */
 const handlerNames = ['fetch', 'scheduled', 'pages', 'render'] as const
 
-type Define = () => unknown
+/** The bundle's function. It takes what gives it the modules of WebAssembly that it imports. */
+type Define = (wasm: (name: unknown) => object | undefined) => unknown
 
 const modules = new Map<string, object>()
 let begin: LoadBegin | undefined
@@ -60,7 +61,7 @@ function run(): string[] {
   define = undefined
   if (begin === undefined || given === undefined) throw new TypeError('the bundle did not define the code')
   env = createEnvironment(begin, modules)
-  const exported = given()
+  const exported = given((name) => (typeof name === 'string' ? maps.get(modules, name) : undefined))
   const value = isObject(exported) ? (exported as { readonly default?: unknown }).default : undefined
   if (!isObject(value))
     throw new TypeError('the code has no default export: export default { async fetch(request, env, ctx) { … } }')

@@ -1,7 +1,7 @@
 /** Scripts that are compiled more than once: the prelude for each isolate, a bundle for each isolate of its code. */
 
 import type ivm from 'isolated-vm'
-import { defineName, siteFilename, siteName } from '../bridge.ts'
+import { defineName, siteFilename, siteName, wasmName } from '../bridge.ts'
 
 /** A script, with the compiled form that we made of it ourselves: such data from elsewhere would be machine code from elsewhere. */
 export interface CachedScript {
@@ -21,7 +21,7 @@ export function preludeScript(text: string): CachedScript {
  * counted as in the bundle.
  */
 export function bundleScript(bundle: string): CachedScript {
-  const text = `${defineName}(()=>{"use strict";\n${bundle}\nreturn ${siteName}})`
+  const text = `${defineName}((${wasmName})=>{"use strict";\n${bundle}\nreturn ${siteName}})`
   return { text, filename: siteFilename, lineOffset: -1, compiled: undefined }
 }
 

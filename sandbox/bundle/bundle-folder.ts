@@ -1,0 +1,70 @@
+/**
+ * Bundles site code from a folder of its author's, as `grove publish` and `grove dev` do it: with the packages, the
+ * `tsconfig.json` and the links of the author's project. Where the files lie is not told in the bundle or its map.
+ */
+
+import { readFile } from 'node:fs/promises'
+import { dirname, relative, resolve } from 'node:path'
+import type { OnResolveArgs, OnResolveResult, Plugin } from 'esbuild'
+import type { Bundle, BundleOptions } from './bundle.ts'
+import { importKey } from './bundle-faults.ts'
+import { compileBundle } from './compile-bundle.ts'
+import { loaders } from './loaders.ts'
+import { foreignReason, packageReason } from './resolve-import.ts'
+import { toSourceName } from './source-names.ts'
+import { entrySpecifier, entryText, type Gathered, wasmText } from './tree-plugin.ts'
+
+/** Bundles what begins with a file of a folder. Rejects with `ERR_CODE`. */
+export async function bundleFolder(folder: string, options: BundleOptions): Promise<Bundle> {
+  const root = resolve(folder)
+  const gathered: Gathered = { reasons: new Map(), wasm: new Map() }
+  return compileBundle({
+    ...options,
+    gathered,
+    plugin: createFolderPlugin(root, options.entry, gathered),
+    where: {
+      entryPoints: ['entry'],
+      absWorkingDir: root,
+      conditions: ['workerd', 'worker', 'browser'],
+      loader: { ...loaders },
+    },
+  })
+}
+
+/** Marks questions that the plugin asks itself. */
+const asked = Symbol('asked')
+
+function createFolderPlugin(root: string, entry: string, { reasons, wasm }: Gathered): Plugin {
+  return {
+    name: 'grove-folder',
+    setup(build) {
+      const resolveHere = async (args: OnResolveArgs): Promise<OnResolveResult | undefined> => {
+        const { path, importer, kind, resolveDir, pluginData } = args
+        if (pluginData === asked) return undefined
+        if (kind === 'entry-point') return { path: 'entry', namespace: 'entry' }
+        if (path === entrySpecifier) return { path: resolve(root, entry) }
+        const foreign = foreignReason(path)
+        if (foreign && 'refused' in foreign) return { errors: [{ text: foreign.refused }] }
+        const from = relative(root, importer)
+        if (foreign && 'missing' in foreign) reasons.set(importKey(from, path), foreign.missing)
+        else if (!path.startsWith('.')) reasons.set(importKey(from, path), packageReason(path))
+        else reasons.set(importKey(from, path), `cannot import "${path}": there is no such file`)
+        const wasmPath = path.replace(/\.wasm\?module$/, '.wasm')
+        if (!wasmPath.endsWith('.wasm')) return undefined
+        const found = await build.resolve(wasmPath, { resolveDir, kind, pluginData: asked })
+        return found.errors.length > 0 ? undefined : { path: found.path, namespace: 'wasm' }
+      }
+      build.onResolve({ filter: /.*/ }, resolveHere)
+      build.onLoad({ filter: /.*/, namespace: 'entry' }, () => ({
+        contents: entryText,
+        loader: 'js',
+        resolveDir: root,
+      }))
+      build.onLoad({ filter: /.*/, namespace: 'wasm' }, async ({ path }) => {
+        const name = toSourceName(relative(root, path))
+        wasm.set(name, await readFile(path))
+        return { contents: wasmText(name), loader: 'js', resolveDir: dirname(path), watchFiles: [path] }
+      })
+    },
+  }
+}
