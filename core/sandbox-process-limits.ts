@@ -65,6 +65,8 @@ export const sandboxProcessLimits = {
     /** Without a request: a code is given up, a process ends. */
     codeIdleMs: 60_000,
     idleMs: 300_000,
+    /** How long a version stays loaded after another has become live. */
+    supersededMs: 10_000,
     sweepMs: 1_000,
     /** What requests get that are under way in a process that is to end, or in a code that is unloaded. */
     drainMs: 60_000,

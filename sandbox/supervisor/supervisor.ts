@@ -35,6 +35,8 @@ export interface SupervisorOptions {
   /** Takes lines of sites' logs; `code` has the secrets that must not be in them, where the line is of one code. */
   readonly siteLog: (line: SiteLogLine, code: LoadedCode | undefined) => void
   readonly log: Logger
+  /** The guest's prelude, which every process gets, see isolated/prelude-bundle.ts. */
+  readonly prelude: string
   /** The program of tenants, an absolute path. */
   readonly entry: string
   /** What that program consists of. @default that of Grove's own */
@@ -181,8 +183,8 @@ class SandboxSupervisor implements Supervisor {
     if (!launcher) throw new Error('the supervisor has not started')
     const id = nextRequestId()
     const links = await this.#fronts.connect(id)
-    const { operations } = this.#options
-    const tenant = new TenantProcess({ id, launcher, links, operations, events: this.#events })
+    const { operations, prelude } = this.#options
+    const tenant = new TenantProcess({ id, launcher, prelude, links, operations, events: this.#events })
     this.#processes.set(id, tenant)
     return tenant
   }

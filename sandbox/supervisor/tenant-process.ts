@@ -55,6 +55,8 @@ export interface TenantProcessOptions {
   /** Names it, as long as the supervisor runs. */
   readonly id: string
   readonly launcher: Launcher
+  /** The guest's prelude, see isolated/prelude-bundle.ts. */
+  readonly prelude: string
   /** A socket for each front, keyed by the front's process id. */
   readonly links: ReadonlyMap<number, Socket>
   readonly operations: Operations
@@ -102,7 +104,7 @@ export class TenantProcess {
 
   /** Starts it. Throws what the system says when it cannot be started. */
   constructor(options: TenantProcessOptions) {
-    const { id, launcher, links, operations, events } = options
+    const { id, launcher, prelude, links, operations, events } = options
     this.#options = options
     this.id = id
     this.fronts = new Set(links.keys())
@@ -117,6 +119,7 @@ export class TenantProcess {
       onFrame: (type, stream, payload) => this.#take(type, stream, payload),
       onEnd: (fault) => this.#linkEnded(fault),
     })
+    this.#link.write(frameTypes.prelude, 0, prelude)
     this.#loads = createCodeLoads(this.#link, () => this.#tooLate('did not load its code'))
     this.#operations = createTenantOperations({
       process: id,

@@ -19,6 +19,7 @@ import type { WarmPool } from './warm-pool.ts'
 /** When tenants give up what they have; see `limits.sandboxProcess`. */
 export interface TenantTimes {
   readonly codeIdleMs: number
+  readonly supersededMs: number
   readonly idleMs: number
   readonly drainMs: number
   readonly quietMs: number
@@ -46,6 +47,7 @@ interface Tenant {
   starting: Promise<TenantProcess> | undefined
   /** The newest version that control has said is live, and the work of following it. */
   live: VersionNumber | undefined
+  liveAtMs: number
   following: Promise<void> | undefined
   loads: VersionLoads
 }
@@ -111,6 +113,7 @@ class SiteTenants implements Tenants {
     const tenant = this.#tenants.get(site)
     if (!tenant) return
     tenant.live = version
+    tenant.liveAtMs = performance.now()
     tenant.loads.forgive()
     tenant.following ??= this.#follow(tenant).finally(() => {
       tenant.following = undefined
@@ -148,7 +151,8 @@ class SiteTenants implements Tenants {
       if (process.drainUntilMs !== undefined) {
         if (quietForMs > quietMs || nowMs > process.drainUntilMs) process.stop(drained)
       } else if (quietForMs > idleMs) this.#retire(process)
-      else if (quietForMs > codeIdleMs) this.#unloadAll(process.site, process)
+      else if (quietForMs > codeIdleMs) this.#unload(process.site, process)
+      else this.#unloadSuperseded(process.site, process, nowMs)
     }
     for (const [site, tenant] of this.#tenants)
       if (!tenant.current && !tenant.starting && !tenant.following && tenant.loads.isClean(nowMs))
@@ -163,6 +167,7 @@ class SiteTenants implements Tenants {
       current: undefined,
       starting: undefined,
       live: undefined,
+      liveAtMs: 0,
       following: undefined,
       loads: createVersionLoads({
         site,
@@ -245,12 +250,20 @@ class SiteTenants implements Tenants {
     this.#drain(process)
   }
 
-  #unloadAll(site: SiteName, process: TenantProcess): void {
+  /** Takes every version out of a process, but `except`. */
+  #unload(site: SiteName, process: TenantProcess, except?: VersionNumber): void {
     const { loads } = this.#tenantOf(site)
-    for (const version of process.codes.keys()) void loads.unload(process, version)
+    for (const version of process.codes.keys()) if (version !== except) void loads.unload(process, version)
   }
 
-  /** Loads what is live into the site's process, and takes what was live before out of it. */
+  /** Takes out what was live before. Fronts hear of a new version after the supervisor, and ask for the old one till then. */
+  #unloadSuperseded(site: SiteName, process: TenantProcess, nowMs: number): void {
+    const tenant = this.#tenants.get(site)
+    if (tenant?.live === undefined || process.codes.size < 2) return
+    if (nowMs - tenant.liveAtMs > this.#options.times.supersededMs) this.#unload(site, process, tenant.live)
+  }
+
+  /** Loads what is live into the site's process. */
   async #follow(tenant: Tenant): Promise<void> {
     for (;;) {
       const { current, live } = tenant
@@ -260,9 +273,7 @@ class SiteTenants implements Tenants {
       } catch (error) {
         if (tenant.live === live) throw error
       }
-      if (tenant.live !== live) continue
-      for (const version of current.codes.keys()) if (version !== live) void tenant.loads.unload(current, version)
-      return
+      if (tenant.live === live) return
     }
   }
 }

@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { GroveError, toGroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { createTurnstile } from '../../core/turnstile.ts'
+import { isKill } from './process-end.ts'
 import type { TenantProcess } from './tenant-process.ts'
 
 /** What a pool is made with. */
@@ -57,16 +58,20 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     }
     try {
       return await turnstile.run(async () => {
-        const process = await options.start()
-        uncount() // From here on it counts as a process.
-        if (keep) spares.add(process)
-        await process.ready
+        let process: TenantProcess | undefined
+        try {
+          process = await options.start()
+          uncount() // From here on it counts as a process.
+          if (keep) spares.add(process)
+          await process.ready
+        } catch (error) {
+          // One that was ended in order says nothing about the next.
+          if (!process?.end || isKill(process.end)) failures += 1
+          throw error
+        }
         failures = 0
         return process
       })
-    } catch (error) {
-      failures += 1
-      throw error
     } finally {
       uncount()
     }
@@ -84,7 +89,8 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
         }
       while (!isClosed && spares.size < options.spares && options.hasRoom()) await start(true)
     } catch (error) {
-      options.log.warn({ err: toGroveError(error), failures }, 'a spare sandbox did not start')
+      if (failures > 0 && !isClosed)
+        options.log.warn({ err: toGroveError(error), failures }, 'a spare sandbox did not start')
       later(Math.min(firstBackOffMs * 2 ** failures, longestBackOffMs))
     } finally {
       isFilling = false

@@ -40,6 +40,8 @@ const loadReasons: Readonly<Record<LoadFailure, LoadFailed['reason']>> = {
 /** Runs a tenant on its links. */
 export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): void {
   const codes = new Map<number, SiteCode>()
+  /** Codes that are being given up: they finish what they have. */
+  const leaving = new Set<SiteCode>()
   let engine: Engine | undefined
   let subtle: Subtle | undefined
   const link: FrameLink = createFrameLink({ socket: supervisor, onFrame, onEnd: () => end() })
@@ -64,7 +66,9 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
     const { version, limits } = source
     try {
       if (!engine) throw new LoadError('exception', plainError('the process has no prelude'))
-      if (codes.has(version)) throw new LoadError('exception', plainError('the version is loaded already'))
+      const before = codes.get(version)
+      // One that is being given up makes way for itself anew.
+      if (before && !leaving.has(before)) throw new LoadError('exception', plainError('the version is loaded already'))
       watch.setMemory(
         Math.max(limits.processMiB, ...[...codes.values()].map((code) => code.options.source.limits.processMiB)),
       )
@@ -84,7 +88,8 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
     const unloading = readUnload(payload)
     if (!unloading) return false
     const code = codes.get(unloading.version)
-    if (!code) return true
+    if (!code || leaving.has(code)) return true
+    leaving.add(code)
     const close = () => {
       code.isClosed = true
       drain(unloading.version, code)
@@ -95,24 +100,26 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
 
   /** Frees a code once its last request is over. */
   function drain(version: number, code: SiteCode): void {
-    if (codes.get(version) !== code) return
+    if (!leaving.has(code)) return
     if (code.isIdle) {
       code.close()
-      codes.delete(version)
+      leaving.delete(code)
+      if (codes.get(version) === code) codes.delete(version)
     } else setTimeout(() => drain(version, code), bounds.sandboxProcess.beatMs).unref()
   }
 
   function beat(): void {
     link.write(frameTypes.beat, 0)
     const nowMs = performance.now()
-    for (const code of codes.values()) code.sweep(nowMs)
+    for (const code of new Set([...codes.values(), ...leaving])) code.sweep(nowMs)
   }
 
   function end(): void {
     clearInterval(beating)
     for (const front of links) front.close()
-    for (const code of codes.values()) code.close()
+    for (const code of new Set([...codes.values(), ...leaving])) code.close()
     codes.clear()
+    leaving.clear()
     over()
   }
 

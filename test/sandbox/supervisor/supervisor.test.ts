@@ -71,7 +71,7 @@ t.test('a front that goes takes nothing with it', async (t) => {
 })
 
 t.test('a version that is live is loaded before it is asked for, and the one before is given up', async (t) => {
-  const host = await startHost(t)
+  const host = await startHost(t, { times: { supersededMs: 200 } })
   host.publish('a', 1, { do: 'text' })
   host.publish('a', 2, { do: 'text' })
   const front = await host.front()
@@ -86,7 +86,7 @@ t.test('a version that is live is loaded before it is asked for, and the one bef
 })
 
 t.test('of many versions only the newest is followed, and none stays', async (t) => {
-  const host = await startHost(t)
+  const host = await startHost(t, { times: { supersededMs: 200 } })
   for (let version = 1; version <= 40; version++) host.publish('a', version, { do: 'text' })
   const front = await host.front()
   await front.need('a', 1)
