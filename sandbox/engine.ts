@@ -87,6 +87,8 @@ export interface EngineIsolate {
   deliver(id: number, owner: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void
   /** A request is over: nothing is charged to it any more. Its timers are gone. */
   forget(id: number): void
+  /** Does something once nothing runs in it: at once, or after the entry that is being made. */
+  afterEntry(act: () => void): void
   /** CPU that a request has used, in ms; 0 when it is forgotten. */
   cpuMs(id: number): number
   /** Bytes of its heap and of buffers beside it, now. */

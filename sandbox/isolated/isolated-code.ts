@@ -108,6 +108,11 @@ export class IsolatedCode implements EngineIsolate {
     this.#decoders.forget(id)
   }
 
+  afterEntry(act: () => void): void {
+    if (this.#isInside) this.#waiting.push(act)
+    else act()
+  }
+
   cpuMs(id: number): number {
     return this.#accounts.get(id)?.usedMs ?? 0
   }

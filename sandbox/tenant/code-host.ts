@@ -31,7 +31,7 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
   /** A request without its answer fails; one that has begun is cut. */
   function failWith(exchange: Exchange, failure: 'exception' | 'bad-answer', reason: string): void {
     if (exchange.isOpen) exchange.fail(failureOf(failure, reason))
-    code.answered(exchange)
+    code.closed(exchange)
   }
 
   function outgoingOf(exchange: Exchange): OutgoingBody {
@@ -39,8 +39,7 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
       write: (piece) => exchange.write(piece),
       finish() {
         exchange.end()
-        code.answered(exchange)
-        if (exchange.isDone) code.finish(exchange)
+        code.closed(exchange)
       },
       writable: (bytes) => exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.writable, bytes),
     })
@@ -104,7 +103,7 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
       if (!exchange?.isUpgraded || !exchange.isOpen) return faults.closed
       exchange.writeSocket(frameTypes.closeSocket, JSON.stringify({ code: socketCode, reason }))
       exchange.close()
-      code.answered(exchange)
+      code.closed(exchange)
       return 0
     },
     breach(id, breach) {
@@ -125,7 +124,7 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
     exchange.answer(head.status, headText)
     if (!head.hasBody) {
       exchange.close()
-      code.answered(exchange)
+      code.closed(exchange)
       return 0
     }
     const outgoing = outgoingOf(exchange)

@@ -85,7 +85,7 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
     exchange.close()
     const text = JSON.stringify({ ...close, wasClean: close.code !== 1006 })
     exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.socketClosed, text)
-    codes.get(exchange.head.version)?.answered(exchange)
+    codes.get(exchange.head.version)?.closed(exchange)
   }
 
   function cancel(exchange: Exchange): void {

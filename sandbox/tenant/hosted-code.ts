@@ -19,6 +19,8 @@ export interface HostedCode {
   readonly exchanges: ReadonlyMap<number, Exchange>
   /** Its answer is whole, or has failed: it makes room for others, though the guest may go on with it. */
   answered(exchange: Exchange): void
+  /** Nothing goes out for it any more. What the guest is done with is over. */
+  closed(exchange: Exchange): void
   /** Nothing of it is left. */
   finish(exchange: Exchange): void
   /** A request has reached a limit: it fails, and the guest forgets it. */

@@ -205,18 +205,28 @@ export class SiteCode implements HostedCode {
     this.#next()
   }
 
+  /** Nothing goes out for it any more. What the guest is done with is over. */
+  closed(exchange: Exchange): void {
+    this.answered(exchange)
+    if (exchange.isDone) this.finish(exchange)
+  }
+
   /** Nothing of it is left. */
   finish(exchange: Exchange): void {
     if (exchange.phase === 'over') return
     const wasRunning = exchange.phase === 'running'
-    this.log.used(exchange)
     exchange.phase = 'over'
     exchange.incoming?.cancel()
     exchange.close()
     this.operations.forget(exchange)
     this.exchanges.delete(exchange.id)
     this.#background.delete(exchange)
-    exchange.isolate?.forget(exchange.id)
+    const { isolate, id } = exchange
+    // What the entry takes that is being made is the request's too.
+    isolate?.afterEntry(() => {
+      this.log.used(exchange)
+      isolate.forget(id)
+    })
     for (const seat of [this.#seat, ...this.#draining]) if (seat.exchanges.delete(exchange)) this.#disposeIfEmpty(seat)
     if (!wasRunning) return
     this.#running--
@@ -241,7 +251,7 @@ export class SiteCode implements HostedCode {
     }
     exchange.incoming?.break({ name: 'AbortError', message: 'the visitor is gone' })
     exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.cancelled)
-    this.answered(exchange)
+    this.closed(exchange)
   }
 
   /** Looks at the clocks of its requests. */

@@ -90,7 +90,7 @@ export function createSiteLog(version: number, limits: SandboxLimits, supervisor
       if (count()) write(undefined, 'error', `the code could not be loaded again: ${describeError(error.error)}`)
     },
     used(exchange) {
-      if (exchange.phase === 'queued' || !supervisor.wantsUsage()) return
+      if (!supervisor.wantsUsage()) return
       const { head, isolate, id, startedAtMs, subrequests, status, failure } = exchange
       supervisor.usage({
         version,
