@@ -140,7 +140,7 @@ export class AbortSignal extends EventTarget {
     arrays.push(source.#dependents, this)
   }
 }
-defineInterface(AbortSignal)
+defineInterface(AbortSignal, { name: 'AbortSignal' })
 
 /** Aborts a signal of its own. */
 export class AbortController {
@@ -154,7 +154,7 @@ export class AbortController {
     control.abort(this.#signal, reason)
   }
 }
-defineInterface(AbortController)
+defineInterface(AbortController, { name: 'AbortController' })
 
 /** A signal of the prelude's own, to be aborted with {@link abort}. */
 export function createSignal(): AbortSignal {

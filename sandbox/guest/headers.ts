@@ -86,7 +86,7 @@ definePairIterable(Headers, 'Headers', (self) => {
   box.sorted ??= sortAndCombine(listOf(box))
   return box.sorted
 })
-defineInterface(Headers)
+defineInterface(Headers, { name: 'Headers' })
 
 /** The face of a box. */
 export function createHeaders(box: HeaderBox): Headers {

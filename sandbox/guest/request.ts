@@ -158,7 +158,7 @@ defineBodyMembers(Request, {
   bodyOf: (self) => requireState(self).body,
   headersOf: (self) => listOf(requireState(self).box),
 })
-defineInterface(Request)
+defineInterface(Request, { name: 'Request' })
 
 /** The Request of a state. */
 export function createRequest(state: RequestState): Request {

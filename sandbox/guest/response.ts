@@ -141,7 +141,7 @@ defineBodyMembers(Response, {
   bodyOf: (self) => requireState(self).body,
   headersOf: (self) => listOf(requireState(self).box),
 })
-defineInterface(Response)
+defineInterface(Response, { name: 'Response' })
 
 /** The Response of a state. */
 export function createResponse(state: ResponseState): Response {

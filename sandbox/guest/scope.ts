@@ -20,8 +20,18 @@ export function defineGlobals(
   interfaces: Readonly<Record<string, unknown>>,
   operations: Readonly<Record<string, unknown>>,
 ) {
-  for (const [name, value] of objects.entries(interfaces)) put(globalThis, name, value, false)
-  for (const [name, value] of objects.entries(operations)) put(globalThis, name, value, true)
+  for (const [name, value] of objects.entries(interfaces)) put(globalThis, name, withName(name, value), false)
+  for (const [name, value] of objects.entries(operations)) put(globalThis, name, withName(name, value), true)
+}
+
+/** Gives what stands on the global the name it stands there under: the bundler may have called it otherwise. */
+function withName(name: string, value: unknown): unknown {
+  if (typeof value !== 'function' || value.name === name) return value
+  named(name, value)
+  const { prototype } = value as { readonly prototype?: object }
+  if (prototype !== undefined && objects.hasOwn(prototype, Symbol.toStringTag))
+    objects.defineProperty(prototype, Symbol.toStringTag, { value: name, configurable: true })
+  return value
 }
 
 /** Attributes of the global that can be replaced: `self`, `crypto`, `navigator` and the like. */

@@ -136,7 +136,7 @@ export class URLSearchParams {
   }
 }
 definePairIterable(URLSearchParams, 'URLSearchParams', (params) => control.pairs(params))
-defineInterface(URLSearchParams)
+defineInterface(URLSearchParams, { name: 'URLSearchParams' })
 
 /** The query object of a URL. `query` is without `?`; `changed` is told each new one. */
 export function createQuery(query: string, changed: (query: string) => void): URLSearchParams {

@@ -149,7 +149,7 @@ export class URL {
     partsOf = (value) => (isObject(value) && #parts in value ? value.#parts : undefined)
   }
 }
-defineInterface(URL)
+defineInterface(URL, { name: 'URL' })
 
 /** The parts of a URL object, by its private fields; undefined for anything else. */
 export function urlPartsOf(value: unknown): UrlParts | undefined {
