@@ -115,6 +115,8 @@ export const codeLimits = {
     needMs: 30_000,
     /** How long what was under way waits for the word of why its process ended. */
     endingMs: 250,
+    /** Bytes of messages that a visitor of a WebSocket has not taken; then they are cut off. */
+    socketQueuedBytes: 4_194_304,
   },
   /** A site's own file, `grove.json`. */
   siteFile: { bytes: 65_536, routes: 100, patternChars: 256, faults: 20 },

@@ -2,16 +2,35 @@
 
 import { Readable } from 'node:stream'
 import { GroveError } from '../core/errors.ts'
+import type { HeaderList } from '../core/headers.ts'
 import { limits } from '../core/limits.ts'
 import { frameTypes, readCredit } from '../core/sandbox-frames.ts'
 import type { FrameLink } from '../core/sandbox-link.ts'
-import { type RequestFailed, readJson, requestFailedSchema } from '../core/sandbox-messages.ts'
+import { closeSocketSchema, readJson, requestFailedSchema } from '../core/sandbox-messages.ts'
 import { createReceiveWindow, createSendWindow } from '../core/sandbox-window.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { readCodeAnswer } from './code-answer.ts'
+import { CodePassed, failureError, slow, toError } from './code-failures.ts'
 
-/** The code does not want to answer this request (`passThroughOnException`): the site does, as if it had no code. */
-export class CodePassed extends Error {}
+/** A WebSocket as the code has it: what the visitor says goes in. */
+export interface CodeSocket {
+  /** Answers whether more can go at once; if not, {@link CodeSocket.whenDrained} tells when. */
+  message(message: string | Uint8Array): boolean
+  whenDrained(): Promise<void>
+  /** The visitor's end is closed (RFC 6455 section 7.1.5; 1006 where it broke off). */
+  close(code: number, reason: string): void
+}
+
+/** What comes out for the visitor. */
+export interface VisitorSocket {
+  message(message: Buffer, isText: boolean): void
+  close(code: number, reason: string): void
+  /** The code is gone, and no more comes. */
+  lost(): void
+}
+
+/** Opens the visitor's end, as the answer that the code gave to a handshake has these headers. */
+export type OpenVisitorSocket = (headers: HeaderList, socket: CodeSocket) => VisitorSocket
 
 /** What an exchange is made with. */
 export interface CodeExchangeOptions {
@@ -20,6 +39,8 @@ export interface CodeExchangeOptions {
   readonly request: UpstreamRequest
   /** Of the site's code. */
   readonly version: number
+  /** Set for a handshake: then the answer may be 101, and the exchange is a WebSocket's from then on. */
+  readonly upgrade?: OpenVisitorSocket | undefined
   /** Called once, when nothing of it is under way any more. */
   readonly over: (exchange: CodeExchange) => void
 }
@@ -45,6 +66,7 @@ export class CodeExchange {
   #timer: NodeJS.Timeout | undefined
   #credit: PromiseWithResolvers<void> | undefined
   #body: Readable | undefined
+  #visitorSocket: VisitorSocket | undefined
   #isAnswered = false
   #isBodyWanted = true
   #isOver = false
@@ -59,14 +81,14 @@ export class CodeExchange {
 
   /** Sends the request. */
   begin(): void {
-    const { link, stream, request, version } = this.#options
+    const { link, stream, request, version, upgrade } = this.#options
     const { id, method, authority, target, headers, body, signal, timeoutMs } = request
     if (signal.aborted) {
       this.#end(toError(signal.reason))
       return
     }
     const url = `https://${authority}${target}`
-    const head = { id, version, method, url, headers, hasBody: body !== undefined, isUpgrade: false }
+    const head = { id, version, method, url, headers, hasBody: body !== undefined, isUpgrade: upgrade !== undefined }
     link.write(frameTypes.request, stream, JSON.stringify(head))
     signal.addEventListener('abort', this.#aborted, { once: true })
     this.#timer = setTimeout(() => this.cancel(slow(timeoutMs)), timeoutMs)
@@ -103,8 +125,25 @@ export class CodeExchange {
         this.#wake()
         return undefined
       default:
-        return `a frame of type ${type}`
+        return this.#takeSocketFrame(type, payload)
     }
+  }
+
+  #takeSocketFrame(type: number, payload: Buffer): string | undefined {
+    const { textMessage, bytesMessage, closeSocket } = frameTypes
+    if (!this.#visitorSocket) return `a frame of type ${type}`
+    if (type === textMessage || type === bytesMessage) {
+      this.receivedBytes += payload.length
+      this.#visitorSocket.message(payload, type === textMessage)
+      return undefined
+    }
+    if (type !== closeSocket) return `a frame of type ${type}`
+    const close = readJson(closeSocketSchema, payload)
+    if (!close) return 'the end of a WebSocket that is none'
+    this.#visitorSocket.close(close.code, close.reason)
+    this.#visitorSocket = undefined
+    this.#end(undefined)
+    return undefined
   }
 
   /** Gives the request up: its answer rejects, or the answer's body errors, with `error`. */
@@ -126,7 +165,7 @@ export class CodeExchange {
     const { request } = this.#options
     const head = readCodeAnswer(payload, request.authority)
     if (typeof head === 'string') return head
-    if (head.status === 101) return 'an upgrade that nobody asked for'
+    if (head.status === 101) return this.#upgraded(head.headers)
     this.#isAnswered = true
     clearTimeout(this.#timer)
     const { status, headers } = head
@@ -135,6 +174,33 @@ export class CodeExchange {
     this.#resolve({ status, headers, body: this.#body })
     if (head.hasBody && !isSent) this.cancel(new GroveError('ERR_CLOSED', 'the answer has no body'))
     else if (!head.hasBody) this.#end(undefined)
+    return undefined
+  }
+
+  #upgraded(headers: HeaderList): string | undefined {
+    const { link, stream, upgrade } = this.#options
+    if (!upgrade) return 'an upgrade that nobody asked for'
+    this.#isAnswered = true
+    clearTimeout(this.#timer)
+    // From now on the visitor's end says when it is over, and how.
+    this.#options.request.signal.removeEventListener('abort', this.#aborted)
+    this.#visitorSocket = upgrade(headers, {
+      message: (message) => {
+        this.sentBytes += message.length
+        return link.write(
+          typeof message === 'string' ? frameTypes.textMessage : frameTypes.bytesMessage,
+          stream,
+          message,
+        )
+      },
+      whenDrained: () => link.whenDrained(),
+      close: (code, reason) => {
+        this.#visitorSocket = undefined
+        if (!this.#isOver) link.write(frameTypes.closeSocket, stream, JSON.stringify({ code, reason }))
+        this.#end(undefined)
+      },
+    })
+    this.#resolve({ status: 101, headers, body: undefined })
     return undefined
   }
 
@@ -223,19 +289,8 @@ export class CodeExchange {
     if (error) {
       this.#reject(error)
       if (this.#body && !this.#body.destroyed) this.#body.destroy(error)
+      this.#visitorSocket?.lost()
     }
     this.#options.over(this)
   }
-}
-
-function failureError({ status, code, reason, retryAfterSeconds }: RequestFailed): GroveError {
-  return new GroveError('ERR_CODE_FAILED', `${code}: ${reason}`, { details: { status, code, retryAfterSeconds } })
-}
-
-function slow(timeoutMs: number): GroveError {
-  return new GroveError('ERR_UPSTREAM_SLOW', `the site's code has not answered within ${timeoutMs} ms`)
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new GroveError('ERR_CLOSED', 'the visitor has gone')
 }

@@ -1,11 +1,12 @@
 /** A front's link with one tenant process: requests out, answers in, and what the supervisor is told of its use. */
 
 import type { Socket } from 'node:net'
-import { GroveError } from '../core/errors.ts'
+import type { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { createFrameLink, type FrameLink } from '../core/sandbox-link.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
-import { CodeExchange } from './code-exchange.ts'
+import { CodeExchange, type OpenVisitorSocket } from './code-exchange.ts'
+import { killed } from './code-failures.ts'
 
 /** What a link is made with. */
 export interface CodeLinkOptions {
@@ -58,14 +59,18 @@ export class CodeLink {
     return this.#exchanges.size
   }
 
-  /** Sends a request to one version of the site's code. Rejects as {@link CodeExchange.answer} does. */
-  send(request: UpstreamRequest, version: number): Promise<UpstreamAnswer> {
+  /**
+   * Sends a request to one version of the site's code. With `upgrade` it is a handshake, and the answer may be 101, after
+   * that was called. Rejects as {@link CodeExchange.answer} does.
+   */
+  send(request: UpstreamRequest, version: number, upgrade?: OpenVisitorSocket): Promise<UpstreamAnswer> {
     const stream = this.#takeStream()
     const exchange = new CodeExchange({
       link: this.#link,
       stream,
       request,
       version,
+      upgrade,
       over: ({ sentBytes, receivedBytes }) => {
         this.#exchanges.delete(stream)
         this.#sentBytes += sentBytes
@@ -119,10 +124,8 @@ export class CodeLink {
     const left = [...this.#exchanges.values()]
     if (left.length === 0) return
     void this.#options.whyEnded().then((why) => {
-      const error = why ?? new GroveError('ERR_CODE_FAILED', `killed: ${fault ?? 'the process has ended'}`, killed)
+      const error = why ?? killed(fault ?? 'the process has ended')
       for (const exchange of left) exchange.lost(error)
     })
   }
 }
-
-const killed = { details: { status: 503, code: 'killed', retryAfterSeconds: 1 } }

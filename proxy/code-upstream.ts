@@ -3,6 +3,7 @@
 import { GroveError, isGroveError, toGroveError } from '../core/errors.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import type { OpenVisitorSocket } from './code-exchange.ts'
 import type { CodeLink } from './code-link.ts'
 
 /** Who knows where a site's code is. */
@@ -11,28 +12,34 @@ export interface CodeLinks {
   forget(site: SiteName, version: VersionNumber): void
 }
 
+/** A site's code. */
+export interface CodeUpstream extends Upstream {
+  /** As {@link Upstream.send}; with `upgrade` the request is a WebSocket's handshake. */
+  send(request: UpstreamRequest, upgrade?: OpenVisitorSocket): Promise<UpstreamAnswer>
+}
+
 /**
  * The code of one version of a site. Rejects with `ERR_CODE_FAILED` (details: `status` for the visitor, `code`,
  * `retryAfterSeconds`), {@link CodePassed}, and what sending to it fails with.
  */
-export function createCodeUpstream(site: SiteName, version: VersionNumber, links: CodeLinks): Upstream {
-  const send = async (request: UpstreamRequest): Promise<UpstreamAnswer> => {
+export function createCodeUpstream(site: SiteName, version: VersionNumber, links: CodeLinks): CodeUpstream {
+  const send = async (request: UpstreamRequest, upgrade?: OpenVisitorSocket): Promise<UpstreamAnswer> => {
     const link = await links.link(site, version).catch((thrown: unknown) => {
       throw unavailable(thrown)
     })
-    return link.send(request, version)
+    return link.send(request, version, upgrade)
   }
   return {
     name: `sandbox:${site}@${version}`,
-    async send(request) {
+    async send(request, upgrade) {
       try {
-        return await send(request)
+        return await send(request, upgrade)
       } catch (error) {
         if (!isNotLoaded(error)) throw error
         links.forget(site, version)
         // Nobody has looked at the request, but its body may be half on its way.
         if (request.body) throw error
-        return await send(request)
+        return await send(request, upgrade)
       }
     },
     close: () => Promise.resolve(),

@@ -13,7 +13,9 @@ import type { SiteInfo } from '../core/plugin.ts'
 import type { Session } from '../core/session.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { checkAnnouncedLength, limitBody } from './body-limit.ts'
-import { CodePassed } from './code-exchange.ts'
+import { CodePassed } from './code-failures.ts'
+import { shakeWithCode } from './code-socket.ts'
+import type { CodeUpstream } from './code-upstream.ts'
 import { answerError, describeFailure, headersOfFailure, statusOfFailure } from './error-page.ts'
 import { forwardAnswerHeaders, forwardRequestHeaders } from './forward-headers.ts'
 import type { Identity } from './identity.ts'
@@ -21,7 +23,7 @@ import { type FoldedMiddleware, sendThrough } from './middleware.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
 import type { UpgradeConnection } from './transport.ts'
 import { isForeignRequest, type VisitedOrigin, visitedOrigin } from './visited-origin.ts'
-import { createWebSockets } from './web-socket.ts'
+import { createWebSockets, shakeWithServer } from './web-socket.ts'
 
 /** A site with an upstream, as it is at the moment of a request. */
 export interface DynamicSite {
@@ -32,9 +34,9 @@ export interface DynamicSite {
   readonly passed?: () => void
 }
 
-/** A site whose upstream takes WebSockets. */
+/** A site whose servers or code take WebSockets. */
 export interface UpgradeSite extends DynamicSite {
-  readonly upstream: RemoteUpstream
+  readonly upstream: RemoteUpstream | CodeUpstream
 }
 
 /** What the dynamic path asks the front for at each request, since a reload or a rotation may change it. */
@@ -119,7 +121,11 @@ export function createDynamic(options: DynamicOptions): Dynamic {
       const headers = forward(exchange, site, own, origin)
       const { name, timeoutMs } = site.state
       const { upstream } = site
-      webSockets.open({ exchange, connection, site: name, upstream, headers, session: own, timeoutMs })
+      const shake =
+        'connect' in upstream
+          ? (ended: AbortSignal) => shakeWithServer({ exchange, connection, upstream, headers, timeoutMs }, ended)
+          : (ended: AbortSignal) => shakeWithCode({ exchange, connection, upstream, headers, timeoutMs }, ended)
+      webSockets.open({ exchange, connection, site: name, session: own, shake })
     },
     closeSite: (name) => webSockets.closeSite(name),
     closeRevoked: (isRevoked) => webSockets.closeRevoked(isRevoked),

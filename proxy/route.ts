@@ -12,7 +12,9 @@ import { limits } from '../core/limits.ts'
 import type { Session } from '../core/session.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { BlobCache } from './blob-cache.ts'
+import type { CodeUpstream } from './code-upstream.ts'
 import { answerError } from './error-page.ts'
+import type { RemoteUpstream } from './remote-upstream.ts'
 import type { SiteRuntime } from './site-runtime.ts'
 import { answerMethodNotAllowed, serveNotFound, serveStatic } from './static.ts'
 import type { StaticEntry } from './table.ts'
@@ -74,9 +76,17 @@ export function answerFromFiles(exchange: Exchange, site: SiteRuntime, options: 
 }
 
 /** Who answers what no file does: the operator's servers, or the site's code where a route says so or there are none. */
-function upstreamFor({ upstream, code }: SiteRuntime, route: CodeRoute['to'] | undefined): Upstream | undefined {
+function upstreamFor(
+  { upstream, code }: SiteRuntime,
+  route: CodeRoute['to'] | undefined,
+): RemoteUpstream | CodeUpstream | undefined {
   if (route === 'code') return code?.upstream
   return upstream ?? (route === 'static' ? undefined : code?.upstream)
+}
+
+/** Who takes a WebSocket: as for requests, but no file does. */
+export function socketUpstreamFor(exchange: Exchange, site: SiteRuntime): RemoteUpstream | CodeUpstream | undefined {
+  return upstreamFor(site, site.code && routeOf(site.code.routes, exchange.path))
 }
 
 function answerWithout(

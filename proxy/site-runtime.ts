@@ -8,7 +8,7 @@ import type { Exchange } from '../core/exchange.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteState } from '../core/messages.ts'
 import type { SiteInfo } from '../core/plugin.ts'
-import type { Upstream } from '../core/upstream.ts'
+import type { CodeUpstream } from './code-upstream.ts'
 import type { RemoteUpstream } from './remote-upstream.ts'
 import type { StaticTable } from './table.ts'
 
@@ -59,7 +59,7 @@ export function leaveEpoch(exchange: Exchange): void {
 
 /** A version's own code. */
 export interface SiteCode {
-  readonly upstream: Upstream
+  readonly upstream: CodeUpstream
   readonly routes: readonly CodeRoute[]
 }
 

@@ -11,7 +11,7 @@ import { limits } from '../core/limits.ts'
 import type { ClientRule, SiteState } from '../core/messages.ts'
 import type { Authority, SiteName, VersionNumber } from '../core/names.ts'
 import { forEachParallel } from '../core/parallel.ts'
-import type { Upstream } from '../core/upstream.ts'
+import type { CodeUpstream } from './code-upstream.ts'
 import { KnownSites, type ToldState } from './known-sites.ts'
 import { type Epoch, earlierEpochs, type SiteCode, type SiteRuntime, siteRuntime } from './site-runtime.ts'
 import type { StaticTable } from './table.ts'
@@ -32,7 +32,7 @@ export interface SiteTableOptions {
   readonly ask: (name: SiteName) => Promise<void>
   readonly upstreams: UpstreamPools
   /** The code of a version as an upstream. */
-  readonly code: (name: SiteName, version: VersionNumber) => Upstream
+  readonly code: (name: SiteName, version: VersionNumber) => CodeUpstream
   /** A site could not be put in force; it stays as it was. */
   readonly failed: (name: SiteName, error: unknown) => void
   /** What loaded sites may take in memory, about. @default limits.front.tableBytes */

@@ -18,6 +18,7 @@ import {
   type SupervisorToFront,
   supervisorToFrontSchema,
 } from '../core/supervisor-messages.ts'
+import { killed } from './code-failures.ts'
 import { CodeLink } from './code-link.ts'
 
 /** What the line is made with. */
@@ -70,9 +71,7 @@ export class SupervisorLink implements Disposable {
       if (link?.isOpen) return link
       this.#needed.delete(key) // It has ended since.
     }
-    throw new GroveError('ERR_CODE_FAILED', `killed: no process stays up for ${key}`, {
-      details: { status: 503, code: 'killed', retryAfterSeconds: 1 },
-    })
+    throw killed(`no process stays up for ${key}`)
   }
 
   /** Asks anew where a version is, the next time. */

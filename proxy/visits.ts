@@ -15,7 +15,7 @@ import type { Identity } from './identity.ts'
 import type { PluginRoutes } from './plugin-routes.ts'
 import { answerReserved } from './reserved.ts'
 import type { createRevocations } from './revocations.ts'
-import { answerFromFiles, type RouteOptions, routeExchange } from './route.ts'
+import { answerFromFiles, type RouteOptions, routeExchange, socketUpstreamFor } from './route.ts'
 import { sessionOf } from './session-check.ts'
 import type { Settings } from './settings.ts'
 import { enterEpoch, leaveEpoch, type SiteRuntime } from './site-runtime.ts'
@@ -112,14 +112,14 @@ export class Visits {
   }
 
   #openTunnel(exchange: Exchange, connection: UpgradeConnection, site: SiteRuntime): void {
-    if (!site.upstream || exchange.path.startsWith('/.grove/')) {
+    const upstream = socketUpstreamFor(exchange, site)
+    if (!upstream || exchange.path.startsWith('/.grove/')) {
       answerError(exchange, 404)
       return
     }
     const session = this.#sessionOf(exchange, site)
     noteUpstream(exchange, session)
-    const target = { state: site.state, info: site.info, upstream: site.upstream }
-    this.#options.dynamic.upgrade(exchange, connection, target, session)
+    this.#options.dynamic.upgrade(exchange, connection, { state: site.state, info: site.info, upstream }, session)
   }
 
   #reserved(exchange: Exchange, site: SiteRuntime): void {

@@ -29,10 +29,16 @@ export interface Handshake {
   readonly exchange: Exchange
   readonly connection: UpgradeConnection
   readonly site: SiteName
+  readonly session: Session | undefined
+  /** Has whoever answers it accept, or answers with an error. `ended` aborts when the visitor's connection closes. */
+  readonly shake: (ended: AbortSignal) => Promise<void>
+}
+
+/** A handshake that goes to a site's server. */
+export interface ServerHandshake extends Pick<Handshake, 'exchange' | 'connection'> {
   readonly upstream: Pick<RemoteUpstream, 'connect'>
   /** As the upstream gets them, identity included, without those of the upgrade itself. */
   readonly headers: HeaderList
-  readonly session: Session | undefined
   /** How long the upstream may take to accept. */
   readonly timeoutMs: number
 }
@@ -122,7 +128,7 @@ export function createWebSockets(bounds: WebSocketBounds = limits.webSocket): We
         cancelExpiry?.()
         leave()
       })
-      void shake(handshake, ended.signal)
+      void handshake.shake(ended.signal)
     },
     closeSite(site) {
       for (const tunnel of [...(tunnels.get(site)?.open ?? [])]) tunnel.cut()
@@ -153,7 +159,7 @@ function atTime(atMs: number, run: () => void): () => void {
 }
 
 /** Connects to the upstream and lets http-proxy do the handshake and the tunnel. Never rejects. */
-async function shake(handshake: Handshake, ended: AbortSignal): Promise<void> {
+export async function shakeWithServer(handshake: ServerHandshake, ended: AbortSignal): Promise<void> {
   const { exchange, upstream, timeoutMs } = handshake
   let isAnswered = false
   let outgoing: ClientRequest | undefined
@@ -188,7 +194,7 @@ async function shake(handshake: Handshake, ended: AbortSignal): Promise<void> {
 
 /** Gives a connection of ours to http-proxy, with our headers, and stands between it and what the upstream answers. */
 function proxy(
-  { exchange, connection, headers }: Handshake,
+  { exchange, connection, headers }: ServerHandshake,
   upstreamSocket: Duplex,
   told: { readonly answered: () => void; readonly failed: (error: Error) => void },
 ): ClientRequest | undefined {

@@ -10,6 +10,7 @@ import type { Outcome } from '../../core/exchange.ts'
 import { getHeader, joinHeader } from '../../core/headers.ts'
 import type { Plugin } from '../../core/plugin.ts'
 import type { Session } from '../../core/session.ts'
+import type { UpstreamRequest } from '../../core/upstream.ts'
 import { beginNote } from '../../proxy/access-log.ts'
 import { createDynamic, type UpgradeSite } from '../../proxy/dynamic.ts'
 import { createIdentity } from '../../proxy/identity.ts'
@@ -109,7 +110,7 @@ t.test('an upstream is shared by networks', async (t) => {
   const { url } = await httpServer(t, echo)
   const { dynamic, site } = make(t, url)
   const visitors: (string | undefined)[] = []
-  const send: typeof site.upstream.send = (request) => {
+  const send = (request: UpstreamRequest) => {
     visitors.push(request.visitor)
     return site.upstream.send(request)
   }

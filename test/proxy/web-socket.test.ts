@@ -12,7 +12,7 @@ import { createDynamic } from '../../proxy/dynamic.ts'
 import { createIdentity } from '../../proxy/identity.ts'
 import { createTransport } from '../../proxy/listen.ts'
 import { createRemoteUpstream } from '../../proxy/remote-upstream.ts'
-import { createWebSockets } from '../../proxy/web-socket.ts'
+import { createWebSockets, shakeWithServer } from '../../proxy/web-socket.ts'
 import { deadUrl, httpServer, rawServer } from './fixtures/servers.ts'
 import { echoFrames, handshakeLines, type RawClient, rawClient, webSocketServer } from './fixtures/web-sockets.ts'
 import { noClientRules } from './transport-harness.ts'
@@ -375,10 +375,9 @@ t.test('what is open is bounded, for a site and for the front, and one visitor g
           exchange,
           connection,
           site: 'blog',
-          upstream,
-          headers: exchange.headers,
           session: undefined,
-          timeoutMs: 10_000,
+          shake: (ended) =>
+            shakeWithServer({ exchange, connection, upstream, headers: exchange.headers, timeoutMs: 10_000 }, ended),
         }),
       finished: () => {},
       rejected: () => {},

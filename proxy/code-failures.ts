@@ -1,0 +1,28 @@
+/** How a request to a site's code fails, as errors with what the visitor is to be told. */
+
+import { GroveError } from '../core/errors.ts'
+import type { RequestFailed } from '../core/sandbox-messages.ts'
+
+/** The code does not want to answer this request (`passThroughOnException`): the site does, as if it had no code. */
+export class CodePassed extends Error {}
+
+/** The process is gone, and nobody has said why. */
+export function killed(reason: string): GroveError {
+  const details = { status: 503, code: 'killed', retryAfterSeconds: 1 }
+  return new GroveError('ERR_CODE_FAILED', `killed: ${reason}`, { details })
+}
+
+/** What a process says that a request failed with. */
+export function failureError({ status, code, reason, retryAfterSeconds }: RequestFailed): GroveError {
+  return new GroveError('ERR_CODE_FAILED', `${code}: ${reason}`, { details: { status, code, retryAfterSeconds } })
+}
+
+/** No answer in time. */
+export function slow(timeoutMs: number): GroveError {
+  return new GroveError('ERR_UPSTREAM_SLOW', `the site's code has not answered within ${timeoutMs} ms`)
+}
+
+/** The reason of a signal, or what was thrown, as an error. */
+export function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new GroveError('ERR_CLOSED', 'the visitor has gone')
+}
