@@ -254,13 +254,23 @@ function cloneView(view: ArrayBufferView, job: Job): object {
 }
 
 const NativeDataView = DataView
-/** The constructors of typed arrays. Keyed by name. */
+const viewNames = [
+  'Int8Array',
+  'Uint8Array',
+  'Uint8ClampedArray',
+  'Int16Array',
+  'Uint16Array',
+  'Int32Array',
+  'Uint32Array',
+  'Float16Array',
+  'Float32Array',
+  'Float64Array',
+  'BigInt64Array',
+  'BigUint64Array',
+]
+/** The constructors of typed arrays; an older engine may not have all. Keyed by name. */
 const viewTypes: Record<string, (new (...args: never[]) => object) | undefined> = objects.create(null) as never
-for (const key of reflect.ownKeys(globalThis)) {
-  const type = objects.getOwnPropertyDescriptor(globalThis, key)?.value as unknown
-  const isTypedArray = typeof type === 'function' && objects.getPrototypeOf(type) === objects.getPrototypeOf(Uint8Array)
-  if (isTypedArray) viewTypes[strings.of(key)] = type as new () => object
-}
+for (const name of viewNames) viewTypes[name] = objects.getOwnPropertyDescriptor(globalThis, name)?.value as never
 
 function failure(message: string): DOMException {
   return new DOMException(message, 'DataCloneError')

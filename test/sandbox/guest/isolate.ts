@@ -3,12 +3,11 @@
  * beyond text, URLs and randomness, a test brings itself.
  */
 
-import { join } from 'node:path'
-import { build } from 'esbuild'
 import { mostSandboxLimits, type SandboxLimits } from '../../../core/sandbox-limits.ts'
 import { type AnswerHead, type GuestError, pulled } from '../../../sandbox/bridge.ts'
 import type { Breach, EngineHost, EngineIsolate } from '../../../sandbox/engine.ts'
 import { createIsolatedEngine } from '../../../sandbox/isolated/engine.ts'
+import { buildPrelude } from '../../../sandbox/isolated/prelude-bundle.ts'
 
 /** What came of one request. */
 export interface Outcome {
@@ -42,20 +41,6 @@ export interface SiteOptions {
 }
 
 let prelude: Promise<string> | undefined
-
-async function buildPrelude(): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, '../../../sandbox/guest/main.ts')],
-    bundle: true,
-    write: false,
-    format: 'iife',
-    platform: 'neutral',
-    target: 'es2024',
-    keepNames: true,
-    mainFields: ['module', 'main'],
-  })
-  return outputFiles[0]?.text ?? ''
-}
 
 /** Loads a site whose module is `code`, a script that leaves its exports in `groveSite`. Throws `LoadError`. */
 export async function loadSite(code: string, options: SiteOptions = {}): Promise<TestSite> {
