@@ -7,26 +7,32 @@ import { bridgeLimits, decodeFlags, ops } from '../bridge.ts'
 import { call } from './host.ts'
 import { arrays, bytes, reflect, strings } from './primordials.ts'
 
-/** From this length on the host is faster. */
-const hostFromBytes = 512
-const hostFromChars = 512
+/** From these lengths on the host is faster (measured): at decoding, at encoding more than ASCII, at encoding anything. */
+const hostDecodesFrom = 1_024
+const hostEncodesFrom = 1_024
+const hostEncodesAsciiFrom = 65_536
 /** Code units that become a string at one time; all of them are arguments of a call. */
 const unitsAtOnce = 4_096
 
 /** A text as UTF-8, in a buffer of its own. Lone surrogates become U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   const { length } = text
-  if (length >= hostFromChars && length <= bridgeLimits.textBytes / 3) {
-    const encoded = call(ops.encode, text)
-    if (typeof encoded === 'object') return encoded as Uint8Array<ArrayBuffer>
-  }
+  if (length >= hostEncodesAsciiFrom) return encodeByHost(text) ?? encodeRest(text, new bytes.Array(0), 0)
   const ascii = new bytes.Array(length)
   for (let index = 0; index < length; index++) {
     const unit = strings.charCodeAt(text, index)
-    if (unit > 0x7f) return encodeRest(text, ascii, index)
+    if (unit > 0x7f)
+      return (length < hostEncodesFrom ? undefined : encodeByHost(text)) ?? encodeRest(text, ascii, index)
     ascii[index] = unit
   }
   return ascii
+}
+
+/** Undefined if it is too long for one call. */
+function encodeByHost(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length > bridgeLimits.textBytes / 3) return undefined
+  const encoded = call(ops.encode, text)
+  return typeof encoded === 'object' ? (encoded as Uint8Array<ArrayBuffer>) : undefined
 }
 
 function encodeRest(text: string, ascii: Uint8Array, from: number): Uint8Array<ArrayBuffer> {
@@ -74,7 +80,7 @@ function writeScalar(room: Uint8Array, place: number, point: number, size: numbe
 /** Decodes a whole text. Malformed sequences become U+FFFD each, or throw a TypeError if `fatal`. A byte order mark is kept. */
 export function decodeUtf8(input: Uint8Array, fatal = false): string {
   const length = bytes.length(input)
-  if (length < hostFromBytes) return decodeHere(input, length, fatal)
+  if (length < hostDecodesFrom) return decodeHere(input, length, fatal)
   if (length <= bridgeLimits.textBytes) return decodeByHost(input, fatal)
   const texts: string[] = []
   for (let from = 0; from < length; ) {
