@@ -11,8 +11,9 @@ import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
 import type { Layout } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
-import type { SiteName } from '../core/names.ts'
+import type { SiteName, VersionNumber } from '../core/names.ts'
 import { forEachParallel } from '../core/parallel.ts'
+import type { CodeManifests } from './code-manifests.ts'
 import { compileVersion, type LiveVersion } from './compile-version.ts'
 import type { CompiledTexts } from './compiled-texts.ts'
 import { Followers } from './followers.ts'
@@ -34,6 +35,12 @@ export interface ActivatorOptions {
   readonly fronts: Pick<FrontLinks, 'push' | 'allInForce' | 'behind'>
   readonly texts: CompiledTexts
   readonly variants: Variants
+  readonly manifests: CodeManifests
+  /**
+   * Told of a version with code before any front is, so that it can be loaded before visitors ask for it. Never rejects,
+   * and takes a bounded time.
+   */
+  readonly announce: (name: SiteName, version: VersionNumber) => Promise<void>
   /** The config in force: its sites and plugins decide how a version is compiled. */
   readonly config: () => Config
   /** Told when a version of a site was found live on every front. */
@@ -223,6 +230,7 @@ export class Activator implements AsyncDisposable {
     const before = this.#live.set(name, version)
     // While something is outstanding, a front may have what was live before.
     const isPushed = this.#toPush.delete(name) || outstanding.sites.has(name)
+    if (version?.code && before?.version !== version.version) await this.#options.announce(name, version.version)
     const reach = isPushed
       ? await fronts.push({ kind: 'site', site: siteStateOf(config(), registry.domains, name, version) })
       : nobody
@@ -238,6 +246,7 @@ export class Activator implements AsyncDisposable {
     const { live } = site.versions
     if (!live) return undefined
     return compileVersion({
+      code: await this.#options.manifests.of(site, live.version),
       site: infoOf(config, site.name, this.#options.registry.domains.of(site.name)),
       version: live.version,
       leaves: site.versions.leaves(live.version),

@@ -44,9 +44,12 @@ export interface AdminRoute {
 /** An answer of many values, one JSON text a line, sent as they come. */
 export class Lines {
   readonly values: AsyncIterable<unknown>
+  /** Whether somebody waits for each of them: they are not gathered to be sent together. */
+  readonly live: boolean
 
-  constructor(values: AsyncIterable<unknown>) {
+  constructor(values: AsyncIterable<unknown>, { live = false }: { readonly live?: boolean } = {}) {
     this.values = values
+    this.live = live
   }
 }
 
@@ -103,11 +106,11 @@ export class AdminServer implements AsyncDisposable {
   }
 
   /** The status is sent by the time that something can fail, so the last line says how it ended. */
-  async #sendLines(response: ServerResponse, { values }: Lines): Promise<void> {
+  async #sendLines(response: ServerResponse, { values, live }: Lines): Promise<void> {
     response.writeHead(200, { 'content-type': 'application/x-ndjson' })
     let last: unknown = { end: true }
     try {
-      for await (const value of batches(values)) {
+      for await (const value of batches(values, live)) {
         if (response.destroyed) return
         if (!response.write(value)) await onceDrained(response)
       }
@@ -222,11 +225,11 @@ function parseJson<T>(text: string, schema: z.ZodType<T>): T {
 }
 
 /** Lines in pieces of some size: one write for each line would cost more than the line. */
-async function* batches(values: AsyncIterable<unknown>): AsyncGenerator<string> {
+async function* batches(values: AsyncIterable<unknown>, live: boolean): AsyncGenerator<string> {
   let text = ''
   for await (const value of values) {
     text += `${JSON.stringify(value)}\n`
-    if (text.length < lineBatchChars && !isProgress(value)) continue
+    if (text.length < lineBatchChars && !live && !isProgress(value)) continue
     yield text
     text = ''
   }

@@ -11,6 +11,8 @@ import { adminRoutes } from './admin-routes.ts'
 import { AuthorDomains } from './author-domains.ts'
 import { authorized } from './authorize.ts'
 import { certRoutes } from './cert-routes.ts'
+import type { CodeParts, CodeTools } from './code-parts.ts'
+import { codeRoutes } from './code-routes.ts'
 import { domainRoutes } from './domain-routes.ts'
 import type { FrontLinks } from './fronts.ts'
 import { grantRoutes } from './grant-routes.ts'
@@ -32,6 +34,8 @@ export interface CommandsOptions {
   readonly activator: Activator
   readonly fronts: FrontLinks
   readonly certificates: SiteCertificates
+  readonly code: CodeParts
+  readonly checkHosts: CodeTools['checkHosts'] | undefined
   readonly views: SiteViews
   readonly current: () => Generation
   readonly startedAtMs: number
@@ -50,7 +54,8 @@ const dayMs = 86_400_000
 /** Listens on the control socket. Throws `ERR_PORT`. */
 export function listenForCommands(options: CommandsOptions): Promise<AdminServer> {
   const { host, activator, fronts, certificates, views, current, startedAtMs, processes, reload, stop } = options
-  const { stack, log, now } = options
+  const { stack, log, now, code, checkHosts } = options
+  const { sandboxes } = code
   const { layout, registry, blobs, store } = host
   const outbox = () => current().outboxes.published
   const keepOf = () => current().loaded.config.keep
@@ -60,6 +65,8 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     registry,
     blobs,
     sent: createSentContents(),
+    code: code.publishing,
+    deleted: (name) => sandboxes.deleted(name),
     activator,
     fronts,
     outbox,
@@ -90,7 +97,10 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     registry,
     views,
     outbox,
-    status: () => statusOf({ generation: current(), startedAtMs, processes: processes(), fronts, views, certificates }),
+    status: () => {
+      const facts = { startedAtMs, fronts, views, certificates, sandboxes }
+      return statusOf({ generation: current(), processes: processes(), ...facts })
+    },
     reload,
     stop,
     command: async (plugin, path, input) => {
@@ -104,6 +114,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     ...versionRoutes({ publisher, registry, keep: keepOf, presign: host.presign, now }),
     ...grantRoutes({ store, now }),
     ...domainRoutes({ domains, store }),
+    ...codeRoutes({ registry, secrets: host.secrets, output: host.output, sandboxes, checkHosts }),
     ...storeRoutes({ host, vaultFolder: current().loaded.config.certs.folder, activator, outbox, turns }),
     ...certRoutes({ certificates, ...certificates.parts, now }),
   ]

@@ -4,6 +4,8 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { CodeManifest } from '../core/code-manifest.ts'
+import type { CodeRoute } from '../core/code-routes.ts'
 import type { CompiledFile, CompiledPiece } from '../core/compiled.ts'
 import type { BlobHash, SiteName, VersionNumber } from '../core/names.ts'
 import type { TreeFile } from '../store/trees/tree-file.ts'
@@ -35,11 +37,15 @@ export interface LiveVersion {
   readonly pieces: readonly LivePiece[]
   /** What it was compiled under; see {@link settingsKey}. */
   readonly key: string
+  /** Its own code, as fronts are told of it; undefined where it has none. */
+  readonly code: { readonly routes: CodeRoute[] } | undefined
 }
 
 /** What a version is compiled from. */
-export interface CompileInput extends CompileSettings {
+export interface CompileInput extends Omit<CompileSettings, 'hidden'> {
   readonly version: VersionNumber
+  /** The manifest of its code. @default it has none */
+  readonly code?: CodeManifest | undefined
   readonly leaves: AsyncIterable<Leaf>
   /** Of the same site: what it has already. It holds its texts meanwhile. */
   readonly before: LiveVersion | undefined
@@ -48,8 +54,9 @@ export interface CompileInput extends CompileSettings {
 
 /** Compiles a version. The caller lets go of its texts. Throws `ERR_PLUGIN` and what leaves throw; then nothing is held. */
 export async function compileVersion(input: CompileInput): Promise<LiveVersion> {
-  const { site, version, leaves, before, texts } = input
-  const key = settingsKey(input)
+  const { site, version, leaves, before, texts, code } = input
+  const settings: CompileSettings = { ...input, hidden: code && new Set(code.sources) }
+  const key = settingsKey(settings)
   const known = new Map(before?.key === key ? before.pieces.map((piece) => [piece.leaf, piece]) : [])
   const pieces: LivePiece[] = []
   try {
@@ -60,11 +67,12 @@ export async function compileVersion(input: CompileInput): Promise<LiveVersion> 
         if (same.piece) texts.hold(same.piece.hash)
         pieces.push(same)
       } else {
-        pieces.push(await compilePiece(leaf, input))
+        pieces.push(await compilePiece(leaf, settings, texts))
         await nextTurn()
       }
     }
-    return { version, compiled: await texts.put(headText(site.name, version, pieces)), pieces, key }
+    const compiled = await texts.put(headText(site.name, version, pieces))
+    return { version, compiled, pieces, key, code: code && { routes: code.routes } }
   } catch (error) {
     await texts.release(hashesOf(pieces))
     throw error
@@ -85,11 +93,15 @@ function hashesOf(pieces: readonly LivePiece[]): BlobHash[] {
   return pieces.flatMap(({ piece }) => piece?.hash ?? [])
 }
 
-async function compilePiece({ hash: leaf, files }: Leaf, input: CompileInput): Promise<LivePiece> {
-  const compiled = await compileFiles(files, input)
+async function compilePiece(
+  { hash: leaf, files }: Leaf,
+  settings: CompileSettings,
+  texts: CompiledTexts,
+): Promise<LivePiece> {
+  const compiled = await compileFiles(files, settings)
   const [first] = compiled.files
   if (!first) return { leaf, piece: undefined, toEncode: [] }
-  const hash = await input.texts.put(pieceText(compiled.files))
+  const hash = await texts.put(pieceText(compiled.files))
   return { leaf, piece: { hash, first: first.path, files: compiled.files.length }, toEncode: compiled.toEncode }
 }
 

@@ -3,6 +3,7 @@
  * here, once, so that a static hit runs no plugin and reads no rule.
  */
 
+import { isMadePath } from '../core/code-manifest.ts'
 import type { CompiledFile } from '../core/compiled.ts'
 import { getHeader, type HeaderList, withoutHeaders } from '../core/headers.ts'
 import type { Layout } from '../core/layout.ts'
@@ -22,6 +23,8 @@ export interface CompileSettings {
   /** In the order of the config. */
   readonly plugins: readonly Plugin[]
   readonly layout: Layout
+  /** Files that are not served though they could be: what the site's code was made of. @default none */
+  readonly hidden?: ReadonlySet<string> | undefined
 }
 
 /** Compiled files, and those of them whose copies in other codings are not all there yet. */
@@ -31,14 +34,14 @@ export interface CompiledFiles {
 }
 
 /** Files at the root of a tree that tell a host something, of Grove or of others. They are never served. */
-const unservedPaths: ReadonlySet<string> = new Set(['_headers', '_redirects', '_worker.js', 'grove.json'])
+const unservedPaths: ReadonlySet<string> = new Set(['_headers', '_redirects', '_worker.js', '_worker.ts', 'grove.json'])
 
 /** It stands in a compiled file by itself. */
 const contentType: ReadonlySet<string> = new Set(['content-type'])
 
 /** Whether a file of a tree is served at all. */
 export function isServed(path: string): boolean {
-  return !unservedPaths.has(path)
+  return !unservedPaths.has(path) && !isMadePath(path)
 }
 
 /**
@@ -46,7 +49,9 @@ export function isServed(path: string): boolean {
  * `ERR_PLUGIN`, which names plugin, path and header, when one of them throws or says what it may not.
  */
 export async function compileFiles(files: readonly TreeFile[], settings: CompileSettings): Promise<CompiledFiles> {
-  const compiled = files.filter(({ path }) => isServed(path)).map((file) => compileFile(file, settings))
+  const { hidden } = settings
+  const served = files.filter(({ path }) => isServed(path) && !hidden?.has(path))
+  const compiled = served.map((file) => compileFile(file, settings))
   const toEncode: VariantSource[] = []
   await forEachParallel(compiled.entries(), limits.variant.lookups, async ([index, file]) => {
     const { hash, bytes, type } = file
@@ -62,10 +67,11 @@ export async function compileFiles(files: readonly TreeFile[], settings: Compile
  * What two calls of {@link compileFiles} must agree on to make the same of the same files, as a text that can be
  * compared while this process lives.
  */
-export function settingsKey({ site, hasUpstream, plugins }: CompileSettings): string {
+export function settingsKey({ site, hasUpstream, plugins, hidden }: CompileSettings): string {
   const heard = plugins.filter(({ headers }) => headers)
+  const paths = [...(hidden ?? [])].sort()
   // Without plugins a file says the same on every site.
-  return JSON.stringify(heard.length === 0 ? [hasUpstream] : [hasUpstream, heard.map(numberOf), site])
+  return JSON.stringify(heard.length === 0 ? [hasUpstream, paths] : [hasUpstream, paths, heard.map(numberOf), site])
 }
 
 /** Code cannot be compared, but plugins are made anew at each reload: each has a number. */
@@ -84,7 +90,10 @@ function numberOf(plugin: Plugin): number {
  * One file with everything but its copies. A plugin may name another Content-Type; what is personal follows from both
  * names, so that calling a page something else never hands it to the wrong visitor, and neither does the opposite.
  */
-function compileFile(file: TreeFile, { site, hasUpstream, plugins }: CompileSettings): CompiledFile {
+export function compileFile(
+  file: TreeFile,
+  { site, hasUpstream, plugins }: Pick<CompileSettings, 'site' | 'hasUpstream' | 'plugins'>,
+): CompiledFile {
   const { path, hash, bytes } = file
   const guessed = mediaTypeOf(path)
   const info: FileInfo = { path, hash, bytes, type: guessed, personal: hasUpstream && isHtml(guessed) }

@@ -19,13 +19,12 @@ import type { AdminServer } from './admin.ts'
 import { Background } from './background.ts'
 import { bannerLines } from './banner.ts'
 import { Challenges } from './challenges.ts'
+import { type CodeParts, type CodeTools, createCodeParts } from './code-parts.ts'
 import { listenForCommands } from './commands.ts'
 import { CompiledTexts } from './compiled-texts.ts'
 import { type FinishOptions, finish, resume } from './finish.ts'
-import { createFrontAsks } from './front-asks.ts'
-import { listenSpecs, type Ports } from './front-settings.ts'
-import { frontStateOf } from './front-state.ts'
-import { FrontLinks } from './fronts.ts'
+import { listenSpecs, type Ports, supervisorSettings } from './front-settings.ts'
+import type { FrontLinks } from './fronts.ts'
 import { type HostParts, openHostParts } from './host-parts.ts'
 import { createLocalContents, type LocalContents } from './local-contents.ts'
 import { Meter } from './meter.ts'
@@ -34,8 +33,8 @@ import type { ParentLink } from './parent-link.ts'
 import { type PluginStarts, pluginStarts } from './plugin-starts.ts'
 import { type Generation, Reloader, type ReloadResult } from './reload.ts'
 import { openSiteCertificates, type SiteCertificates } from './site-certificates.ts'
-import { siteStateOf } from './site-state.ts'
 import { SiteViews } from './site-views.ts'
+import { createStateFronts } from './state-fronts.ts'
 import { sweep } from './sweep.ts'
 import { startTimers } from './timers.ts'
 import { createVariants } from './variants.ts'
@@ -47,6 +46,8 @@ export interface ControlOptions {
   /** Its level becomes the config's. */
   readonly log: Logger
   readonly now?: () => number
+  /** What is done with site code. @default code of sites is kept and not run */
+  readonly code?: CodeTools
   /** How often usage is taken from the fronts, in milliseconds. @default limits.usage.everyMs */
   readonly meterEveryMs?: number | undefined
 }
@@ -94,6 +95,7 @@ class Running implements Control {
   readonly #challenges: Challenges
   readonly #texts: CompiledTexts
   readonly #contents: LocalContents
+  readonly #code: CodeParts
   readonly #activator: Activator
   readonly #views: SiteViews
   readonly #reloader: Reloader
@@ -116,28 +118,20 @@ class Running implements Control {
     const texts = new CompiledTexts(layout, log)
     this.#texts = texts
     this.#contents = createLocalContents({ registry, blobs, wholeBytes: host.wholeBytes, log })
-    this.#fronts = new FrontLinks({
-      socket: layout.frontSocket,
-      state: (loaded) => {
-        const challenges = this.#challenges.current()
-        return frontStateOf({ generation: this.#current, host, activator: this.#activator, loaded, challenges })
-      },
-      ready: (name) => this.#activator.ready(name),
-      site: (name) =>
-        registry.serves(name)
-          ? siteStateOf(this.#current.loaded.config, registry.domains, name, this.#activator.told(name))
-          : undefined,
-      mend: (name) => this.#activator.mend(name),
-      asked: createFrontAsks({
-        certificate: ({ name, address = '' }) => this.#certificates.leaf(name, address),
-        usage: async (usage) => this.#meter?.give(usage),
-        content: (wanted) => this.#contents.bring(wanted),
-        copy: (copy) => this.#activator.copyLost(copy),
-        log,
-      }),
+    this.#fronts = createStateFronts({
+      host,
+      contents: this.#contents,
+      current: () => this.#current,
+      activator: () => this.#activator,
+      challenges: () => this.#challenges,
+      certificates: () => this.#certificates,
+      meter: () => this.#meter,
       log,
     })
     this.#challenges = new Challenges({ fronts: this.#fronts, now })
+    const config = () => this.#current.loaded.config
+    this.#code = createCodeParts({ host, contents: this.#contents, config, tools: options.code, log })
+    const { manifests, sandboxes } = this.#code
     this.#activator = new Activator({
       layout,
       registry,
@@ -145,7 +139,9 @@ class Running implements Control {
       fronts: this.#fronts,
       texts,
       variants: createVariants({ layout, blobs, log }),
-      config: () => this.#current.loaded.config,
+      manifests,
+      announce: (name, version) => sandboxes.announce(name, version),
+      config,
       confirmed: this.#finish.bind(this),
       log,
       now,
@@ -187,13 +183,14 @@ class Running implements Control {
     const plugins = await this.#starts.plugins(config)
     this.#generation = { number: 1, loaded, plugins, outboxes: this.#createOutboxes(config), ports: {} }
     stack.defer(() => this.#current.plugins[Symbol.asyncDispose]())
+    stack.use(this.#code.sandboxes)
     stack.use(this.#fronts)
     stack.use(this.#activator)
     stack.defer(() => this.#current.outboxes[Symbol.asyncDispose]())
     const { log, meterEveryMs: everyMs } = this.#options
     const outbox = () => this.#current.outboxes.metered
-    this.#meter = stack.use(new Meter({ fronts: this.#fronts, usageLog: this.#host.usageLog, outbox, log, everyMs }))
-    const [fronts, challenges] = [this.#fronts, this.#challenges]
+    const [fronts, challenges, { sandboxes }] = [this.#fronts, this.#challenges, this.#code]
+    this.#meter = stack.use(new Meter({ fronts, sandboxes, usageLog: this.#host.usageLog, outbox, log, everyMs }))
     this.#opened = stack.use(
       await openSiteCertificates({
         host: this.#host,
@@ -205,6 +202,7 @@ class Running implements Control {
       }),
     )
     await this.#fronts.listen()
+    await sandboxes.listen()
     stack.use(await this.#starts.server())
     const ports = await this.#apply(config)
     this.#generation = { ...this.#current, ports }
@@ -249,13 +247,17 @@ class Running implements Control {
   }
 
   #use(next: Generation): void {
+    const before = this.#generation?.loaded.config
+    const { config } = next.loaded
     this.#generation = next
-    this.#options.log.level = next.loaded.config.log.level
+    this.#options.log.level = config.log.level
+    if (before) this.#background.run('site code keeps its limits', this.#code.limitsChanged(before, config))
   }
 
   #apply(config: Config): Promise<Ports> {
     const { data, fronts } = config
-    return this.#options.parent.apply({ data, listen: listenSpecs(config), fronts })
+    const sandbox = supervisorSettings(config)
+    return this.#options.parent.apply({ data, listen: listenSpecs(config), fronts, ...(sandbox && { sandbox }) })
   }
 
   #listenForCommands(): Promise<AdminServer> {
@@ -264,6 +266,8 @@ class Running implements Control {
       activator: this.#activator,
       fronts: this.#fronts,
       certificates: this.#certificates,
+      code: this.#code,
+      checkHosts: this.#options.code?.checkHosts,
       views: this.#views,
       current: () => this.#current,
       startedAtMs: this.#startedAtMs,

@@ -1,8 +1,8 @@
-/** What follows from the config for listeners and fronts. Pure. */
+/** What follows from the config for listeners, fronts and the supervisor of sandboxes. Pure. */
 
 import type { Config } from '../core/config.ts'
 import type { LoadedConfig } from '../core/load-config.ts'
-import type { FrontSettings, ListenerName, ListenSpec } from '../core/messages.ts'
+import type { FrontSettings, ListenerName, ListenSpec, SupervisorSettings } from '../core/messages.ts'
 import { hstsHeader } from '../core/tls-config.ts'
 
 /** The real port of each listener, where the config says 0. */
@@ -39,5 +39,20 @@ export function frontSettings(loaded: LoadedConfig, generation: number, ports: P
     routed: config.plugins.filter(({ routes }) => Object.keys(routes ?? {}).length > 0).map(({ name }) => name),
     metered: config.plugins.some(({ metered }) => metered !== undefined),
     ...(hasMiddleware && file !== undefined && { middlewareFrom: file }),
+  }
+}
+
+/** The settings of the supervisor of sandboxes; undefined where none is to run. */
+export function supervisorSettings({ sandbox, log }: Config): SupervisorSettings | undefined {
+  const { enabled, processes, spares, firstUid, group, ports, denied } = sandbox
+  if (!enabled) return undefined
+  return {
+    logLevel: log.level,
+    processes,
+    spares,
+    ...(firstUid !== undefined && { firstUid }),
+    ...(group !== undefined && { group }),
+    ports,
+    denied,
   }
 }

@@ -10,6 +10,7 @@ import type { Vault } from '../certs/vault.ts'
 import type { Config } from '../core/config.ts'
 import { type Layout, layoutOf } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
+import type { SiteName } from '../core/names.ts'
 import { createTurnstile, type Turnstile } from '../core/turnstile.ts'
 import { openSqliteStore } from '../store/drivers/sqlite.ts'
 import type { Environment } from '../store/environment.ts'
@@ -21,7 +22,10 @@ import { type Keys, openKeys } from './keys.ts'
 import { Outstanding } from './outstanding.ts'
 import { ownNames } from './own-names.ts'
 import { openRevocations, type Revocations } from './revocations.ts'
+import { SiteBags } from './site-bags.ts'
+import { openSiteOutput, type SiteOutput } from './site-output.ts'
 import { SiteRegistry } from './site-registry.ts'
+import { SiteSecrets } from './site-secrets.ts'
 import { UsageLog } from './usage-log.ts'
 
 /** The parts of one data folder. */
@@ -34,6 +38,12 @@ export interface HostParts extends Holdings {
   readonly keys: Keys
   readonly revocations: Revocations
   readonly usageLog: UsageLog
+  /** Of site code: its data, its secrets, and what it says. */
+  readonly bags: SiteBags
+  readonly secrets: SiteSecrets
+  readonly output: SiteOutput
+  /** Sites that are being deleted: their code gets nothing more. */
+  readonly ending: ReadonlySet<SiteName>
   /** Certificates, accounts and keys that several machines may share. */
   readonly vault: Vault
   readonly ca: OwnCa
@@ -61,6 +71,10 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
   const store = stack.use(await openSqliteStore(layout.database, { env }))
   const holdings = await openHoldings({ config, layout, store, env, log, stack })
   const outstanding = stack.use(await Outstanding.open(store))
+  const bags = stack.use(new SiteBags({ store, now, log }))
+  const secrets = stack.use(new SiteSecrets({ store, env, keyring: holdings.keyring, log }))
+  const output = stack.use(await openSiteOutput(layout.logs, log))
+  const ending = new Set<SiteName>()
   const registry = stack.use(
     await SiteRegistry.open({
       store,
@@ -68,6 +82,13 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
       outstanding,
       config,
       now,
+      forget: async (site) => {
+        ending.add(site)
+        await bags.clear(site)
+        await secrets.clear(site)
+        await output.remove(site)
+      },
+      forgotten: (site) => void ending.delete(site),
       failed: (site, error) => log.warn({ err: error, site }, 'site could not be closed'),
     }),
   )
@@ -95,6 +116,10 @@ export async function openHostParts({ config, log, now, stack }: HostPartsOption
     keys: await openKeys(layout.keys, { maxSessionMs: maxSessionMs(config), tickets, now }),
     revocations: await openRevocations(store, store.root, { now }),
     usageLog: stack.use(await UsageLog.open(store)),
+    bags,
+    secrets,
+    output,
+    ending,
     vault,
     ca,
     constraining: createTurnstile({ most: limits.control.turns, what: 'changes of the names of the own CA' }),

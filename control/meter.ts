@@ -8,14 +8,17 @@
 import type { Logger } from 'pino'
 import { limits } from '../core/limits.ts'
 import type { SiteName } from '../core/names.ts'
-import { addUsage, type Usage } from '../core/usage.ts'
+import { addUsage, emptyUsage, type Usage } from '../core/usage.ts'
 import type { FrontLinks } from './fronts.ts'
+import type { Sandboxes } from './sandboxes.ts'
 import type { UsageLog } from './usage-log.ts'
 import type { UsageOutbox } from './usage-outbox.ts'
 
 /** What a meter is made with. */
 export interface MeterOptions {
   readonly fronts: Pick<FrontLinks, 'takeUsage'>
+  /** @default there are none */
+  readonly sandboxes?: Pick<Sandboxes, 'takeUsage'>
   readonly usageLog: Pick<UsageLog, 'append'>
   /** The outbox in force. */
   readonly outbox: () => Pick<UsageOutbox, 'isWanted' | 'begin' | 'poke'>
@@ -31,6 +34,7 @@ export class Meter implements AsyncDisposable {
   /** What is not kept yet, keyed by site. */
   #taken = new Map<SiteName, Usage>()
   #turn: Promise<void> | undefined
+  #codeTakenAtMs = Date.now()
 
   constructor(options: MeterOptions) {
     this.#options = options
@@ -60,11 +64,22 @@ export class Meter implements AsyncDisposable {
   async #take(): Promise<void> {
     const { fronts, outbox, log } = this.#options
     try {
-      if (outbox().isWanted) this.#add(await fronts.takeUsage())
+      if (outbox().isWanted) {
+        this.#add(await fronts.takeUsage())
+        await this.#takeCode()
+      }
       await this.#keep()
     } catch (error) {
       log.error({ err: error }, 'usage cannot be kept, tried again with the next')
     }
+  }
+
+  async #takeCode(): Promise<void> {
+    const fromMs = this.#codeTakenAtMs
+    const toMs = Date.now()
+    this.#codeTakenAtMs = toMs
+    const used = (await this.#options.sandboxes?.takeUsage()) ?? []
+    this.#add(used.map(({ site, ...code }) => ({ ...emptyUsage(site, fromMs, toMs), code })))
   }
 
   #add(usage: readonly Usage[]): void {

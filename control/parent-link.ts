@@ -2,7 +2,7 @@
 
 import { fromPlainError, GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { ControlToParent, ListenSpec, ParentToControl } from '../core/messages.ts'
+import type { ControlToParent, ListenSpec, ParentToControl, SupervisorSettings } from '../core/messages.ts'
 import type { Ports } from './front-settings.ts'
 
 /** Where to listen and with how many fronts. */
@@ -11,6 +11,8 @@ export interface ApplyRequest {
   readonly data: string
   readonly listen: ListenSpec[]
   readonly fronts: number
+  /** How the supervisor of sandboxes is started; absent where none is to run. */
+  readonly sandbox?: SupervisorSettings
 }
 
 interface Waiting {

@@ -22,6 +22,7 @@ import type { Activator } from './activate.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
 import type { SentContents } from './sent-contents.ts'
+import { deriveCode, type SiteCodeOptions, withoutMade } from './site-code.ts'
 import { checkNewSiteName } from './site-names.ts'
 import type { SiteRegistry } from './site-registry.ts'
 import type { Turns } from './turns.ts'
@@ -34,10 +35,14 @@ export interface PublisherOptions {
   readonly turns: Turns
   readonly blobs: Blobs
   readonly sent: SentContents
+  /** How site code is made of a tree. @default it is not */
+  readonly code?: SiteCodeOptions | undefined
   readonly activator: Pick<Activator, 'request' | 'live'>
   readonly fronts: Pick<FrontLinks, 'push' | 'connected' | 'behind' | 'allInForce'>
   /** The outbox in force. */
   readonly outbox: () => Pick<Outbox, 'poke' | 'plugins' | 'toldUpto'>
+  /** Told of every site that was deleted. */
+  readonly deleted?: (name: SiteName) => void
   /** Told of every site that was published to. */
   readonly published: (name: SiteName) => void
   /** Addresses of a site, for people. */
@@ -67,18 +72,20 @@ export class Publisher {
    * Makes a version and makes it live; a site that is not there is made. When contents are missing it answers them and
    * does nothing. A repeat with the same `opId` answers the same version. `handle`: whose right it is done with, the
    * host's own by default; under another one only what the site has or was sent for it counts as there. Throws
-   * `ERR_PUBLISH_REFUSED`, `ERR_PUBLISH_CONFLICT`, `ERR_VERSION_UNKNOWN`, `ERR_SITE_NAME`, `ERR_SITE_EXISTS`,
+   * `ERR_PUBLISH_REFUSED`, `ERR_CODE`, `ERR_PUBLISH_CONFLICT`, `ERR_VERSION_UNKNOWN`, `ERR_SITE_NAME`, `ERR_SITE_EXISTS`,
    * `ERR_DENIED`.
    */
-  async publish(name: SiteName, request: PublishRequest, handle?: Handle): Promise<PublishResult> {
-    const { registry, sent, log } = this.#options
+  async publish(name: SiteName, asked: PublishRequest, handle?: Handle): Promise<PublishResult> {
+    const { registry, sent, log, code } = this.#options
+    const request = withoutMade(asked)
     const put = 'files' in request ? request.files : request.put
     checkFiles(put)
     if (!registry.serves(name)) checkNewSite(name, request)
     const isSent = handle && ((hash: BlobHash) => sent.has(name, hash))
     const missing = await this.#missing(name, put, isSent)
     if (missing.length > 0) return emptyResult(missing)
-    const input = { ...this.#input(request, handle), isSent }
+    const derivation = code && deriveCode(code, name)
+    const input = { ...this.#input(request, handle), isSent, derive: derivation?.derive }
     const { record, unchanged, rebased } = await this.#turns.run(name, () => this.#publishTo(name, input))
     sent.forget(
       name,
@@ -89,7 +96,7 @@ export class Publisher {
     return {
       ...(await this.#bringLive(name, record.version, unchanged)),
       ...(!unchanged && { added: record.added, changed: record.changed, removed: record.removed, rebased }),
-      notes: notServedNotes(put),
+      notes: [...(derivation?.notes ?? []), ...notServedNotes(put)],
     }
   }
 
@@ -164,6 +171,7 @@ export class Publisher {
     const names = [...registry.info(name).authorities]
     await this.#turns.run(name, () => registry.delete(name))
     await activator.request(name)
+    this.#options.deleted?.(name)
     outbox().poke(name)
     await fronts.push({ kind: 'forget-certificates', names })
     log.info({ site: name }, 'site deleted')

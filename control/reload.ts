@@ -15,7 +15,7 @@ import { limits } from '../core/limits.ts'
 import { type ConfigSource, type LoadedConfig, loadConfig } from '../core/load-config.ts'
 import { createTurnstile, type Turnstile } from '../core/turnstile.ts'
 import type { Activator } from './activate.ts'
-import { frontSettings, listenSpecs, type Ports } from './front-settings.ts'
+import { frontSettings, listenSpecs, type Ports, supervisorSettings } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
 import { maxSessionMs } from './host-parts.ts'
 import type { Keys } from './keys.ts'
@@ -147,7 +147,7 @@ export class Reloader {
 
   async #apply(next: Omit<Generation, 'outboxes'>, config: Config): Promise<Ports> {
     const { current, apply } = this.#options
-    return listensAlike(current().loaded.config, config) ? next.ports : apply(config)
+    return runsAlike(current().loaded.config, config) ? next.ports : apply(config)
   }
 }
 
@@ -178,6 +178,8 @@ function dataOf(config: Config) {
   }
 }
 
-function listensAlike(before: Config, after: Config): boolean {
-  return before.fronts === after.fronts && JSON.stringify(listenSpecs(before)) === JSON.stringify(listenSpecs(after))
+/** Whether the parent has nothing to do. */
+function runsAlike(before: Config, after: Config): boolean {
+  const told = (config: Config) => JSON.stringify([config.fronts, listenSpecs(config), supervisorSettings(config)])
+  return told(before) === told(after)
 }

@@ -47,6 +47,10 @@ export interface RegistryOptions {
   readonly outstanding: Pick<Outstanding, 'during'>
   readonly config: Config
   readonly now: () => number
+  /** Takes away what else is kept of a site that is deleted; called twice, the second time when it is not served any more. */
+  readonly forget?: (name: SiteName) => Promise<void>
+  /** A deletion is over, done or not. */
+  readonly forgotten?: (name: SiteName) => void
   /** A site could not be closed. */
   readonly failed: (name: SiteName, error: unknown) => void
   /** @default limits.control.openSites */
@@ -197,9 +201,18 @@ export class SiteRegistry implements AsyncDisposable {
     // The tombstone first: a crash in between leaves an empty site, never one that comes back with its old content.
     if (site.versions.versions.length > 0) await site.versions.delete({ atMs: this.#options.now() })
     await this.domains.removeAll(name)
-    await this.#append('deleted', name)
-    this.#created.delete(name)
-    this.#names = undefined
+    const { forget, forgotten } = this.#options
+    try {
+      // Before it is gone for good: whoever makes one of its name must find nothing of it, whatever happens here.
+      await forget?.(name)
+      await this.#append('deleted', name)
+      this.#created.delete(name)
+      this.#names = undefined
+      // What its code was in the middle of.
+      await forget?.(name)
+    } finally {
+      forgotten?.(name)
+    }
   }
 
   /** Checks that a config fits the sites that commands made. Throws `ERR_CONFIG_INVALID`. */

@@ -20,7 +20,7 @@ export function siteStateOf(
   return {
     name,
     authorities: [...infoOf(config, name, domains.of(name)).authorities],
-    ...(typeof live === 'object' && { live: { version: live.version, compiled: live.compiled } }),
+    ...(typeof live === 'object' && { live: liveOf(live) }),
     ...(live === 'unavailable' && { unavailable: true }),
     ...(live === 'untold' && { untold: true }),
     upstreams,
@@ -29,4 +29,8 @@ export function siteStateOf(
     ...(clientCertificates && { clients: { ...clientCertificates } }),
     ...(provesNames && { provesNames }),
   }
+}
+
+function liveOf({ version, compiled, code }: NonNullable<SiteState['live']>): NonNullable<SiteState['live']> {
+  return { version, compiled, ...(code && { code }) }
 }

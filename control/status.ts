@@ -7,6 +7,7 @@ import { listenSpecs } from './front-settings.ts'
 import type { FrontLinks } from './fronts.ts'
 import type { Outboxes } from './outboxes.ts'
 import type { Generation } from './reload.ts'
+import type { Sandboxes, SandboxesState } from './sandboxes.ts'
 import type { SiteViews } from './site-views.ts'
 
 /** What a status is made from. */
@@ -17,11 +18,12 @@ export interface StatusOptions {
   readonly fronts: Pick<FrontLinks, 'stats' | 'behind'>
   readonly views: SiteViews
   readonly certificates: Pick<Certificates, 'counts'>
+  readonly sandboxes: Pick<Sandboxes, 'state'>
 }
 
 /** The state of everything, with counters of the fronts that answer within a second. */
 export async function statusOf(options: StatusOptions): Promise<Status> {
-  const { generation, startedAtMs, processes, fronts, views, certificates } = options
+  const { generation, startedAtMs, processes, fronts, views, certificates, sandboxes } = options
   const { loaded, number, plugins, outboxes, ports } = generation
   const { config, file } = loaded
   return {
@@ -37,6 +39,17 @@ export async function statusOf(options: StatusOptions): Promise<Status> {
     outbox: [...publishesIn(outboxes, fronts.behind), ...usageIn(outboxes)],
     listen: listenSpecs(config).map(({ name, port }) => ({ name, port: ports[name] ?? port })),
     certificates: certificates.counts(),
+    sandboxes: sandboxesIn(config.sandbox.enabled, await sandboxes.state()),
+  }
+}
+
+function sandboxesIn(enabled: boolean, { capabilities, status }: SandboxesState): Status['sandboxes'] {
+  return {
+    enabled,
+    running: status !== undefined,
+    capabilities: [...(status?.capabilities ?? capabilities)],
+    processes: status?.processes ?? [],
+    quarantined: status?.quarantined ?? [],
   }
 }
 

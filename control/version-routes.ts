@@ -8,6 +8,7 @@ import {
   uploadRequestSchema,
   type VersionDiff,
 } from '../core/admin-api.ts'
+import { isMadePath } from '../core/code-manifest.ts'
 import type { Config } from '../core/config.ts'
 import { GroveError } from '../core/errors.ts'
 import { type BlobHash, type SiteName, toSiteName, type VersionNumber } from '../core/names.ts'
@@ -103,10 +104,11 @@ function pinOf({ params }: AdminRequest): string {
   })
 }
 
-/** Lets go of the site at the end, also when nobody reads that far. */
+/** Those that publishers know of. Lets go of the site at the end, also when nobody reads that far. */
 async function* filesOf(held: HeldSite, version: VersionNumber): AsyncGenerator<TreeFile> {
   using site = held
-  for await (const { path, hash, bytes } of site.versions.files(version)) yield { path, hash, bytes }
+  for await (const { path, hash, bytes } of site.versions.files(version))
+    if (!isMadePath(path)) yield { path, hash, bytes }
 }
 
 async function diff(
@@ -118,7 +120,7 @@ async function diff(
   const to = versionIn(query.get('to'))
   using site = await registry.need(name)
   const { added, changed, removed } = await site.versions.diff(from, to)
-  const paths = (files: readonly TreeFile[]) => files.map(({ path }) => path)
+  const paths = (files: readonly TreeFile[]) => files.map(({ path }) => path).filter((path) => !isMadePath(path))
   return { ...(from && { from }), to, added: paths(added), changed: paths(changed), removed: paths(removed) }
 }
 

@@ -30,7 +30,7 @@
  * | `POST /store/collect` `{ graceMs? }` | lines: `collectLineSchema`; removes what has had no use for so long |
  * | `POST /plugins/<plugin>/<command>` | what the plugin answers |
  *
- * Grants, tokens and the log of who did what are in core/grant-api.ts; a request may carry a token.
+ * Secrets and output of site code are in core/code-api.ts; grants, tokens and the log of who did what in core/grant-api.ts; a request may carry a token.
  *
  * A failure is `{ error: { code, message, details?, hint? } }` with the status of the code's table. An answer of lines
  * (`application/x-ndjson`) has one JSON text a line; when it fails midway, the last line is such a failure, and when it
@@ -39,6 +39,7 @@
 
 import { z } from 'zod'
 import { certificateCountsSchema } from './cert-api.ts'
+import { sandboxesStatusSchema } from './code-api.ts'
 import { limits } from './limits.ts'
 import { frontStatsSchema, processInfoSchema } from './messages.ts'
 import { blobHashSchema } from './names.ts'
@@ -227,6 +228,8 @@ export const statusSchema = z.object({
   ),
   listen: z.array(z.object({ name: z.string(), port: z.int() })),
   certificates: certificateCountsSchema,
+  /** Absent where an older Grove runs. */
+  sandboxes: sandboxesStatusSchema.optional(),
 })
 /** All that `grove status` shows. */
 export type Status = z.output<typeof statusSchema>

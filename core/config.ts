@@ -15,6 +15,7 @@ import { GroveError } from './errors.ts'
 import { isAuthority, isSiteName } from './names.ts'
 import type { Plugin } from './plugin.ts'
 import { checkOptions } from './plugin-options.ts'
+import { sandboxSchema, siteTierSchema, tierFaults } from './sandbox-config.ts'
 import { isStandardSchema } from './standard-schema.ts'
 import { cacheSchema, encryptionSchema, keepSchema, keyFaults, storeSchema } from './store-config.ts'
 import { clientCertificatesSchema, hstsFaults, hstsSchema } from './tls-config.ts'
@@ -74,6 +75,7 @@ const siteSchema = z
       .describe(
         "Whether the site answers paths where CAs look whether a name is somebody's (`/.well-known/acme-challenge/`, `/.well-known/pki-validation/`). Then whoever publishes to it, or runs its upstream, can have certificates for its names. false: they are 404.",
       ),
+    tier: siteTierSchema,
   })
   .describe('One site.')
 
@@ -156,6 +158,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Sessions of signed-in visitors.'),
+  sandbox: sandboxSchema,
   hsts: hstsSchema,
   trustedProxies: z
     .array(z.union([address, z.cidrv4(), z.cidrv6()]))
@@ -217,7 +220,11 @@ function optionFaults(input: unknown): ConfigFault[] {
 
 /** Faults that lie between values: names given twice, plugins of one name, keys named twice. */
 function crossFaults(config: Config): ConfigFault[] {
-  const faults = [...keyFaults(config.encryption.keys), ...hstsFaults(config.hsts)]
+  const faults = [
+    ...keyFaults(config.encryption.keys),
+    ...hstsFaults(config.hsts),
+    ...tierFaults(config.sandbox, config.sites),
+  ]
   const pluginNames = new Set<string>()
   for (const [index, { name }] of config.plugins.entries()) {
     if (pluginNames.has(name))

@@ -41,6 +41,8 @@ export interface Layout {
   readonly supervisorSocket: string
   /** Where that supervisor reaches control, mode 0600. */
   readonly sandboxSocket: string
+  /** What the code of sites says, a file and an older one for each: `logs/blog.log`. */
+  readonly logs: string
   /** Keys of sessions, tickets and identity, mode 0600. */
   readonly keys: string
 }
@@ -65,6 +67,7 @@ export function layoutOf(root: string): Layout {
     pluginSocket: join(root, 'plugins.sock'),
     supervisorSocket: join(root, 'supervisor.sock'),
     sandboxSocket: join(root, 'sandboxes.sock'),
+    logs: join(root, 'logs'),
     keys: join(root, 'keys.json'),
   }
 }

@@ -11,6 +11,7 @@ import { codeLimits } from './code-limits.ts'
 import { dnsLimits } from './dns-limits.ts'
 import { managedLimits } from './managed-limits.ts'
 import { sandboxProcessLimits } from './sandbox-process-limits.ts'
+import { siteCodeLimits } from './site-code-limits.ts'
 import { storeLimits } from './store-limits.ts'
 
 /** The bounds that are not configurable, grouped by what they bound. */
@@ -24,6 +25,7 @@ export const limits = {
   ...bagLimits,
   ...codeLimits,
   ...sandboxProcessLimits,
+  ...siteCodeLimits,
   /** Requests from visitors (facts: nginx, HAProxy, Envoy and Node's own defaults compared). */
   http: {
     headerBytes: 16_384,

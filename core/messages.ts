@@ -224,6 +224,23 @@ export const listenSpecSchema = z.object({
 /** One kind of listener at one port on some addresses. */
 export type ListenSpec = z.output<typeof listenSpecSchema>
 
+/** How the supervisor of sandboxes is started. */
+export const supervisorSettingsSchema = z.object({
+  logLevel: z.enum(['silent', 'error', 'warn', 'info', 'debug']),
+  /** Processes for site code at one time, and how many of them wait for a site. */
+  processes: z.int(),
+  spares: z.int(),
+  /** The first of the accounts that they get; absent where Grove finds some. */
+  firstUid: z.int().optional(),
+  /** A control group that Grove was given, or `off`. */
+  group: z.string().optional(),
+  /** Ports beside 80 and 443 that sites may be allowed, and networks that none may reach. */
+  ports: z.array(z.int()),
+  denied: z.array(z.string()),
+})
+/** How the supervisor of sandboxes is started. */
+export type SupervisorSettings = z.output<typeof supervisorSettingsSchema>
+
 /** Control to parent. */
 export const controlToParentSchema = z.discriminatedUnion('kind', [
   /**
@@ -237,6 +254,8 @@ export const controlToParentSchema = z.discriminatedUnion('kind', [
     data: z.string(),
     listen: z.array(listenSpecSchema),
     fronts: z.int(),
+    /** How the supervisor of sandboxes is started; absent where none is to run. */
+    sandbox: supervisorSettingsSchema.optional(),
   }),
   /** Control serves its sockets; the parent may tell people. */
   z.object({ kind: z.literal('ready'), banner: z.array(z.string()) }),
@@ -250,7 +269,7 @@ export type ControlToParent = z.output<typeof controlToParentSchema>
 
 /** A process, as the parent sees it. */
 export const processInfoSchema = z.object({
-  kind: z.enum(['serve', 'control', 'front']),
+  kind: z.enum(['serve', 'control', 'front', 'supervisor']),
   index: z.int(),
   pid: z.int(),
   startedAtMs: z.number(),

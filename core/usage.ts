@@ -27,9 +27,42 @@ export interface Usage {
   readonly sentBytes: number
   /** Bytes of requests' bodies that were read; nothing of WebSockets. */
   readonly receivedBytes: number
+  /** What the site's own code used in that time; absent where it used nothing. */
+  readonly code?: CodeUsage | undefined
+}
+
+/** What the code of one site used. */
+export interface CodeUsage {
+  readonly cpuMs: number
+  /** The largest resident size of any of its processes. */
+  readonly memoryPeakBytes: number
+  /** Requests that it was handed. They are also among those of the site. */
+  readonly requests: number
+  /** Requests that it made: `fetch`. */
+  readonly subrequests: number
+  /** Bytes of bodies from visitors and to them. */
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  /** Bytes of subrequests' bodies to servers and from them. */
+  readonly egressBytes: number
+  readonly ingressBytes: number
+  /** How often a process of it was ended because of a limit, or crashed. */
+  readonly kills: number
 }
 
 const count = z.int().nonnegative()
+
+const codeSchema: z.ZodType<CodeUsage> = z.object({
+  cpuMs: z.number().nonnegative(),
+  memoryPeakBytes: z.number().nonnegative(),
+  requests: count,
+  subrequests: count,
+  receivedBytes: count,
+  sentBytes: count,
+  egressBytes: count,
+  ingressBytes: count,
+  kills: count,
+})
 
 const usageSchema = z.object({
   site: z.string(),
@@ -39,6 +72,7 @@ const usageSchema = z.object({
   answered: z.object({ static: count, upstream: count, plugin: count, error: count }),
   sentBytes: count,
   receivedBytes: count,
+  code: codeSchema.optional(),
 })
 
 /** Usage of several sites, each once. */
@@ -59,5 +93,27 @@ export function addUsage(a: Usage, b: Usage): Usage {
     },
     sentBytes: a.sentBytes + b.sentBytes,
     receivedBytes: a.receivedBytes + b.receivedBytes,
+    ...((a.code || b.code) && { code: addCode(a.code, b.code) }),
+  }
+}
+
+/** Usage of a site in which nothing was counted. */
+export function emptyUsage(site: SiteName, fromMs: number, toMs: number): Usage {
+  const answered = { static: 0, upstream: 0, plugin: 0, error: 0 }
+  return { site, fromMs, toMs, requests: 0, answered, sentBytes: 0, receivedBytes: 0 }
+}
+
+function addCode(a: CodeUsage | undefined, b: CodeUsage | undefined): CodeUsage | undefined {
+  if (!a || !b) return a ?? b
+  return {
+    cpuMs: a.cpuMs + b.cpuMs,
+    memoryPeakBytes: Math.max(a.memoryPeakBytes, b.memoryPeakBytes),
+    requests: a.requests + b.requests,
+    subrequests: a.subrequests + b.subrequests,
+    receivedBytes: a.receivedBytes + b.receivedBytes,
+    sentBytes: a.sentBytes + b.sentBytes,
+    egressBytes: a.egressBytes + b.egressBytes,
+    ingressBytes: a.ingressBytes + b.ingressBytes,
+    kills: a.kills + b.kills,
   }
 }

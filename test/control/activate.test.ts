@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { Activator, type ActivatorOptions } from '../../control/activate.ts'
 import { toEncode } from '../../control/compile-version.ts'
+import { createCodeManifests } from '../../control/code-manifests.ts'
 import { CompiledTexts } from '../../control/compiled-texts.ts'
 import { createVariants, type Variants } from '../../control/variants.ts'
 import { blobFile, compiledFile, variantFile } from '../../core/layout.ts'
@@ -33,6 +34,8 @@ async function setUp(t: Test, options: Partial<ActivatorOptions> = {}, input: ob
     texts,
     confirmed: (name) => void confirmed.push(name),
     variants: createVariants({ layout: host.layout, blobs: host.blobs, log: silentLog }),
+    manifests: createCodeManifests({ blobs: host.blobs, log: silentLog }),
+    announce: async () => {},
     config: () => host.config,
     log: silentLog,
     now: () => 99,

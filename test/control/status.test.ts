@@ -29,6 +29,7 @@ t.test('what waits for a front says so, what failed says why', async (t) => {
     processes: [],
     views: { summaries: () => [], count: 0 } as unknown as SiteViews,
     certificates: { counts: () => ({ valid: 3, waiting: 1, failed: 2 }) },
+    sandboxes: { state: async () => ({ capabilities: [], status: undefined }) },
   }
   const stats = async () => [2, 1].map((pid) => ({ pid, ...counters }))
   const status = await statusOf({ ...options, fronts: { stats, behind: 'front 9 is not connected' } })
