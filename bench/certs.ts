@@ -2,7 +2,7 @@
  * What certificates cost: `node bench/certs.ts`, or some of its parts: `node bench/certs.ts handshakes issuing many`.
  *
  * Handshakes per second beside nginx and Caddy, leaves of the own CA, and a host with 100,000 stored certificates; see the
- * files of bench/certs. BENCH_SECONDS, BENCH_ROUNDS and BENCH_CERTIFICATES make it shorter. A whole run writes
+ * files of bench/certs. BENCH_SECONDS and BENCH_CERTIFICATES make it shorter. A whole run writes
  * bench/results/certs.md, if the machine had nothing else to do; else the table is printed only. Needs two cores, some
  * gigabytes of disk, and Debian's nginx-light and caddy.
  */
@@ -16,16 +16,15 @@ import { type Handshakes, type ManyCost, measureMany } from './certs/many.ts'
 import { median, quantile } from './certs/quantiles.ts'
 import { prepareServers, type Server } from './certs/servers.ts'
 
-const seconds = Number(process.env['BENCH_SECONDS'] ?? 8)
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
+/** For each server and each kind of handshakes. */
+const seconds = Number(process.env['BENCH_SECONDS'] ?? 24)
 const certificates = Number(process.env['BENCH_CERTIFICATES'] ?? 100_000)
 const leaves = 2_000
 /** Above this something else was running. */
 const quietLoad = 1.5
 
 const parts = process.argv.slice(2)
-const isWhole =
-  parts.length === 0 && !['BENCH_SECONDS', 'BENCH_ROUNDS', 'BENCH_CERTIFICATES'].some((name) => process.env[name])
+const isWhole = parts.length === 0 && !['BENCH_SECONDS', 'BENCH_CERTIFICATES'].some((name) => process.env[name])
 const wants = (part: string) => parts.length === 0 || parts.includes(part)
 const tell = (line: string) => console.error(line)
 
@@ -33,19 +32,20 @@ async function handshakeTable(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'grove-bench-'))
   try {
     const servers = await prepareServers(folder)
-    return toTable(servers, await measureHandshakes(servers, { rounds, seconds, tell }))
+    return toTable(servers, await measureHandshakes(servers, { seconds, tell }))
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-function toTable(servers: readonly Server[], rates: ReadonlyMap<string, ReadonlyMap<string, Rate>>): string {
-  const rateOf = (name: string, kind: string) => rates.get(name)?.get(kind)
+function toTable(servers: readonly Server[], rates: ReadonlyMap<string, ReadonlyMap<string, readonly Rate[]>>): string {
   const cell = ({ name }: Server, kind: string) => {
-    const [own, grove] = [rateOf(name, kind), rateOf('Grove', kind)]
+    const [own, grove] = [rates.get(name)?.get(kind), rates.get('Grove')?.get(kind)]
     if (!own || !grove) return '–'
-    const ratio = name === 'Grove' ? '' : `, Grove: ${(grove.perCpuSecond / own.perCpuSecond).toFixed(2)} of it`
-    return `${Math.round(own.perCpuSecond)} (${Math.round(own.perSecond)}/s at ${Math.round(own.serverBusy * 100)} %${ratio})`
+    const mid = (key: keyof Rate) => median(own.map((rate) => rate[key]))
+    const ratios = own.map((rate, turn) => (grove[turn]?.perCpuSecond ?? 0) / rate.perCpuSecond)
+    const ratio = name === 'Grove' ? '' : `, Grove: ${median(ratios).toFixed(2)} of it`
+    return `${Math.round(mid('perCpuSecond'))} (${Math.round(mid('perSecond'))}/s at ${Math.round(mid('serverBusy') * 100)} %${ratio})`
   }
   const all = [...kinds, ...kindsOfGrove].map(kindName)
   const rows = servers.map(
@@ -53,10 +53,12 @@ function toTable(servers: readonly Server[], rates: ReadonlyMap<string, Readonly
   )
   return `## Handshakes of TLS 1.3 per second and core
 
-ECDSA P-256, one intermediate, no request; the server on one core, the visitors on the other; median of ${rounds} runs of ${seconds} s.
+ECDSA P-256, one intermediate, no request; the servers on one core, the visitors on the other. All three run, and are
+visited in turns of half a second, ${seconds} s each for each kind; medians, also of the ratios of turns that followed each other.
 Counted per second of the server's processor time, of all its processes, because visitors cost more than servers and one
 core of them cannot keep the fastest busy. In brackets: handshakes per second that passed, and how busy the server was.
-Caddy and nginx are Debian's, years older than what their makers ship today, and do not do the hybrid key exchange.
+After a full handshake Grove and nginx send two tickets, as OpenSSL does, and Caddy one. Caddy and nginx are Debian's,
+years older than what their makers ship today, and do not do the hybrid key exchange.
 
 | server | ${all.join(' | ')} |
 |---|${'---|'.repeat(all.length)}
@@ -76,7 +78,7 @@ ${leaves} of each, one after the other. Wanted: under 5 ms.
 `
 }
 
-function manyTable({ count, without, stored, early, late }: ManyCost): string {
+function manyTable({ count, without, stored, early, during, late }: ManyCost): string {
   const added = ({ cold, warm }: Handshakes) => cold.map((took, index) => took - (warm[index] ?? 0))
   const row = (...cells: string[]) => `| ${cells.join(' | ')} |`
   const shakes = (what: string, times: Handshakes) => {
@@ -106,6 +108,7 @@ ${[
   row('the front', `${mib(stored.frontBytes)} (without: ${mib(without.frontBytes)})`, ''),
   row('until all were gone through', `${Math.round(stored.settledMs / 1_000)} s`, ''),
   ...shakes('right after the start', early),
+  ...shakes('while certificates are gone through', during),
   ...shakes('later', late),
 ].join('\n')}
 `

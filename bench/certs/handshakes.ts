@@ -1,19 +1,21 @@
 /**
  * How many TLS 1.3 handshakes one core does, Grove beside nginx and Caddy in the same run.
  *
- * The server has the first core and the visitors have the second. A client's half of a handshake costs more than a
+ * The servers have the first core and the visitors have the second. A client's half of a handshake costs more than a
  * server's, so visitors on one core cannot keep the fastest server busy. Therefore handshakes are divided by the
  * processor time that the server's processes have used, and not by the time that has passed: neither the visitors' speed
  * nor what else runs on the machine counts. How busy the server was is told too: one that was idle in between has woken
  * up more often, which costs it a little.
+ *
+ * All servers run at the same time, and visitors go to them in turns of half a second: a core is not equally fast at all
+ * times (what runs on its twin, a warm machine), and that is then the same for all. The others are idle meanwhile.
  */
 
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { median } from './quantiles.ts'
 import { authority, onCore, type RunningServer, type Server, startServer } from './servers.ts'
-import type { Visits } from './visitors.ts'
+import type { Errand, Visits } from './visitors.ts'
 
 /** One kind of handshakes. */
 export interface Kind {
@@ -34,7 +36,8 @@ export interface Rate {
 
 const classic = 'X25519'
 const hybrid = 'X25519MLKEM768'
-const run = promisify(execFile)
+const turnMs = 500
+const warmUpTurns = 5
 
 /** The kinds that all servers do. */
 export const kinds: readonly Kind[] = [
@@ -48,26 +51,34 @@ export const kindsOfGrove: readonly Kind[] = [
   { session: 'resumed', group: hybrid },
 ]
 
-/** Measures all servers in turn, `rounds` times; answers the medians, keyed by name and then by {@link kindName}. */
+/**
+ * Measures all servers in turns, each for so many seconds of each kind; answers what each turn showed, keyed by name and
+ * then by {@link kindName}. Turns of one place in the lists were one after the other.
+ */
 export async function measureHandshakes(
   servers: readonly Server[],
-  { rounds, seconds, tell }: { rounds: number; seconds: number; tell: (line: string) => void },
-): Promise<Map<string, Map<string, Rate>>> {
-  const all = new Map(servers.map(({ name }) => [name, new Map<string, Rate[]>()]))
-  for (let round = 1; round <= rounds; round += 1)
-    for (const server of servers) {
-      await using running = await startServer(server)
-      const done = server.name === 'Grove' ? [...kinds, ...kindsOfGrove] : kinds
-      // By then code is compiled, memory is taken, and whatever runs after a start is over.
-      await measure(server, running, kinds[0] as Kind, seconds)
-      for (const kind of done) {
-        const rate = await measure(server, running, kind, seconds)
-        const rates = all.get(server.name)
-        rates?.set(kindName(kind), [...(rates.get(kindName(kind)) ?? []), rate])
-        tell(`${round}/${rounds} ${server.name}, ${kindName(kind)}: ${lineOf(rate)}`)
+  { seconds, tell }: { seconds: number; tell: (line: string) => void },
+): Promise<Map<string, Map<string, Rate[]>>> {
+  const rates = new Map(servers.map(({ name }) => [name, new Map<string, Rate[]>()]))
+  await using stack = new AsyncDisposableStack()
+  const visit = startVisitors(stack)
+  const measured: { readonly server: Server; readonly running: RunningServer }[] = []
+  for (const server of servers) measured.push({ server, running: stack.use(await startServer(server)) })
+  // By then code is compiled, memory is taken, and each visitor has a ticket.
+  for (const { server, running } of measured)
+    for (const kind of kinds)
+      for (let turn = 0; turn < warmUpTurns; turn += 1) await measure(server, running, kind, visit)
+  const turns = Math.max(1, Math.round((seconds * 1_000) / turnMs))
+  for (let turn = 0; turn < turns; turn += 1)
+    for (const kind of [...kinds, ...kindsOfGrove])
+      for (const { server, running } of turn % 2 === 0 ? measured : measured.toReversed()) {
+        if (kindsOfGrove.includes(kind) && server.name !== 'Grove') continue
+        const known = rates.get(server.name)
+        const rate = await measure(server, running, kind, visit)
+        known?.set(kindName(kind), [...(known.get(kindName(kind)) ?? []), rate])
+        if (turn % 10 === 9) tell(`${turn + 1}/${turns} ${server.name}, ${kindName(kind)}: ${lineOf(rate)}`)
       }
-    }
-  return new Map([...all].map(([name, rates]) => [name, new Map([...rates].map(([kind, some]) => [kind, mid(some)]))]))
+  return rates
 }
 
 /** A kind in words. */
@@ -75,32 +86,37 @@ export function kindName({ session, group }: Kind): string {
   return `${session}, ${group}`
 }
 
-async function measure(server: Server, running: RunningServer, kind: Kind, seconds: number): Promise<Rate> {
+type Visit = (errand: Errand) => Promise<Visits>
+
+/** Starts the visitors; they go with the stack. */
+function startVisitors(stack: AsyncDisposableStack): Visit {
+  const [program = '', ...args] = onCore(1, [process.execPath, join(import.meta.dirname, 'visitors.ts')])
+  const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  stack.defer(() => child.disconnect())
+  const ended = once(child, 'exit').then(() => {
+    throw new Error('the visitors have ended')
+  })
+  ended.catch(() => {}) // At the end of it all nobody waits for it.
+  return async (errand) => {
+    child.send(errand)
+    const [visits] = await Promise.race([once(child, 'message'), ended])
+    return visits as Visits
+  }
+}
+
+async function measure(server: Server, running: RunningServer, kind: Kind, visit: Visit): Promise<Rate> {
   const before = running.cpuSeconds()
   const startedMs = performance.now()
-  const visitors = [process.execPath, join(import.meta.dirname, 'visitors.ts')]
-  const what = [String(server.port), authority, kind.session, kind.group, String(seconds)]
-  const [program = '', ...args] = onCore(1, [...visitors, ...what])
-  const visits = JSON.parse((await run(program, args)).stdout) as Visits
+  const visits = await visit({ port: server.port, name: authority, ...kind, ms: turnMs })
   const tookSeconds = (performance.now() - startedMs) / 1_000
   const cpuSeconds = running.cpuSeconds() - before
   if (visits.failed > 0 || visits.full > visits.done / 100)
     throw new Error(`${server.name}, ${kindName(kind)}: ${JSON.stringify(visits)}`)
   return {
     perCpuSecond: visits.done / cpuSeconds,
-    perSecond: visits.done / seconds,
+    perSecond: visits.done / tookSeconds,
     serverBusy: cpuSeconds / tookSeconds,
     visitorsBusy: visits.busy,
-  }
-}
-
-function mid(rates: readonly Rate[]): Rate {
-  const of = (key: keyof Rate) => median(rates.map((rate) => rate[key]))
-  return {
-    perCpuSecond: of('perCpuSecond'),
-    perSecond: of('perSecond'),
-    serverBusy: of('serverBusy'),
-    visitorsBusy: of('visitorsBusy'),
   }
 }
 

@@ -20,6 +20,7 @@ import { openOwnCa } from '../../certs/own-ca.ts'
 import { makeLeafKeys } from '../../certs/own-certificates.ts'
 import { fingerprintOf } from '../../certs/pem.ts'
 import { encodeRecord as encodeObject, firstNumber, objectOf } from '../../certs/vault-record.ts'
+import { limits } from '../../core/limits.ts'
 import { forEachParallel } from '../../core/parallel.ts'
 import { nodeEnvironment as env } from '../../store/environment-node.ts'
 import { Harness } from '../../test/e2e/harness.ts'
@@ -42,8 +43,10 @@ export interface ManyCost {
   readonly count: number
   readonly without: HostCost
   readonly stored: HostCost
-  /** Names that nobody had asked for, right after the start, while certificates are gone through. */
+  /** Names that nobody had asked for, right after the start. */
   readonly early: Handshakes
+  /** The same while certificates are gone through. */
+  readonly during: Handshakes
   /** The same when nothing else is under way. */
   readonly late: Handshakes
 }
@@ -77,14 +80,14 @@ export async function measureMany(count: number, tell: (line: string) => void): 
     const startedMs = performance.now()
     await storeCertificates(join(host, 'data/certs/vault'), join(folder, 'ca'), count)
     tell(`${count} certificates stored in ${Math.round((performance.now() - startedMs) / 1_000)} s`)
-    const { cost, early, late } = await measureHost({
+    const { cost, early, during, late } = await measureHost({
       folder: host,
       port,
       count,
       acme: [{ directory, staging: false }],
     })
     tell(`with certificates: ${JSON.stringify(cost)}`)
-    return { count, without: without.cost, stored: cost, early, late }
+    return { count, without: without.cost, stored: cost, early, during, late }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -132,7 +135,7 @@ async function measureHost({
   port,
   count,
   acme,
-}: HostOptions): Promise<{ cost: HostCost } & Pick<ManyCost, 'early' | 'late'>> {
+}: HostOptions): Promise<{ cost: HostCost } & Pick<ManyCost, 'early' | 'during' | 'late'>> {
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'grove.config.ts'), configOf(port, count, acme))
   const grove = new Harness(folder, {})
@@ -143,11 +146,13 @@ async function measureHost({
     const [control = 0] = await grove.pids('control')
     const [front = 0] = await grove.pids('front')
     const early = await shakeWithAll(port, names.early)
+    await pause(limits.managed.walkAfterMs - (performance.now() - startedMs - startMs) + 1_000)
+    const during = await shakeWithAll(port, names.during)
     await untilIdle(grove.pid)
     const [controlBytes, frontBytes] = [residentBytes(control), residentBytes(front)]
     const settledMs = performance.now() - startedMs
     const late = await shakeWithAll(port, names.late)
-    return { cost: { startMs, controlBytes, frontBytes, settledMs }, early, late }
+    return { cost: { startMs, controlBytes, frontBytes, settledMs }, early, during, late }
   } catch (error) {
     throw new Error(`the host has failed; its log:\n${grove.log.slice(-4_000)}`, { cause: error })
   } finally {
@@ -182,11 +187,11 @@ export default ${JSON.stringify({
 }
 
 /** Names from all over, each once. */
-function sampleOf(count: number): { readonly early: string[]; readonly late: string[] } {
-  const most = Math.min(200, Math.floor(count / 4))
-  const step = Math.floor(count / (2 * most))
-  const pick = (first: number) => Array.from({ length: most }, (_, index) => nameOf((2 * index + first) * step + 1))
-  return { early: pick(0), late: pick(1) }
+function sampleOf(count: number): Record<'early' | 'during' | 'late', string[]> {
+  const most = Math.min(200, Math.floor(count / 6))
+  const step = Math.floor(count / (3 * most))
+  const pick = (first: number) => Array.from({ length: most }, (_, index) => nameOf((3 * index + first) * step + 1))
+  return { early: pick(0), during: pick(1), late: pick(2) }
 }
 
 async function shakeWithAll(port: number, names: readonly string[]): Promise<Handshakes> {

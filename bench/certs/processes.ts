@@ -2,24 +2,32 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Processor time of all processes of a group that live, in seconds. */
+/** Processor time that the threads that live of all processes of a group have used, in seconds, exact to microseconds. */
 export function cpuSecondsOf(group: number): number {
-  let ticks = 0
+  let ns = 0
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue
-    const stat = statOf(entry)
-    // After the name, which may have spaces: state, parent, group; utime and stime are the 14th and 15th of all.
+    const stat = read(`/proc/${entry}/stat`)
+    // After the name, which may have spaces: state, parent, group.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (Number(fields[2]) === group) ticks += Number(fields[11]) + Number(fields[12])
+    if (Number(fields[2]) === group) ns += nsOf(`/proc/${entry}/task`)
   }
-  return ticks / 100
+  return ns / 1e9
 }
 
-function statOf(pid: string): string {
+function nsOf(threads: string): number {
   try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return readdirSync(threads).reduce((ns, id) => ns + Number(read(`${threads}/${id}/schedstat`).split(' ')[0]), 0)
   } catch {
-    return '' // It has ended since the folder was read.
+    return 0 // It has ended since the folder was read.
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return '' // As above.
   }
 }
 

@@ -1,14 +1,23 @@
 /**
- * Visitors who only shake hands: a process of its own, beside the server that is measured, started by handshakes.ts.
+ * Visitors who only shake hands: a process of its own, beside the server that is measured, told what to do by
+ * handshakes.ts.
  *
  * A handshake counts when a session ticket has come: the server sends it after it has checked the client's last message,
  * so its work is done by then, and no request is made. Nothing above TLS is measured. The group for the key exchange is
  * given, because servers of different age prefer different ones, and a post-quantum one is dearer.
- *
- * Usage: `node visitors.ts <port> <name> <full|resumed> <group> <seconds>`; prints {@link Visits} as JSON.
  */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import { connect } from 'node:tls'
+
+/** What visitors do for a while. */
+export interface Errand {
+  readonly port: number
+  readonly name: string
+  readonly session: 'full' | 'resumed'
+  readonly group: string
+  readonly ms: number
+}
 
 /** What came of it. */
 export interface Visits {
@@ -21,25 +30,50 @@ export interface Visits {
   readonly busy: number
 }
 
-const [port = '', servername = '', kind = '', group = '', seconds = ''] = process.argv.slice(2)
 /** Enough that the server always has the next one to do. */
 const lanes = 32
-const endsAtMs = performance.now() + Number(seconds) * 1_000
-const counts = { done: 0, full: 0, failed: 0 }
+/** After the last handshake, so that the server has closed its end too. */
+const quietMs = 30
 
-/** One handshake after the other. */
-function shakeHands(session: Buffer | undefined): void {
-  if (performance.now() >= endsAtMs) return
+/** The newest ticket of each lane, keyed by port. */
+const tickets = new Map<number, (Buffer | undefined)[]>()
+
+process.on('message', async (errand: Errand) => {
+  const startedMs = performance.now()
+  const before = process.cpuUsage()
+  const counts = { done: 0, full: 0, failed: 0 }
+  const kept = tickets.get(errand.port) ?? Array(lanes).fill(undefined)
+  tickets.set(errand.port, kept)
+  const endsAtMs = startedMs + errand.ms
+  await Promise.all(
+    kept.map(async (_, lane) => {
+      while (performance.now() < endsAtMs)
+        kept[lane] = await shakeHands(errand, errand.session === 'resumed' ? kept[lane] : undefined, counts)
+    }),
+  )
+  await pause(quietMs)
+  const { user, system } = process.cpuUsage(before)
+  const busy = (user + system) / 1_000 / (performance.now() - startedMs)
+  process.send?.({ ...counts, busy } satisfies Visits)
+})
+process.on('disconnect', () => process.exit())
+
+/** Answers the ticket for the next one. */
+function shakeHands(
+  { port, name, group }: Errand,
+  session: Buffer | undefined,
+  counts: { done: number; full: number; failed: number },
+): Promise<Buffer | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>()
   let isOver = false
-  const over = (next: Buffer | undefined) => {
-    if (isOver) return
+  const over = (ticket?: Buffer) => {
     isOver = true
-    shakeHands(next)
+    resolve(ticket)
   }
   const socket = connect({
     host: '127.0.0.1',
-    port: Number(port),
-    servername,
+    port,
+    servername: name,
     session,
     ALPNProtocols: ['http/1.1'],
     ecdhCurve: group,
@@ -52,20 +86,12 @@ function shakeHands(session: Buffer | undefined): void {
     counts.done += 1
     if (session && !socket.isSessionReused()) counts.full += 1
     socket.end()
-    over(kind === 'resumed' ? ticket : undefined)
+    over(ticket)
   })
   socket.on('error', () => {
     if (!isOver) counts.failed += 1
-    over(undefined)
+    over()
   })
-  socket.on('close', () => over(undefined))
+  socket.on('close', () => over())
+  return promise
 }
-
-const startedMs = performance.now()
-const before = process.cpuUsage()
-for (let lane = 0; lane < lanes; lane += 1) shakeHands(undefined)
-process.on('exit', () => {
-  const { user, system } = process.cpuUsage(before)
-  const busy = (user + system) / 1_000 / (performance.now() - startedMs)
-  console.log(JSON.stringify({ ...counts, busy } satisfies Visits))
-})
