@@ -62,27 +62,30 @@ export function createLauncher({ plan, groups, entry, readable, accounts }: Laun
     return account
   }
 
+  function begin(account: number, name: string, links: readonly Socket[], memoryBytes: number): Launched {
+    const command = [process.execPath, ...nodeFlags({ readable }), entry, String(links.length)]
+    const child = start(confine(plan, account, command), links)
+    const bounds = { memoryBytes: memoryBytes * groupHeadroom, threads: limits.sandboxProcess.threads }
+    const group = groups.make(name, bounds)
+    group?.add(child.pid)
+    lower(child.pid)
+    const release = () => {
+      taken.delete(account)
+      group?.remove()
+    }
+    return { ...child, group, release }
+  }
+
   return {
     launch(name, links, memoryBytes) {
-      const account = takeAccount()
       try {
-        const command = [process.execPath, ...nodeFlags({ readable }), entry, String(links.length)]
-        const child = start(confine(plan, account, command), links)
-        const bounds = { memoryBytes: memoryBytes * groupHeadroom, threads: limits.sandboxProcess.threads }
-        const group = groups.make(name, bounds)
-        group?.add(child.pid)
-        lower(child.pid)
-        return {
-          ...child,
-          group,
-          release: () => {
-            taken.delete(account)
-            group?.remove()
-          },
+        const account = takeAccount()
+        try {
+          return begin(account, name, links, memoryBytes)
+        } catch (error) {
+          taken.delete(account)
+          throw error
         }
-      } catch (error) {
-        taken.delete(account)
-        throw error
       } finally {
         for (const socket of links) socket.destroy()
       }

@@ -101,7 +101,7 @@ function findVersion2(mount: string, { group, own }: ResourceOptions): ResourceG
   for (const folder of version2Folders(mount, group, own)) {
     if (!/\bmemory\b/.test(read(join(folder, 'cgroup.controllers')) ?? '')) continue
     // Refused while processes are in the group itself: then it is not free to be divided.
-    for (const controller of ['memory', 'pids', 'cpu']) write(join(folder, 'cgroup.subtree_control'), `+${controller}`)
+    for (const controller of ['cpu', 'pids', 'memory']) write(join(folder, 'cgroup.subtree_control'), `+${controller}`)
     if (!/\bmemory\b/.test(read(join(folder, 'cgroup.subtree_control')) ?? '')) continue
     return {
       row: { name: rowName, holds: true, why: `the kernel bounds memory, threads and CPU of each tenant in ${folder}` },
