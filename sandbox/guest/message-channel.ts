@@ -93,7 +93,8 @@ export class MessagePort extends EventTarget {
     isPort = (value): value is MessagePort => isObject(value) && #end in value
     endOf = (port) => port.#end
     entangle = (first, second) => {
-      const [one, two] = [first.#end as End, second.#end as End]
+      const one = first.#end as End
+      const two = second.#end as End
       one.other = two
       two.other = one
     }
