@@ -5,6 +5,9 @@ import { type BridgeValue, bridgeLimits, type GuestError } from '../bridge.ts'
 /** What ends the guest's part of a stack: below it lie the frames of the host, which nobody is shown. */
 const boundary = '\n    at (<isolated-vm boundary>)'
 
+/** A line of a stack in the guest's own scripts, or in what the language itself has. */
+const guestLine = /grove:(?:site|prelude)|<anonymous>|\(native/
+
 /** An error that the prelude has serialised. What is not as it should be becomes an error without words. */
 export function readGuestError(text: BridgeValue): GuestError {
   if (typeof text === 'string' && text.length <= 2 * bridgeLimits.errorChars) {
@@ -24,11 +27,16 @@ export function thrownError(thrown: unknown): GuestError {
   return { name: short(thrown.name, 'Error'), message: short(thrown.message, ''), stack: guestStack(thrown.stack) }
 }
 
-/** The lines of a stack that lie in the guest. */
+/**
+ * A stack without the lines that do not lie in the guest. An error that had no stack of its own has only lines of the host
+ * before the boundary, too, from where it was made again.
+ */
 export function guestStack(stack: unknown): string {
   if (typeof stack !== 'string') return ''
   const end = stack.indexOf(boundary)
-  return end === -1 ? '' : short(stack.slice(0, end), '')
+  if (end === -1) return ''
+  const lines = stack.slice(0, end).split('\n')
+  return short(lines.filter((line) => !line.startsWith('    at ') || guestLine.test(line)).join('\n'), '')
 }
 
 /** The first line of a stack that names a place, without the words around it. */

@@ -26,6 +26,9 @@ t.test('no line of a stack that lies in the host is shown', (t) => {
   t.equal(guestStack(stack), 'Error: a\n    at f (grove:site:1:2)')
   t.equal(guestStack('Error: a\n    at host (/secret/place.ts:1:1)'), '', 'a stack without the mark is all of the host')
   t.equal(guestStack(undefined), '')
+  const made =
+    'Error: a\n    at #run (file:///secret/place.ts:1:1)\n    at Array.map (<anonymous>)\n    at (<isolated-vm boundary>)'
+  t.equal(guestStack(made), 'Error: a\n    at Array.map (<anonymous>)', 'nor one of an error that was made again')
   const error = Object.assign(new Error('a'), { stack })
   t.same(thrownError(error), { name: 'Error', message: 'a', stack: 'Error: a\n    at f (grove:site:1:2)' })
   t.same(thrownError('text'), { name: 'Error', message: 'text', stack: '' })
