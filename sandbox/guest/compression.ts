@@ -11,7 +11,7 @@ import { Incoming } from './incoming.ts'
 import { forgetOperation, startOperation, stopOperation, toError } from './operations.ts'
 import { Outgoing } from './outgoing.ts'
 import { bytes, objects, promises } from './primordials.ts'
-import { streamClasses } from './streams.ts'
+import { controllers, streamClasses } from './streams.ts'
 
 const formats = ['gzip', 'deflate', 'deflate-raw'] as const
 type Format = (typeof formats)[number]
@@ -60,12 +60,6 @@ export class DecompressionStream {
 }
 defineInterface(DecompressionStream)
 
-interface Controller {
-  enqueue(piece: unknown): void
-  close(): void
-  error(reason: unknown): void
-}
-
 /** How much is read ahead after the last piece was written, so that `close` settles before anybody reads. */
 const aheadBytes = bridgeLimits.wholeBytes
 
@@ -75,8 +69,8 @@ class Coder {
   #id = 0
   #incoming: Incoming | undefined
   #outgoing: Outgoing | undefined
-  #readable: Controller | undefined
-  #writable: { error(reason: unknown): void } | undefined
+  #readable: unknown
+  #writable: unknown
   #error: { readonly reason: unknown } | undefined
   /** Settles when all that the host gives was taken, or it has failed. */
   readonly #finished = promises.withResolvers<void>()
@@ -90,11 +84,11 @@ class Coder {
     promises.ignore(this.#finished.promise)
   }
 
-  setReadable(controller: Controller): void {
+  setReadable(controller: unknown): void {
     this.#readable = controller
   }
 
-  setWritable(controller: { error(reason: unknown): void }): void {
+  setWritable(controller: unknown): void {
     this.#writable = controller
   }
 
@@ -129,8 +123,8 @@ class Coder {
     if (this.#error !== undefined) return
     this.#error = { reason }
     if (this.#id !== 0) stopOperation(this.#id)
-    this.#readable?.error(reason)
-    this.#writable?.error(reason)
+    controllers.fail(this.#readable, reason)
+    controllers.failWritable(this.#writable, reason)
     this.#finished.reject(reason)
   }
 
@@ -163,13 +157,13 @@ class Coder {
         this.#start()
         const piece = await (this.#incoming as Incoming).read()
         if (piece === undefined) {
-          this.#readable?.close()
+          controllers.close(this.#readable)
           this.#finished.resolve(undefined)
           return
         }
         this.#ahead += bytes.byteLength(piece)
         this.#isWanted = false
-        this.#readable?.enqueue(piece)
+        controllers.enqueue(this.#readable, piece)
       }
     } catch (error) {
       this.fail(error)
@@ -183,7 +177,7 @@ function createPair(format: Format, direction: Direction): Pair {
   const coder = new Coder({ format, direction })
   const readable = new streamClasses.ReadableStream(
     bare({
-      start: (controller: Controller) => coder.setReadable(controller),
+      start: (controller: unknown) => coder.setReadable(controller),
       pull: () => coder.pull(),
       cancel: (reason: unknown) => coder.fail(reason),
     }),
@@ -191,7 +185,7 @@ function createPair(format: Format, direction: Direction): Pair {
   )
   const writable = new streamClasses.WritableStream(
     bare({
-      start: (controller: { error(reason: unknown): void }) => coder.setWritable(controller),
+      start: (controller: unknown) => coder.setWritable(controller),
       write: (chunk: unknown) => coder.write(chunk),
       close: () => coder.close(),
       abort: (reason: unknown) => coder.fail(reason),

@@ -32,14 +32,6 @@ export class Incoming {
     if (this.#over) onOver()
   }
 
-  /** The bytes, if all of them are here already; undefined if not. They count as read. */
-  takeWhole(): Piece | undefined {
-    if (!this.#over || this.#failed) return undefined
-    const first = this.#first ?? new bytes.Array(0)
-    this.#first = undefined
-    return first
-  }
-
   /** The next piece; undefined at the end; `later` if it is to be waited for with {@link wait}. Throws what broke the body. */
   next(): Piece | undefined | 'later' {
     const first = this.#first

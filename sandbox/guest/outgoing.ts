@@ -14,8 +14,7 @@ export class Outgoing {
   readonly #id: number
   #allowed: number
   #over = false
-  /** Called once, when nothing can go out any more: it has ended, broken off, or nobody wants it. */
-  onOver: (() => void) | undefined
+  #onOver: (() => void) | undefined
   #waiting: Deferred<void> | undefined
 
   /** `allowed`: how much the host takes at once to begin with. */
@@ -32,6 +31,12 @@ export class Outgoing {
   /** Whether the next piece has to wait for {@link ready}. */
   get isFull(): boolean {
     return this.#allowed <= 0 && !this.#over
+  }
+
+  /** Calls `act` when nothing can go out any more: it has ended, broken off, or nobody wants it. At once, if it is so now. */
+  whenOver(act: () => void): void {
+    if (this.#over) act()
+    else this.#onOver = act
   }
 
   /** Resolves when the next piece may go, or none is wanted. */
@@ -99,7 +104,7 @@ export class Outgoing {
     if (this.#over) return
     this.#over = true
     this.#wake()
-    this.onOver?.()
+    this.#onOver?.()
   }
 
   #wake(): void {

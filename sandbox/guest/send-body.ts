@@ -54,7 +54,7 @@ function prepareBytes(source: Extract<BodySource, { kind: 'bytes' | 'blob' }>, m
 }
 
 async function sendIncoming(outgoing: Outgoing, incoming: Incoming, onBroken: (error: unknown) => void): Promise<void> {
-  outgoing.onOver = () => incoming.cancel()
+  outgoing.whenOver(() => incoming.cancel())
   try {
     while (!outgoing.isOver) {
       if (outgoing.isFull) await outgoing.ready()
@@ -77,7 +77,7 @@ async function sendStream(
 ): Promise<void> {
   const reader = openReader(stream)
   // The stream learns at once that nobody wants it, even while it is waited for.
-  outgoing.onOver = () => reader.cancel(undefined)
+  outgoing.whenOver(() => reader.cancel(undefined))
   try {
     while (!outgoing.isOver) {
       if (outgoing.isFull) await outgoing.ready()

@@ -1,6 +1,7 @@
 /**
  * The site's code inside the prelude: how it is loaded, and how its handler is called. A bundle gives a function to
- * {@link defineSite}, which is called under the prelude's own try; what it returns are the module's exports.
+ * {@link defineSite}, which is called under the prelude's own try; what it returns are the module's exports. Handlers are methods
+ * of the default export; the older `addEventListener('fetch', …)` is not offered.
  */
 
 import { type BridgeValue, failures, type LoadBegin, loadSteps, ops, requestFlags } from '../bridge.ts'
@@ -61,6 +62,7 @@ function run(): string[] {
   define = undefined
   if (begin === undefined || given === undefined) throw new TypeError('the bundle did not define the code')
   env = createEnvironment(begin, modules)
+  fetchHandler = undefined
   const exported = given((name) => (typeof name === 'string' ? maps.get(modules, name) : undefined))
   const value = isObject(exported) ? (exported as { readonly default?: unknown }).default : undefined
   if (!isObject(value))

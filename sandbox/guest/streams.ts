@@ -120,12 +120,12 @@ export function proxyStream(stream: ReadableStream): ReadableStream {
 export function createHostStream(incoming: Incoming): ReadableStream {
   const source = createSource({
     start(controller) {
-      incoming.onFailed = (error) => controller.error(error)
+      incoming.onFailed = (error) => failBytes(controller, error)
     },
     async pull(controller) {
       const piece = await incoming.read()
       if (piece === undefined) closeBytes(controller)
-      else controller.enqueue(piece)
+      else enqueueBytes(controller, piece)
     },
     cancel: () => incoming.cancel(),
   })
@@ -148,7 +148,7 @@ export function createBytesStream(give: () => Uint8Array<ArrayBuffer>): Readable
     createSource({
       pull(controller) {
         const data = give()
-        if (bytes.byteLength(data) > 0) controller.enqueue(data)
+        if (bytes.byteLength(data) > 0) enqueueBytes(controller, data)
         closeBytes(controller)
       },
     }),
@@ -173,6 +173,14 @@ function createSource(source: ByteSource) {
   return objects.assign(objects.create(null), source, { type: 'bytes' as const })
 }
 
+const enqueueBytes = uncurry(ReadableByteStreamController.prototype.enqueue) as (
+  controller: ReadableByteStreamController,
+  piece: Uint8Array,
+) => void
+const failBytes = uncurry(ReadableByteStreamController.prototype.error) as (
+  controller: ReadableByteStreamController,
+  reason: unknown,
+) => void
 const close = uncurry(ReadableByteStreamController.prototype.close) as (
   controller: ReadableByteStreamController,
 ) => void
@@ -191,3 +199,14 @@ function closeBytes(controller: ReadableByteStreamController): void {
   const request = byobRequest(controller)
   if (request !== null) respond(request, 0)
 }
+
+/** What controllers of other streams do, whatever the site has put in the place of their methods. */
+export const controllers = {
+  enqueue: uncurry(ReadableStreamDefaultController.prototype.enqueue) as (controller: unknown, piece: unknown) => void,
+  close: uncurry(ReadableStreamDefaultController.prototype.close) as (controller: unknown) => void,
+  fail: uncurry(ReadableStreamDefaultController.prototype.error) as (controller: unknown, reason: unknown) => void,
+  failWritable: uncurry(WritableStreamDefaultController.prototype.error) as (
+    controller: unknown,
+    reason: unknown,
+  ) => void,
+} as const
