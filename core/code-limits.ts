@@ -35,6 +35,9 @@ export const codeLimits = {
     replayBytes: 65_536,
     /** An answer that nobody wants is read to its end if it is as short as this; else its connection is closed. */
     discardBytes: 16_384,
+    /** Codes whose connections are kept, and visitors' requests of one process whose budgets are. */
+    sites: 2_000,
+    budgets: 1_000,
     /** A look-up of a name: in all, one question to one server, questions under way and in line. */
     lookUpMs: 5_000,
     questionMs: 2_000,

@@ -7,6 +7,7 @@
  */
 
 import { z } from 'zod'
+import { mostHops } from './hops.ts'
 import { limits } from './limits.ts'
 import { sandboxBounds } from './sandbox-limits.ts'
 import { sandboxLimitsSchema } from './sandbox-limits-schema.ts'
@@ -181,6 +182,8 @@ export const opSchema = z.discriminatedUnion('kind', [
     url,
     headers: flatHeadersSchema,
     redirect: z.enum(['follow', 'error', 'manual']),
+    /** How often the visitor's request has passed through sites, see core/hops.ts. Absent: never. */
+    hops: z.int().nonnegative().max(mostHops).optional(),
     hasBody: z.boolean(),
   }),
   z.object({

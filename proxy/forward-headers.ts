@@ -4,11 +4,13 @@
  * What Grove says about a request (who is signed in, where it came from) is said in headers, so no visitor may say it:
  * every header of that kind that comes in is dropped first, under every spelling that servers behind CGI-like
  * interfaces read as the same name (`Grove_User`, `grove.user`: Caddy's GHSA-f59h-q822-g45g and GHSA-49wc-4hcv-v58q).
- * Then ours are set. The session cookie never leaves Grove: an upstream that had it could be the visitor.
+ * Then ours are set. The one exception is the count of hops (core/hops.ts), which a visitor gains nothing by. The session
+ * cookie never leaves Grove: an upstream that had it could be the visitor.
  */
 
 import type { ClientIdentity } from '../core/exchange.ts'
 import { getHeader, type HeaderList, hopByHopHeaders, joinHeader } from '../core/headers.ts'
+import { hopsHeader } from '../core/hops.ts'
 import type { SiteName } from '../core/names.ts'
 import { sessionCookieName } from '../core/session.ts'
 import type { VisitedOrigin } from './visited-origin.ts'
@@ -104,7 +106,7 @@ export function forwardRequestHeaders(headers: HeaderList, forwarding: Forwardin
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] as string
     const value = headers[i + 1] as string
-    if (named?.has(name) || isDroppedFromRequest(name)) continue
+    if (named?.has(name) || (name !== hopsHeader && isDroppedFromRequest(name))) continue
     if (name === 'cookie') cookies.push(...foreignCookies(value))
     else kept.push(name, value)
   }

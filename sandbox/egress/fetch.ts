@@ -37,7 +37,7 @@ export interface EgressRequest {
   readonly body: Readable | Uint8Array | undefined
   /** Of the visitor's request that the site answers. */
   readonly budget: Budget
-  /** How often that request has passed through sites of Grove before, see `readHops`. */
+  /** How often that request has passed through sites of Grove before, see core/hops.ts. */
   readonly hops: number
 }
 

@@ -1,15 +1,13 @@
 /** Headers of requests that site code makes, and of the answers that it gets. Pure. */
 
 import { getHeader, type HeaderList, hopByHopHeaders, isValidHeader, joinHeader } from '../../core/headers.ts'
+import { hopsHeader } from '../../core/hops.ts'
 import { limits } from '../../core/limits.ts'
 import type { SiteName } from '../../core/names.ts'
 import { refused } from './refusal.ts'
 
 /** The header that names the site on whose behalf a request is made. */
 export const siteHeader = 'grove-site'
-
-/** The header that counts how often a request has passed through sites of Grove. */
-export const hopsHeader = 'grove-hops'
 
 /** About one connection, or about framing, which is ours to say. */
 const dropped: ReadonlySet<string> = new Set([
@@ -82,12 +80,6 @@ export function afterRedirect(
     kept.push(headers[i] as string, headers[i + 1] as string)
   }
   return kept
-}
-
-/** How often a request has passed through sites of Grove, by its header. What is no number counts as too often. */
-export function readHops(value: string | undefined): number {
-  if (value === undefined) return 0
-  return /^\d{1,3}$/.test(value) ? Number(value) : Number.POSITIVE_INFINITY
 }
 
 /** An answer's headers for the site: hop-by-hop ones gone. Answers undefined when they are not fit to be passed on. */

@@ -17,13 +17,16 @@ export interface OpOwner {
 
 const code = limits.sandboxCode
 
-/** The frame of an operation that the supervisor does; undefined where its arguments make no sense. */
-export function readOp(kind: number, args: string, hasBytes: boolean, owner: OpOwner): Op | undefined {
+/**
+ * The frame of an operation that the supervisor does; undefined where its arguments make no sense. `hops`: how often the
+ * request has passed through sites before, which the guest cannot say. @default 0
+ */
+export function readOp(kind: number, args: string, hasBytes: boolean, owner: OpOwner, hops = 0): Op | undefined {
   const value = parseObject(args)
   if (!value) return undefined
   switch (kind) {
     case operations.fetch:
-      return readFetch(value, hasBytes, owner)
+      return readFetch(value, hasBytes, owner, hops)
     case operations.asset:
       return readAsset(value, owner)
     case operations.data: {
@@ -35,12 +38,21 @@ export function readOp(kind: number, args: string, hasBytes: boolean, owner: OpO
   }
 }
 
-function readFetch(value: Record<string, unknown>, hasBytes: boolean, owner: OpOwner): Op | undefined {
+function readFetch(value: Record<string, unknown>, hasBytes: boolean, owner: OpOwner, hops: number): Op | undefined {
   const { method, url, headers, redirect, hasBody } = value
   if (!isText(method, 1, limits.http.methodBytes) || !isText(url, 0, code.urlChars) || !isHeaders(headers))
     return undefined
   if (redirect !== 'follow' && redirect !== 'error' && redirect !== 'manual') return undefined
-  return { kind: 'fetch', ...owner, method, url, headers, redirect, hasBody: hasBytes || hasBody === true }
+  return {
+    kind: 'fetch',
+    ...owner,
+    method,
+    url,
+    headers,
+    redirect,
+    ...(hops > 0 && { hops }),
+    hasBody: hasBytes || hasBody === true,
+  }
 }
 
 function readAsset({ method, url, headers }: Record<string, unknown>, owner: OpOwner): Op | undefined {

@@ -1,5 +1,6 @@
 /** The operations that a code has under way, whoever does them. */
 
+import { hopsOf } from '../../core/hops.ts'
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
 import type { Op } from '../../core/sandbox-messages.ts'
 import { deliveries, faults, operations } from '../bridge.ts'
@@ -155,7 +156,8 @@ export function createOperations(options: OperationsOptions): Operations {
       }
       if (kind === operations.subtle) return crypto(exchange, args, bytes)
       if (kind === operations.compress) return compress(exchange, args)
-      const op = readOp(kind, args, bytes !== undefined, { request: exchange.head.id, version })
+      const owner = { request: exchange.head.id, version }
+      const op = readOp(kind, args, bytes !== undefined, owner, hopsOf(exchange.head.headers))
       if (!op) return faults.argument
       if (!count(exchange, kind)) return faults.spent
       return relayed(exchange, op, bytes)

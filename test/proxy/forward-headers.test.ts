@@ -71,6 +71,13 @@ t.test('an IPv6 address stands in brackets in Forwarded and bare in X-Forwarded-
   t.end()
 })
 
+t.test('the count of hops goes on, as itself alone', (t) => {
+  const headers = forwardRequestHeaders(['grove-hops', '2', 'grove_hops', '0', 'grove.hops', '0'], forwarding)
+  t.equal(getHeader(headers, 'grove-hops'), '2')
+  t.notMatch(headers.join(), /grove[_.]hops/)
+  t.end()
+})
+
 t.test('what no visitor may say is dropped, however it is spelled', (t) => {
   const rows: string[] = [
     'grove-user',

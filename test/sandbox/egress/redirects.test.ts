@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { getHeader } from '../../../core/headers.ts'
 import { createBudget } from '../../../sandbox/egress/budget.ts'
-import { afterRedirect, readHops } from '../../../sandbox/egress/outgoing-headers.ts'
+import { afterRedirect } from '../../../sandbox/egress/outgoing-headers.ts'
 import { redirectOf } from '../../../sandbox/egress/redirect.ts'
 import { listen, readAll, startEgress, startNames, startWeb } from './fixtures/web.ts'
 
@@ -34,14 +34,6 @@ t.test('headers after a redirect', (t) => {
   t.same(afterRedirect(headers, { body: false, origin: false }), headers)
   t.same(afterRedirect(headers, { body: true, origin: false }), ['Authorization', 'a', 'Cookie', 'b', 'x', 'e'])
   t.same(afterRedirect(headers, { body: true, origin: true }), ['x', 'e'])
-  t.end()
-})
-
-t.test('hops', (t) => {
-  t.equal(readHops(undefined), 0)
-  t.equal(readHops('2'), 2)
-  for (const text of ['', '-1', 'x', '1e3', '2, 3', '9999', ' 1'])
-    t.equal(readHops(text), Number.POSITIVE_INFINITY, text)
   t.end()
 })
 

@@ -43,6 +43,7 @@ for (const { kind, args, expected } of good)
 
 t.test('bytes that go along are a body', (t) => {
   t.match(readOp(operations.fetch, JSON.stringify(fetchArgs), true, owner), { hasBody: true })
+  t.match(readOp(operations.fetch, JSON.stringify({ ...fetchArgs, hops: 0 }), true, owner, 2), { hops: 2 })
   t.end()
 })
 
