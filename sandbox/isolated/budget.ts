@@ -63,3 +63,35 @@ export class CpuAccount {
     if (ms > own) this.#bucket.take(ms - own, nowMs)
   }
 }
+
+/** How much slower than its CPU a thread gets on, because others want the machine too. */
+export interface Pace {
+  /** 1 where the thread has the CPU to itself, up to {@link slowest}. */
+  readonly factor: number
+  /** Takes what an entry took by the clock and in CPU. */
+  note(wallMs: number, cpuMs: number): void
+}
+
+/** No entry gets more than so many times its limit, whatever the machine does. */
+export const slowest = 4
+/** Entries that are shorter say nothing. */
+const leastWallMs = 5
+const weight = 0.3
+
+/**
+ * Makes a pace. Limits of entries are by the clock, because an isolate can only be stopped by the clock; so they are made
+ * longer while the machine is busy, or a busy neighbour would cost a site its answers.
+ */
+export function createPace(): Pace {
+  let factor = 1
+  return {
+    get factor() {
+      return factor
+    },
+    note(wallMs, cpuMs) {
+      if (wallMs < leastWallMs) return
+      const seen = Math.min(slowest, Math.max(1, wallMs / Math.max(cpuMs, 0.1)))
+      factor += (seen - factor) * weight
+    },
+  }
+}

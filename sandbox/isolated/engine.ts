@@ -8,7 +8,7 @@
  */
 
 import type { CodeSource, Engine, EngineHost, EngineIsolate, EntryWatch } from '../engine.ts'
-import { type CpuBucket, createCpuBucket } from './budget.ts'
+import { type CpuBucket, createCpuBucket, createPace, type Pace } from './budget.ts'
 import { IsolatedCode } from './isolated-code.ts'
 import { bundleScript, type CachedScript, preludeScript } from './script.ts'
 
@@ -17,6 +17,8 @@ export interface IsolatedEngineOptions {
   /** The guest's own script, see prelude-bundle.ts. */
   readonly prelude: string
   readonly watch: EntryWatch
+  /** How the thread gets on. @default one that it finds out by itself */
+  readonly pace?: Pace
 }
 
 /** Codes whose compiled bundles are kept, so that an isolate that is replaced starts soon. */
@@ -26,6 +28,7 @@ const keptBundles = 4
 export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
   const prelude = preludeScript(options.prelude)
   const bundles = new Map<string, CachedScript>()
+  const pace = options.pace ?? createPace()
   let bucket: CpuBucket | undefined
 
   function bundleOf(source: CodeSource): CachedScript {
@@ -43,7 +46,7 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
     load(source: CodeSource, host: EngineHost): EngineIsolate {
       const { cpuBucketMs, cpuRefillMsPerSecond } = source.limits
       bucket ??= createCpuBucket(cpuBucketMs, cpuRefillMsPerSecond, performance.now())
-      const code = new IsolatedCode({ source, host, bucket, watch: options.watch })
+      const code = new IsolatedCode({ source, host, bucket, pace, watch: options.watch })
       code.start(prelude, bundleOf(source))
       return code
     },

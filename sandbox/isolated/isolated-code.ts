@@ -4,7 +4,7 @@ import ivm from 'isolated-vm'
 import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
 import { type BridgeValue, deliveries, requestFlags, siteFilename } from '../bridge.ts'
 import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch } from '../engine.ts'
-import { CpuAccount, type CpuBucket } from './budget.ts'
+import { CpuAccount, type CpuBucket, type Pace } from './budget.ts'
 import { type CallScope, createHostCall } from './calls.ts'
 import { placeOf, thrownError } from './guest-error.ts'
 import {
@@ -23,6 +23,7 @@ export interface IsolatedCodeOptions {
   readonly source: CodeSource
   readonly host: EngineHost
   readonly bucket: CpuBucket
+  readonly pace: Pace
   readonly watch: EntryWatch
 }
 
@@ -57,19 +58,22 @@ export class IsolatedCode implements EngineIsolate {
 
   /** Runs the prelude and the code. Throws `LoadError`; everything is freed then. */
   start(prelude: CachedScript, bundle: CachedScript): void {
-    const { watch, bucket, source } = this.#options
+    const { watch, bucket, source, pace } = this.#options
+    const startupMs = Math.ceil(this.#limits.startupMs * pace.factor)
+    const startedAt = performance.now()
     const outcome: LoadOutcome = {}
     const call = createHostCall(this.#scope(outcome))
     const before = process.threadCpuUsage()
     this.#isInside = true
-    watch.enter(this.#limits.startupMs)
+    watch.enter(startupMs)
     try {
-      this.#guest = loadGuest({ isolate: this.#isolate, source, call, prelude, bundle, outcome })
+      this.#guest = loadGuest({ isolate: this.#isolate, source, call, prelude, bundle, outcome, startupMs })
       this.handlers = (outcome.handlers ?? '').split(',').filter((name) => name !== '')
     } finally {
       watch.leave()
       this.#isInside = false
       this.startupCpuMs = cpuMsSince(before)
+      pace.note(performance.now() - startedAt, this.startupCpuMs)
       bucket.take(this.startupCpuMs, performance.now())
       if (!this.#guest) this.dispose()
     }
@@ -156,10 +160,15 @@ export class IsolatedCode implements EngineIsolate {
       this.#options.host.breach(owner, { limit: 'cpuMs', value: usedMs, bound: usedMs, place: '' })
       return
     }
-    const timeout = Math.ceil(Math.min(this.#limits.entryMs, Math.max(tenantLimits.leastEntryMs, leftMs)))
+    const { pace } = this.#options
+    const longestMs = Math.min(this.#limits.entryMs, Math.max(tenantLimits.leastEntryMs, leftMs))
+    const timeout = Math.ceil(longestMs * pace.factor)
     const outcome = this.#run(this.#guest[entry], args, timeout)
-    account.charge(outcome.cpuMs, performance.now())
-    if (outcome.hasThrown) this.#settle(owner, account, outcome.thrown, performance.now() - startedAt, timeout)
+    const endedAt = performance.now()
+    const wallMs = endedAt - startedAt
+    pace.note(wallMs, outcome.cpuMs)
+    account.charge(outcome.cpuMs, endedAt)
+    if (outcome.hasThrown) this.#settle(owner, outcome, { wallMs, timeout, longestMs })
     this.#drain()
   }
 
@@ -182,7 +191,7 @@ export class IsolatedCode implements EngineIsolate {
   }
 
   /** What an entry came to that did not end by itself, or left a rejection behind that nobody handles. */
-  #settle(owner: number, account: CpuAccount, thrown: unknown, elapsedMs: number, timeout: number): void {
+  #settle(owner: number, { thrown, cpuMs }: EntryOutcome, { wallMs, timeout, longestMs }: EntryTimes): void {
     const { host } = this.#options
     if (this.#isolate.isDisposed) {
       const isFirst = !this.isGone
@@ -192,17 +201,17 @@ export class IsolatedCode implements EngineIsolate {
       return
     }
     const error = thrownError(thrown)
-    if (error.message !== timedOut || elapsedMs < timeout - 1) {
+    if (error.message !== timedOut || wallMs < timeout - 1) {
       host.report(owner, error)
       return
     }
     // What it was in the middle of is not known, be it the site's or the prelude's: no new request sees such an isolate.
     host.unfit()
     const place = placeOf(error.stack, siteFilename)
-    const isSpent = account.leftMs(performance.now()) <= 0
-    if (isSpent)
-      host.breach(owner, { limit: 'cpuMs', value: account.usedMs, bound: account.usedMs - elapsedMs + timeout, place })
-    else host.breach(owner, { limit: 'entryMs', value: elapsedMs, bound: timeout, place })
+    const { usedMs = 0 } = this.#accounts.get(owner) ?? {}
+    if (longestMs < this.#limits.entryMs)
+      host.breach(owner, { limit: 'cpuMs', value: usedMs, bound: usedMs - cpuMs + longestMs, place })
+    else host.breach(owner, { limit: 'entryMs', value: wallMs, bound: longestMs, place })
   }
 
   /** Makes the entries that were asked for meanwhile. Those that they ask for come in the next turn. */
@@ -249,6 +258,13 @@ export class IsolatedCode implements EngineIsolate {
 
 function crossing(value: BridgeValue): EntryArgument {
   return value instanceof Uint8Array ? givenAway(value) : value
+}
+
+/** What an entry took by the clock, where it was ended, and how long it may take where the machine is not busy. */
+interface EntryTimes {
+  readonly wallMs: number
+  readonly timeout: number
+  readonly longestMs: number
 }
 
 /** How an entry ended. */

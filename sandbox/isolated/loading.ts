@@ -45,6 +45,8 @@ export interface Loading {
   readonly prelude: CachedScript
   readonly bundle: CachedScript
   readonly outcome: LoadOutcome
+  /** How long each step may take, by the clock. */
+  readonly startupMs: number
 }
 
 /** Runs everything up to the site's handlers. Throws {@link LoadError}. */
@@ -57,8 +59,7 @@ export function loadGuest(loading: Loading): GuestReferences {
   }
 }
 
-function runAll({ isolate, source, call, prelude, bundle, outcome }: Loading): GuestReferences {
-  const timeout = source.limits.startupMs
+function runAll({ isolate, source, call, prelude, bundle, outcome, startupMs: timeout }: Loading): GuestReferences {
   const context = isolate.createContextSync()
   const { global } = context
   global.setSync(hostCallName, new ivm.Callback(call, { sync: true }))
@@ -108,8 +109,8 @@ function guestLimits(limits: SandboxLimits): GuestLimits {
   }
 }
 
-function loadError(thrown: unknown, { isolate, source }: Loading, elapsedMs: number): LoadError {
-  const { startupMs, heapMiB } = source.limits
+function loadError(thrown: unknown, { isolate, source, startupMs }: Loading, elapsedMs: number): LoadError {
+  const { heapMiB } = source.limits
   if (isolate.isDisposed)
     return new LoadError('memory', plainError('RangeError', `loading needs more than ${heapMiB} MiB of heap (heapMiB)`))
   const error = thrownError(thrown)

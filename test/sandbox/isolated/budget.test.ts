@@ -1,5 +1,5 @@
 import t from 'tap'
-import { CpuAccount, createCpuBucket } from '../../../sandbox/isolated/budget.ts'
+import { CpuAccount, createCpuBucket, createPace, slowest } from '../../../sandbox/isolated/budget.ts'
 
 t.test('a request uses its own allowance first, then the bucket of the site', (t) => {
   const bucket = createCpuBucket(2_000, 100, 0)
@@ -32,5 +32,19 @@ t.test('an empty bucket leaves each request its allowance, and a debt is bounded
   account.charge(60, 0)
   t.equal(account.leftMs(0), 0)
   t.equal(bucket.levelMs(40_000), 2_000, 'it is back after a while')
+  t.end()
+})
+
+t.test('a thread that others hold up gets longer, within a bound, and only as long as they do', (t) => {
+  const pace = createPace()
+  t.equal(pace.factor, 1)
+  pace.note(4, 1)
+  t.equal(pace.factor, 1, 'a short entry says nothing')
+  for (let i = 0; i < 30; i++) pace.note(30, 10)
+  t.ok(pace.factor > 2.9 && pace.factor <= 3)
+  for (let i = 0; i < 30; i++) pace.note(1_000, 0)
+  t.ok(pace.factor > 3.9 && pace.factor <= slowest)
+  for (let i = 0; i < 30; i++) pace.note(10, 20)
+  t.ok(pace.factor < 1.01)
   t.end()
 })

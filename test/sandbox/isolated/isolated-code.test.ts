@@ -15,6 +15,9 @@ const request: EngineRequest = {
   requestId: 'r1',
 }
 
+/** As if the machine were the test's alone, so that limits are what they are. */
+const steady = { factor: 1, note() {} }
+
 interface Made {
   readonly code: EngineIsolate
   readonly host: RecordingHost
@@ -31,7 +34,7 @@ interface Options {
 function load(handlers: string, { limits = {}, before = '', vars = {}, wasm = [] }: Options = {}): Made {
   const watched: string[] = []
   const watch = { enter: (limitMs: number) => watched.push(`in ${limitMs}`), leave: () => watched.push('out') }
-  const engine = createIsolatedEngine({ prelude: smallPrelude, watch })
+  const engine = createIsolatedEngine({ prelude: smallPrelude, watch, pace: steady })
   const host = createRecordingHost()
   host.answers['respond'] = 1_000
   const source = {
@@ -81,6 +84,30 @@ t.test('the watchdog is told of each entry, and of nothing else', (t) => {
   t.end()
 })
 
+t.test('limits by the clock are longer while the machine is busy', (t) => {
+  const watched: number[] = []
+  const watch = { enter: (limitMs: number) => watched.push(limitMs), leave() {} }
+  const noted: number[] = []
+  const pace = { factor: 3, note: (wallMs: number, cpuMs: number) => noted.push(wallMs, cpuMs) }
+  const engine = createIsolatedEngine({ prelude: smallPrelude, watch, pace })
+  const limits = { ...defaultSandboxLimits, entryMs: 50 }
+  const source = {
+    site: 'a',
+    version: 1,
+    bundle: bundleOf('{ fetch: () => ({}) }'),
+    vars: {},
+    wasm: [],
+    assets: false,
+    data: false,
+  }
+  const code = engine.load({ ...source, limits }, createRecordingHost())
+  code.dispatch(1, request)
+  t.same(watched, [1_200, 150])
+  t.equal(noted.length, 4)
+  code.dispose()
+  t.end()
+})
+
 t.test('a module of WebAssembly arrives, and can be used again by the next isolate', (t) => {
   const bytes = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])
   for (let i = 0; i < 2; i++) {
@@ -118,7 +145,11 @@ for (const { name, bundle, expected } of failures)
   t.test(`code that ${name} is not loaded, and what is said of it is plain`, (t) => {
     try {
       load('{}', { before: '', limits: { startupMs: 50 } })
-      const engine = createIsolatedEngine({ prelude: smallPrelude, watch: { enter() {}, leave() {} } })
+      const engine = createIsolatedEngine({
+        prelude: smallPrelude,
+        watch: { enter() {}, leave() {} },
+        pace: steady,
+      })
       const source = { site: 'a', version: 1, bundle, vars: {}, wasm: [], assets: false, data: false }
       engine.load({ ...source, limits: { ...defaultSandboxLimits, startupMs: 50 } }, createRecordingHost())
       t.fail('it was loaded')
