@@ -83,6 +83,8 @@ export const sandboxProcessLimits = {
     refreshMs: 100,
     /** What a visitor is told to wait when there is no process for them. */
     busyRetryMs: 1_000,
+    /** How long what is asked of control waits for control to be there. */
+    controlMs: 5_000,
     /** A process that is to end has nothing under way when it was not used for so long; one that makes room, for less. */
     quietMs: 5_000,
     roomQuietMs: 1_000,

@@ -11,7 +11,12 @@ import { nextRequestId } from '../../core/ids.ts'
 import type { Layout } from '../../core/layout.ts'
 import { limits } from '../../core/limits.ts'
 import type { SiteName, VersionNumber } from '../../core/names.ts'
-import type { ControlToSupervisor, SiteLogLine, SupervisorStatus } from '../../core/supervisor-messages.ts'
+import type {
+  ControlToSupervisor,
+  SiteLogLine,
+  SupervisorStatus,
+  SupervisorToControl,
+} from '../../core/supervisor-messages.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
 import { type ControlCalls, createCodes, type LoadedCode } from './codes.ts'
 import { type Confinement, findConfinement } from './confinement.ts'
@@ -62,6 +67,8 @@ export interface Supervisor {
   /** Does what control asks for, and answers it. */
   receive(message: ControlToSupervisor): Promise<unknown>
   readonly status: SupervisorStatus
+  /** What is said to control first, once it is known; also to one that has come back. */
+  readonly hello: SupervisorToControl | undefined
   /** Ends all processes. */
   close(): Promise<void>
 }
@@ -131,7 +138,12 @@ class SandboxSupervisor implements Supervisor {
     await this.#fronts.listen()
     this.#watchTimer = setInterval(() => this.#watch(), limits.sandboxProcess.watchMs)
     this.#sweepTimer = setInterval(() => this.#tenants.sweep(performance.now()), limits.sandboxProcess.sweepMs)
-    this.#options.control.send({ kind: 'hello', pid: process.pid, capabilities: this.#capabilities })
+    if (this.hello) this.#options.control.send(this.hello)
+  }
+
+  get hello(): SupervisorToControl | undefined {
+    if (!this.#launcher) return undefined
+    return { kind: 'hello', pid: process.pid, capabilities: [...this.#capabilities] }
   }
 
   async receive(message: ControlToSupervisor): Promise<unknown> {
