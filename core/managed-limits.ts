@@ -20,9 +20,9 @@ export const managedLimits = {
      */
     walkAfterMs: 10_000,
     walkEveryMs: 86_400_000,
-    walkRecords: 8,
-    sweepNames: 500,
-    restMs: 20,
+    walkRecords: 2,
+    sweepNames: 100,
+    restMs: 5,
     /** A backup looks at a folder of it so often, while records in it are replaced. */
     backupLooks: 100,
     /** Certificates whose chain and key are kept in memory. */
