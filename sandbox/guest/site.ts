@@ -70,6 +70,8 @@ function run(): string[] {
   const names: string[] = []
   for (let index = 0; index < handlerNames.length; index++) {
     const name = handlerNames[index] as (typeof handlerNames)[number]
+    // Routers are often proxies that answer any name with a function; what they do not say that they have does not count.
+    if (name !== 'fetch' && !(name in value)) continue
     const handler = (value as Readonly<Record<string, unknown>>)[name]
     if (typeof handler !== 'function') continue
     if (name === 'fetch') fetchHandler = handler
