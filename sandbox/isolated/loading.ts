@@ -79,7 +79,7 @@ function runAll({ isolate, source, call, prelude, bundle, outcome, startupMs: ti
   }
   const load = (...args: EntryArgument[]) => references.load.applySync(undefined, args, { timeout })
   load(loadSteps.begin, JSON.stringify(beginOf(source)))
-  for (const { name, bytes } of source.wasm) load(loadSteps.wasm, name, givenAway(bytes.slice()))
+  for (const { name, bytes } of source.wasm) load(loadSteps.wasm, name, givenAway(new Uint8Array(bytes)))
   compileScript(isolate, bundle).runSync(context, { timeout, release: true })
   global.deleteSync(defineName)
   load(loadSteps.run)
@@ -131,6 +131,7 @@ function plainError(name: string, message: string): { name: string; message: str
  * once. They have to own the whole of their buffer, since all of it goes: what else lies in a shared one must not.
  */
 export function givenAway(bytes: Uint8Array): ivm.Copy<Uint8Array> {
-  const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice()
+  // Not `slice`: that of a Buffer copies nothing, and all of the pool that it lies in would go.
+  const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
   return new ivm.ExternalCopy(own, { transferOut: true }).copyInto({ release: true, transferIn: true })
 }
