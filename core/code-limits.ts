@@ -66,6 +66,8 @@ export const codeLimits = {
     /** Paths that are looked at: resolving one import looks at several. */
     lookUps: 200_000,
     specifierChars: 1_024,
+    /** The name of an imported module of WebAssembly; the manifest of a version's code takes no longer ones. */
+    wasmNameChars: 128,
     mapBytes: 33_554_432,
     /** For one bundle, and what waits for its turn. */
     ms: 15_000,

@@ -12,7 +12,7 @@ import { compileBundle } from './compile-bundle.ts'
 import { loaders } from './loaders.ts'
 import { foreignReason, packageReason } from './resolve-import.ts'
 import { toSourceName } from './source-names.ts'
-import { entrySpecifier, entryText, type Gathered, wasmText } from './tree-plugin.ts'
+import { entrySpecifier, entryText, type Gathered, wasmNameOf, wasmText } from './tree-plugin.ts'
 
 /** Bundles what begins with a file of a folder. Rejects with `ERR_CODE`. */
 export async function bundleFolder(folder: string, options: BundleOptions): Promise<Bundle> {
@@ -61,7 +61,7 @@ function createFolderPlugin(root: string, entry: string, { reasons, wasm }: Gath
         resolveDir: root,
       }))
       build.onLoad({ filter: /.*/, namespace: 'wasm' }, async ({ path }) => {
-        const name = toSourceName(relative(root, path))
+        const name = wasmNameOf(toSourceName(relative(root, path)))
         wasm.set(name, await readFile(path))
         return { contents: wasmText(name), loader: 'js', resolveDir: dirname(path), watchFiles: [path] }
       })

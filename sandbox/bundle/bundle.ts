@@ -22,7 +22,7 @@ export interface Bundle {
   readonly code: string
   /** A source map (version 3) of the script, without the sources themselves; paths in it are those of the upload. */
   readonly map: string
-  /** Modules of WebAssembly that the code imports, by name, which is the path; not checked yet. Sorted. */
+  /** Modules of WebAssembly that the code imports, by name: the path, or for a long one its hash; not checked yet. Sorted. */
   readonly wasm: readonly { readonly name: string; readonly bytes: Uint8Array }[]
   /** Paths of the files that came into it, sorted. */
   readonly inputs: readonly string[]

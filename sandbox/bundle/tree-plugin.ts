@@ -1,6 +1,8 @@
 /** esbuild's imports and files, all of them taken from an upload: it never looks at a disk. */
 
+import { hash } from 'node:crypto'
 import type { OnLoadResult, OnResolveArgs, OnResolveResult, Plugin } from 'esbuild'
+import { limits } from '../../core/limits.ts'
 import { wasmName } from '../bridge.ts'
 import { importKey } from './bundle-faults.ts'
 import { loaderOf } from './loaders.ts'
@@ -20,6 +22,11 @@ export const entrySpecifier = 'site:entry'
 
 /** The module that stands before the entry: a site's code has a default export, or it cannot be bundled. */
 export const entryText = `export { default } from ${JSON.stringify(entrySpecifier)}`
+
+/** What a module of WebAssembly is called that code imports from a path: the path, or its hash if it is long. */
+export function wasmNameOf(path: string): string {
+  return path.length <= limits.bundle.wasmNameChars ? path : `${hash('sha256', path)}.wasm`
+}
 
 /** The text of a module that gives a module of WebAssembly. */
 export function wasmText(name: string): string {
@@ -69,8 +76,9 @@ export function createTreePlugin(entry: string, reader: SourceReader, { reasons,
       build.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
       build.onLoad({ filter: /.*/, namespace: 'tree' }, ({ path, pluginData }) => load(path, pluginData))
       build.onLoad({ filter: /.*/, namespace: 'wasm' }, async ({ path }) => {
-        wasm.set(path, (await reader.read(path)) ?? new Uint8Array())
-        return { contents: wasmText(path), loader: 'js' }
+        const name = wasmNameOf(path)
+        wasm.set(name, (await reader.read(path)) ?? new Uint8Array())
+        return { contents: wasmText(name), loader: 'js' }
       })
     },
   }

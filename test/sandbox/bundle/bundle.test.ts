@@ -72,6 +72,16 @@ t.test('several files, in TypeScript, with what else is imported', async (t) => 
   t.equal((await bundleFiles(files, { entry: 'src/index.ts' })).code, bundle.code, 'the same code comes out each time')
 })
 
+t.test('a module of WebAssembly with a long path has a short name', async (t) => {
+  const path = `${'deep/'.repeat(40)}x.wasm`
+  const bundle = await bundleFiles({
+    '_worker.js': `import m from "./${path}"; export default m`,
+    [path]: Uint8Array.of(7),
+  })
+  t.match(bundle.wasm[0]?.name, /^[0-9a-f]{64}\.wasm$/)
+  t.same(runBundle(bundle), Uint8Array.of(7))
+})
+
 t.test('what libraries find around them', async (t) => {
   t.equal(await exportOf({ '_worker.js': 'export default process.env.NODE_ENV' }), 'production')
   t.equal(
