@@ -77,9 +77,11 @@ function roundHalfEven(value: number): number {
 
 function wrap(whole: number, bits: number, signed: boolean): number {
   const range = 2 ** bits
-  const positive = whole % range
-  const value = positive < 0 ? positive + range : positive + 0
-  return signed && value >= range / 2 ? value - range : value
+  // It has the sign of the number; nothing is added where nothing need be, since not all of 64 bits are exact.
+  const value = whole % range
+  if (!signed) return value < 0 ? value + range : value + 0
+  if (value >= range / 2) return value - range
+  return value < -range / 2 ? value + range : value + 0
 }
 
 /** unsigned short. */
