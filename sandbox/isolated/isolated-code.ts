@@ -2,7 +2,7 @@
 
 import ivm from 'isolated-vm'
 import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
-import { type BridgeValue, deliveries, requestFlags, siteFilename } from '../bridge.ts'
+import { type BridgeValue, deliveries, type HostCall, requestFlags, siteFilename } from '../bridge.ts'
 import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch } from '../engine.ts'
 import { CpuAccount, type CpuBucket, type Pace } from './budget.ts'
 import { type CallScope, createHostCall } from './calls.ts'
@@ -42,6 +42,9 @@ export class IsolatedCode implements EngineIsolate {
   /** Requests that are charged. Keyed by number. */
   readonly #accounts = new Map<number, CpuAccount>()
   #guest: GuestReferences | undefined
+  /** CPU of the isolate that is accounted for, and what calls of the host have taken since. */
+  #knownCpuNs = 0n
+  #hostMs = 0
   #isInside = false
   #isDraining = false
   /** Entries that were asked for while the isolate was entered. */
@@ -62,8 +65,7 @@ export class IsolatedCode implements EngineIsolate {
     const startupMs = Math.ceil(this.#limits.startupMs * pace.factor)
     const startedAt = performance.now()
     const outcome: LoadOutcome = {}
-    const call = createHostCall(this.#scope(outcome))
-    const before = process.threadCpuUsage()
+    const call = this.#timed(createHostCall(this.#scope(outcome)))
     this.#isInside = true
     watch.enter(startupMs)
     try {
@@ -72,7 +74,7 @@ export class IsolatedCode implements EngineIsolate {
     } finally {
       watch.leave()
       this.#isInside = false
-      this.startupCpuMs = cpuMsSince(before)
+      this.startupCpuMs = this.#takeCpuMs(performance.now() - startedAt)
       pace.note(performance.now() - startedAt, this.startupCpuMs)
       bucket.take(this.startupCpuMs, performance.now())
       if (!this.#guest) this.dispose()
@@ -94,6 +96,27 @@ export class IsolatedCode implements EngineIsolate {
         outcome.error ??= error
       },
     }
+  }
+
+  /** A call whose time is counted, since the isolate's own clock stands still meanwhile. */
+  #timed(call: HostCall): HostCall {
+    return (op, a, b, c, d) => {
+      const startedAt = performance.now()
+      const answer = call(op, a, b, c, d)
+      this.#hostMs += performance.now() - startedAt
+      return answer
+    }
+  }
+
+  /** What was used since the last time. An isolate that is gone does not say: then it is what the clock says. */
+  #takeCpuMs(wallMs: number): number {
+    const hostMs = this.#hostMs
+    this.#hostMs = 0
+    if (this.#isolate.isDisposed) return wallMs
+    const cpuNs = this.#isolate.cpuTime
+    const usedMs = Number(cpuNs - this.#knownCpuNs) / 1e6
+    this.#knownCpuNs = cpuNs
+    return usedMs + hostMs
   }
 
   dispatch(id: number, request: EngineRequest): void {
@@ -174,7 +197,7 @@ export class IsolatedCode implements EngineIsolate {
 
   #run(entry: GuestReferences['deliver'], args: EntryArgument[], timeout: number): EntryOutcome {
     const { watch } = this.#options
-    const before = process.threadCpuUsage()
+    const startedAt = performance.now()
     this.#isInside = true
     watch.enter(timeout)
     let hasThrown = false
@@ -187,7 +210,7 @@ export class IsolatedCode implements EngineIsolate {
     }
     watch.leave()
     this.#isInside = false
-    return { hasThrown, thrown, cpuMs: cpuMsSince(before) }
+    return { hasThrown, thrown, cpuMs: this.#takeCpuMs(performance.now() - startedAt) }
   }
 
   /** What an entry came to that did not end by itself, or left a rejection behind that nobody handles. */
@@ -272,10 +295,4 @@ interface EntryOutcome {
   readonly hasThrown: boolean
   readonly thrown: unknown
   readonly cpuMs: number
-}
-
-/** CPU of this thread since a reading, with what the host did for the guest meanwhile. */
-function cpuMsSince(before: NodeJS.CpuUsage): number {
-  const { user, system } = process.threadCpuUsage(before)
-  return (user + system) / 1_000
 }

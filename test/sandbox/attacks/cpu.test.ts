@@ -7,7 +7,11 @@ const killed = { killed: 'cpu' } as const
 const exception = (log: RegExp) => ({ failed: 'exception', log }) as const
 
 const attacks: readonly Attack[] = [
-  { name: 'a loop', code: 'for (;;);', expected: cpu },
+  {
+    name: 'a loop, and the author is told where',
+    code: 'for (;;);',
+    expected: { ...cpu, reason: /^entryMs: \d+, at most 100, at fetch \(grove:site:2:\d+\)$/ },
+  },
   { name: 'a loop of turns', code: 'for (;;) await null', expected: cpu },
   {
     name: 'promises that make promises',
