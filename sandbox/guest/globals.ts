@@ -5,6 +5,7 @@
 import { AbortController, AbortSignal } from './abort.ts'
 import { atob, btoa } from './base64.ts'
 import { Blob, File } from './blob.ts'
+import { CloseEvent } from './close-event.ts'
 import { CompressionStream, DecompressionStream } from './compression.ts'
 import { guestConsole } from './console.ts'
 import { Crypto, crypto } from './crypto.ts'
@@ -32,7 +33,7 @@ import { clearInterval, clearTimeout, queueMicrotask, setInterval, setTimeout } 
 import { URL } from './url.ts'
 import { urlPatternClass } from './url-pattern.ts'
 import { URLSearchParams } from './url-search-params.ts'
-import { CloseEvent, WebSocket, WebSocketPair } from './web-socket.ts'
+import { WebSocket, WebSocketPair } from './web-socket.ts'
 
 /** Interfaces, which are not enumerable. Keyed by name. */
 export const interfaces = {

@@ -4,32 +4,17 @@
  */
 
 import type { ReadableStream } from 'web-streams-polyfill'
-import { type AbortSignal, abort, anySignal, createSignal, requireSignal } from './abort.ts'
+import { type AbortSignal, abort, anySignal, createSignal } from './abort.ts'
 import type { Blob } from './blob.ts'
-import type { Body } from './body.ts'
-import { cloneBody, extractBody, moveBody, requireUsable } from './body.ts'
+import { type Body, cloneBody, extractBody, moveBody, requireUsable } from './body.ts'
 import { defineBodyMembers } from './body-members.ts'
-import { isObject, requireArguments, toByteString, toDictionary, toDOMString, toEnum, toUSVString } from './convert.ts'
+import { isObject, requireArguments } from './convert.ts'
 import type { FormData } from './form-data.ts'
-import { createBox, type HeaderBox, hasName, listOf, tokenCase } from './header-list.ts'
+import { createBox, type HeaderBox, hasName, listOf } from './header-list.ts'
 import { createHeaders, type Headers, toBox } from './headers.ts'
 import { defineInterface, internal } from './idl.ts'
-import { arrays, strings } from './primordials.ts'
-import { parseUrl, part } from './url-parts.ts'
-
-/** What happens at a redirect. */
-export type RedirectMode = 'follow' | 'error' | 'manual'
-
-/** Members that have no meaning on a server; they are kept as they were given. Keyed by name. */
-interface BrowserOptions {
-  readonly cache: string
-  readonly credentials: string
-  readonly integrity: string
-  readonly keepalive: boolean
-  readonly mode: string
-  readonly referrer: string
-  readonly referrerPolicy: string
-}
+import { arrays } from './primordials.ts'
+import { type BrowserOptions, type RedirectMode, readInit, toRequestUrl } from './request-init.ts'
 
 /** What a Request is a face of. */
 export interface RequestState {
@@ -213,7 +198,7 @@ export function buildState(input: unknown, init: unknown): RequestState {
   const url = source === undefined ? toRequestUrl(input) : source.url
   const given = readInit(init)
   if (source !== undefined && init === undefined) return copyState(source)
-  const method = given.method === undefined ? (source?.method ?? 'GET') : normalizeMethod(given.method)
+  const method = given.method ?? source?.method ?? 'GET'
   const box = given.headers === undefined ? copyBox(source?.box) : toBox(given.headers)
   const hasBody = given.body !== undefined && given.body !== null
   if ((hasBody || (given.body === undefined && source?.body)) && (method === 'GET' || method === 'HEAD'))
@@ -259,60 +244,4 @@ function bodyFor(value: unknown, box: HeaderBox): Body {
   const list = listOf(box)
   if (type !== undefined && !hasName(list, 'content-type')) arrays.push(list, 'content-type', type)
   return body
-}
-
-function toRequestUrl(input: unknown): string {
-  const text = toUSVString(input)
-  const parts = parseUrl(text)
-  if (parts === undefined) throw new TypeError('the URL of a request is not an absolute URL')
-  if (parts[part.username] !== '' || parts[part.password] !== '')
-    throw new TypeError('the URL of a request has a user name or a password in it')
-  return parts[part.href] ?? ''
-}
-
-const redirectModes = ['follow', 'error', 'manual'] as const
-const cacheModes = ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'] as const
-const credentialModes = ['omit', 'same-origin', 'include'] as const
-const requestModes = ['navigate', 'same-origin', 'no-cors', 'cors'] as const
-
-/** Members of the init, read in the order of Web IDL and converted. */
-function readInit(init: unknown) {
-  const given = toDictionary(init, 'the init of a request')
-  const { body, cache, credentials, duplex, headers, integrity, keepalive, method, mode } = given
-  if (duplex !== undefined) toEnum(duplex, ['half'], 'duplex')
-  const { redirect, referrer, referrerPolicy, signal, window } = given
-  if (window !== undefined && window !== null) throw new TypeError('the window of a request can only be null')
-  return {
-    body,
-    headers,
-    method: method === undefined ? undefined : toByteString(method),
-    redirect: redirect === undefined ? undefined : toEnum(redirect, redirectModes, 'redirect'),
-    signal: signal === undefined ? undefined : signal === null ? null : requireSignal(signal),
-    options: {
-      ...(cache !== undefined && { cache: toEnum(cache, cacheModes, 'cache') }),
-      ...(credentials !== undefined && { credentials: toEnum(credentials, credentialModes, 'credentials') }),
-      ...(integrity !== undefined && { integrity: toDOMString(integrity) }),
-      ...(keepalive !== undefined && { keepalive: !!keepalive }),
-      ...(mode !== undefined && { mode: toMode(mode) }),
-      ...(referrer !== undefined && { referrer: toUSVString(referrer) }),
-      ...(referrerPolicy !== undefined && { referrerPolicy: toDOMString(referrerPolicy) }),
-    },
-  }
-}
-
-function toMode(value: unknown): string {
-  const mode = toEnum(value, requestModes, 'mode')
-  if (mode === 'navigate') throw new TypeError('the mode of a request cannot be navigate')
-  return mode
-}
-
-const upperCased = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'] as const
-const forbidden = ['CONNECT', 'TRACE', 'TRACK'] as const
-
-/** A method as it is sent: those that everybody knows in upper case. Throws a TypeError for what is none or is forbidden. */
-function normalizeMethod(method: string): string {
-  if (tokenCase(method) === undefined) throw new TypeError('the method of a request is not a token')
-  const upper = strings.toUpperCase(method)
-  if (arrays.includes(forbidden, upper as 'TRACE')) throw new TypeError(`a request cannot have the method ${upper}`)
-  return arrays.includes(upperCased, upper as 'GET') ? upper : method
 }

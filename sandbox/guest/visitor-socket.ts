@@ -5,7 +5,8 @@ import { DOMException } from './dom-exception.ts'
 import { call } from './host.ts'
 import { readJson } from './operations.ts'
 import { arrays, bytes } from './primordials.ts'
-import { brokenOff, giveEnd, type Message, sizeOf, socketBounds, type WebSocket } from './web-socket.ts'
+import { type Message, sizeOf, socketBounds } from './socket-message.ts'
+import { brokenOff, giveEnd, type WebSocket } from './web-socket.ts'
 
 /** Messages that wait for the visitor, and what came of the socket. */
 export class VisitorSocket {

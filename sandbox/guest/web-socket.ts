@@ -3,48 +3,16 @@
  * status 101; what is sent into the other comes out there. The names are those of WebSockets Standard where it has them.
  */
 
-import { bridgeLimits, type SocketClose } from '../bridge.ts'
-import { blobBytes, isBlob } from './blob.ts'
-import { bytesOf, isBufferSource, requireArguments, toDictionary, toUnsignedShort, toUSVString } from './convert.ts'
+import type { SocketClose } from '../bridge.ts'
+import { CloseEvent } from './close-event.ts'
+import { requireArguments, toUnsignedShort, toUSVString } from './convert.ts'
 import { DOMException } from './dom-exception.ts'
 import { dispatch, EventTarget, getHandler, setHandler } from './event-target.ts'
-import { Event } from './events.ts'
 import { defineInterface, internal } from './idl.ts'
 import { MessageEvent } from './message-event.ts'
 import { arrays, bytes, promises } from './primordials.ts'
+import { type Message, sizeOf, socketBounds, toMessage } from './socket-message.ts'
 import { encodeUtf8 } from './utf8.ts'
-
-/** A socket that was closed, and how. */
-export class CloseEvent extends Event {
-  readonly #wasClean: boolean
-  readonly #code: number
-  readonly #reason: string
-
-  constructor(type: unknown, init: unknown = undefined) {
-    requireArguments(arguments.length, 1, 'CloseEvent')
-    super(type, init)
-    const { code, reason, wasClean } = toDictionary(init, 'the init of an event')
-    this.#code = code === undefined ? 0 : toUnsignedShort(code)
-    this.#reason = reason === undefined ? '' : toUSVString(reason)
-    this.#wasClean = !!wasClean
-  }
-
-  get wasClean(): boolean {
-    return this.#wasClean
-  }
-
-  get code(): number {
-    return this.#code
-  }
-
-  get reason(): string {
-    return this.#reason
-  }
-}
-defineInterface(CloseEvent)
-
-/** What a message is inside the prelude. */
-export type Message = string | Uint8Array<ArrayBuffer>
 
 /** The visitor, to whom one end was given. */
 export interface VisitorLink {
@@ -54,9 +22,6 @@ export interface VisitorLink {
   close(code: number, reason: string): void
   bufferedBytes(): number
 }
-
-/** Messages that wait until an end is accepted, or until the visitor takes more. */
-export const socketBounds = { bufferedBytes: 4 * bridgeLimits.messageBytes, buffered: 1_000 } as const
 
 /** There was no code in a close (RFC 6455 section 7.4.1). */
 const noStatus = 1005
@@ -313,29 +278,6 @@ export const brokenOff: SocketClose = { code: abnormal, reason: '', wasClean: fa
 
 function later(run: () => void): void {
   void promises.then(promises.of(undefined), run)
-}
-
-function toMessage(data: unknown): Message {
-  if (typeof data !== 'string' && isBufferSource(data)) return checkedSize(new bytes.Array(bytesOf(data, 'a message')))
-  if (isBlob(data)) return checkedSize(bytes.slice(blobBytes(data)))
-  const text = toUSVString(data)
-  // The bridge counts three bytes for a character.
-  if (text.length > bridgeLimits.messageBytes / 3) throw tooLarge()
-  return text
-}
-
-function checkedSize(data: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (bytes.byteLength(data) > bridgeLimits.messageBytes) throw tooLarge()
-  return data
-}
-
-function tooLarge(): DOMException {
-  return new DOMException(`a message has at most ${bridgeLimits.messageBytes} bytes`, 'QuotaExceededError')
-}
-
-/** About how many bytes a message has. */
-export function sizeOf(data: Message): number {
-  return typeof data === 'string' ? data.length : bytes.byteLength(data)
 }
 
 function isCloseCode(code: number): boolean {

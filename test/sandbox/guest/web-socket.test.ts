@@ -1,9 +1,10 @@
 import t from 'tap'
 import { deliveries, failures } from '../../../sandbox/bridge.ts'
 import { Blob } from '../../../sandbox/guest/blob.ts'
+import { CloseEvent } from '../../../sandbox/guest/close-event.ts'
 import type { MessageEvent } from '../../../sandbox/guest/message-event.ts'
 import { Response } from '../../../sandbox/guest/response.ts'
-import { CloseEvent, WebSocket, WebSocketPair } from '../../../sandbox/guest/web-socket.ts'
+import { WebSocket, WebSocketPair } from '../../../sandbox/guest/web-socket.ts'
 import { createRequestHost, turn, until } from './fixtures/request-host.ts'
 
 const host = createRequestHost()
