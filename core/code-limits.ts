@@ -35,9 +35,6 @@ export const codeLimits = {
     replayBytes: 65_536,
     /** An answer that nobody wants is read to its end if it is as short as this; else its connection is closed. */
     discardBytes: 16_384,
-    /** Codes whose connections are kept, and visitors' requests of one process whose budgets are. */
-    sites: 2_000,
-    budgets: 1_000,
     /** A look-up of a name: in all, one question to one server, questions under way and in line. */
     lookUpMs: 5_000,
     questionMs: 2_000,
@@ -69,8 +66,9 @@ export const codeLimits = {
     /** The name of an imported module of WebAssembly; the manifest of a version's code takes no longer ones. */
     wasmNameChars: 128,
     mapBytes: 33_554_432,
-    /** For one bundle, and what waits for its turn. */
+    /** For one bundle, bundles at one time, and those that wait for their turn. */
     ms: 15_000,
+    parallel: 2,
     waiting: 64,
     /** Heap of the compiler, a hint to it. */
     heapMiB: 512,

@@ -15,7 +15,11 @@ export interface BundleTreeOptions extends BundleOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-const turnstile = createTurnstile({ most: limits.bundle.waiting, what: 'codes that are bundled' })
+const turnstile = createTurnstile({
+  parallel: limits.bundle.parallel,
+  most: limits.bundle.waiting,
+  what: 'codes that are bundled',
+})
 
 /**
  * Bundles what begins with a file of an upload. Rejects with `ERR_CODE`: faults of the code with their places, or a bound

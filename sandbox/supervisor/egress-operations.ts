@@ -5,6 +5,7 @@ import { setNewest } from '../../core/newest.ts'
 import type { AddressCheck } from '../egress/addresses.ts'
 import { type Budget, createBudget } from '../egress/budget.ts'
 import { createEgress, type Egress } from '../egress/fetch.ts'
+import type { EgressPolicy } from '../egress/policy.ts'
 import { createRedactor } from '../secrets.ts'
 import type { LoadedCode } from './codes.ts'
 import type { FetchOperations } from './host-operations.ts'
@@ -16,6 +17,10 @@ export interface EgressOperationsOptions {
   readonly ports: readonly number[]
   /** Certificates (PEM) that are trusted beside the usual ones. */
   readonly ca?: string | undefined
+  /** Name servers, `address` or `address:port`. @default those of the machine */
+  readonly servers?: readonly string[] | undefined
+  /** Where hosts are that this Grove serves itself, see `EgressPolicy.own`. @default there are none */
+  readonly own?: EgressPolicy['own']
 }
 
 /** What is kept of one process. */
@@ -27,7 +32,8 @@ interface Kept {
 }
 
 /** Makes what does fetches. Nothing is open yet. */
-export function createEgressOperations({ check, ports, ca }: EgressOperationsOptions): FetchOperations {
+export function createEgressOperations(options: EgressOperationsOptions): FetchOperations {
+  const { check, ports, ca, servers, own } = options
   /** Keyed by process. */
   const processes = new Map<string, Kept>()
 
@@ -45,8 +51,9 @@ export function createEgressOperations({ check, ports, ca }: EgressOperationsOpt
     const { site, allow, placeheld: secrets } = code
     const redactor = createRedactor(code.secrets)
     const egress = createEgress({
-      policy: { site, allow, ports, secrets, limits: code.limits },
+      policy: { site, allow, ports, secrets, own, limits: code.limits },
       check,
+      servers,
       redact: (text) => redactor.text(text),
       ca,
     })
