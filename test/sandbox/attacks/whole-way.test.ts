@@ -1,0 +1,83 @@
+import t from 'tap'
+import { layGround } from './host.ts'
+import { publishRows, type Row, visitRows } from './rows.ts'
+
+const cpu = { failed: 'cpu', status: 503 }
+const memory = { failed: 'memory', status: 503 }
+const crashed = { failed: 'crashed', status: 503 }
+const exception = { failed: 'exception', status: 500 }
+
+/** One of each way in which code is stopped; every row of the table by itself is in cpu, memory and bridge. */
+const rows: readonly Row[] = [
+  {
+    name: 'a loop ends by the clock of its entry',
+    code: 'for (;;);',
+    expected: cpu,
+    log: /entryMs: \d+, at most \d+, at .*grove:site/,
+  },
+  {
+    name: 'a loop that no clock stops ends with its process',
+    code: 'Array.prototype.includes.call({ length: 2 ** 53 - 1 }, 1)',
+    expected: cpu,
+    log: /process of the site's code was ended: cpu: \d+ ms, at most \d+/,
+  },
+  {
+    name: 'a loop in waitUntil ends, and the answer stays',
+    code: `context.waitUntil(new Promise((resolve) => setTimeout(() => { for (;;); }, 5))); return new Response('answered')`,
+    expected: { status: 200, body: 'answered' },
+    log: /entryMs/,
+  },
+  {
+    name: 'a message that loops, thrown',
+    code: 'throw { get message() { for (;;); } }',
+    expected: cpu,
+    log: /entryMs/,
+  },
+  {
+    name: 'a rejection that loops, and that nobody handles',
+    code: `Promise.reject({ get message() { for (;;); } }); return new Response('x')`,
+    expected: [cpu, { status: 200 }],
+  },
+  {
+    name: 'byte arrays that nobody counts',
+    code: 'const all = []; for (;;) { const a = new ArrayBuffer(2 ** 24, { maxByteLength: 2 ** 25 }); new Uint8Array(a).fill(1); all.push(a) }',
+    expected: [memory, cpu, exception, crashed],
+  },
+  {
+    name: 'a map that grows',
+    code: 'const map = new Map(); for (let i = 0; ; i++) map.set(i, { i })',
+    expected: [memory, cpu, crashed],
+  },
+  {
+    name: 'a long list',
+    code: 'const list = new Array(1e8).fill(0).map((_, i) => ({ i }))',
+    expected: [memory, cpu, crashed, exception],
+  },
+  {
+    name: 'a body of 300 MB',
+    code: `let left = 300; return new Response(new ReadableStream({ pull(c) { if (left-- === 0) c.close(); else c.enqueue(new Uint8Array(2 ** 20)) } }))`,
+    expected: [{ status: 200 }, { status: 200, isCut: true }],
+  },
+  {
+    name: 'a process that is full of functions of the host',
+    code: 'for (;;) new URL("https://a.example/" + Math.random())',
+    expected: cpu,
+  },
+  {
+    name: 'the end of the stack, and the host called there',
+    code: `const deep = () => { try { deep() } catch { crypto.randomUUID(); new URL('https://a.example'); console.log('x'); structuredClone({ a: [1] }) } }; deep(); return new Response('back')`,
+    expected: [{ status: 200, body: 'back' }, cpu, crashed, exception],
+  },
+  {
+    name: 'an answer given at the end of the stack',
+    code: `let answer; const deep = () => { try { deep() } catch { answer ??= new Response('x'.repeat(1000)) } }; deep(); return answer ?? new Response('none')`,
+    expected: [{ status: 200 }, cpu, crashed, exception],
+  },
+]
+
+t.test('attacks through the front, and a neighbour beside them', async (t) => {
+  const ground = await layGround(t)
+  await publishRows(ground, 'mallory', rows)
+  await visitRows(t, ground, 'mallory', rows)
+  await t.test('at the end', (t) => ground.endsWell(t))
+})
