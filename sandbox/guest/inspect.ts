@@ -212,6 +212,7 @@ function showProperty(descriptor: PropertyDescriptor, look: Look): string {
 /** Attributes of an object of ours that are plain values; the rest (a body, say) would be made by being looked at. */
 const shownAttributes = ['method', 'url', 'href', 'status', 'statusText', 'ok', 'type', 'size', 'name', 'lastModified']
 const moreAttributes = [
+  'headers',
   'aborted',
   'reason',
   'data',

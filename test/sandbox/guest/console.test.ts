@@ -146,6 +146,10 @@ const values: readonly (readonly [value: unknown, text: string])[] = [
   [new interfaces.URL('https://example.com/'), "URL { href: 'https://example.com/' }"],
   [new interfaces.Headers([['a', 'b']]), "Headers { 'a' => 'b' }"],
   [new interfaces.Blob(['abc']), "Blob { type: '', size: 3 }"],
+  [
+    new interfaces.Request('https://example.com/', { method: 'PUT', headers: { a: 'b' } }),
+    `Request {\n  method: 'PUT',\n  url: 'https://example.com/',\n  headers: Headers { 'a' => 'b' },\n  bodyUsed: false\n}`,
+  ],
 ]
 
 t.test('values are shown for people', async (t) => {
