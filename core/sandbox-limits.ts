@@ -112,8 +112,13 @@ export function sandboxLimitsOf(tier: SandboxTier): SandboxLimits {
 export const tenantLimits = {
   /** How long after an entry's limit the process's own thread waits before it ends the process. */
   killGraceMs: 250,
-  /** How often that thread looks. */
+  /** How often that thread looks, and after how many looks without an entry it rests; then it looks at the memory alone. */
   watchMs: 10,
+  restAfterLooks: 100,
+  restMs: 2_000,
+  /** When a process without requests rests, and how often it shows that it is alive then. */
+  idleAfterMs: 2_000,
+  idleBeatMs: 5_000,
   /** An entry gets this at least, however little CPU its request has left: less would end it by chance. */
   leastEntryMs: 20,
   /** Isolates of one code that only finish what they have begun. */

@@ -1,11 +1,14 @@
 /** Reads the head of an answer that site code gave, which can be anything: what is wrong is told to the author in words. */
 
 import { isValidHeader } from '../../core/headers.ts'
+import { limits as bounds } from '../../core/limits.ts'
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
 import type { AnswerHead } from '../bridge.ts'
 
-/** The head in a text, or why it cannot be sent. */
+/** The head in a text, or why it cannot be sent. The text itself goes to the front, so it has to fit into a frame. */
 export function readAnswerHead(text: string, limits: SandboxLimits): AnswerHead | string {
+  if (text.length > bounds.sandboxLink.headBytes / 3 && Buffer.byteLength(text) > bounds.sandboxLink.headBytes)
+    return 'the head of the answer is too large'
   let value: unknown
   try {
     value = JSON.parse(text)

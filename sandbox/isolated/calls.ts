@@ -116,8 +116,9 @@ function routeNumbered(
     case ops.message:
       return isChunk(b, bridgeLimits.messageBytes) ? host.message(id, b) : refusal(b)
     case ops.closeSocket:
-      if (typeof b !== 'number' || typeof c !== 'string' || c.length > 123) return faults.argument
-      return host.closeSocket(id, b, c)
+      if (!Number.isInteger(b) || typeof c !== 'string' || c.length > 123) return faults.argument
+      if ((b as number) < 0 || (b as number) > 4_999) return faults.argument
+      return host.closeSocket(id, b as number, c)
     default:
       return routeOwned(scope, op, id, b, c, d)
   }

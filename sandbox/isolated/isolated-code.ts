@@ -27,6 +27,8 @@ export interface IsolatedCodeOptions {
   readonly watch: EntryWatch
 }
 
+/** Names of handlers that are longer are none that anybody calls. */
+const longestName = 64
 /** A timer of the host is set no further ahead than this; one that fires too early is set again. */
 const longestTimerMs = 2_147_483_647
 
@@ -70,7 +72,7 @@ export class IsolatedCode implements EngineIsolate {
     watch.enter(startupMs)
     try {
       this.#guest = loadGuest({ isolate: this.#isolate, source, call, prelude, bundle, outcome, startupMs })
-      this.handlers = (outcome.handlers ?? '').split(',').filter((name) => name !== '')
+      this.handlers = (outcome.handlers ?? '').split(',').filter((name) => name !== '' && name.length <= longestName)
     } finally {
       watch.leave()
       this.#isInside = false

@@ -34,6 +34,7 @@ export async function startWatchdog(): Promise<ProcessWatch> {
       Atomics.store(slots, watchSlots.limitMs, limitMs)
       entry = (entry + 1) | 0
       Atomics.store(slots, watchSlots.entry, entry)
+      if (Atomics.load(slots, watchSlots.isResting) === 1) Atomics.notify(slots, watchSlots.entry)
     },
     leave() {
       entry = (entry + 1) | 0

@@ -25,6 +25,14 @@ export type ExchangePhase =
   /** Nothing of it is left. */
   | 'over'
 
+/** What a request belongs to. */
+export interface ExchangeKeeper {
+  /** The visitor of a request is gone, or the link of its front. */
+  cancel(exchange: Exchange): void
+  /** Nothing goes out for it any more. */
+  closed(exchange: Exchange): void
+}
+
 /** A request. */
 export class Exchange {
   phase: ExchangePhase = 'queued'
@@ -47,13 +55,22 @@ export class Exchange {
   /** Operations under way. */
   readonly operations = new Set<number>()
   readonly id: number
+  readonly keeper: ExchangeKeeper
   readonly head: RequestHead
   readonly startedAtMs: number
   readonly #front: FrontLink
   readonly #stream: number
 
-  constructor(id: number, front: FrontLink, stream: number, head: RequestHead, startedAtMs: number) {
+  constructor(
+    id: number,
+    keeper: ExchangeKeeper,
+    front: FrontLink,
+    stream: number,
+    head: RequestHead,
+    startedAtMs: number,
+  ) {
     this.id = id
+    this.keeper = keeper
     this.head = head
     this.startedAtMs = startedAtMs
     this.#front = front

@@ -22,13 +22,13 @@ const statuses: Readonly<Record<FailureCode, { readonly status: number; readonly
   crashed: { status: 503, retry: true },
 }
 
-/** A failure as the front is told of it. */
+/** A failure as the front is told of it, in one line: what site code says of itself can have any characters. */
 export function failureOf(code: FailureCode, reason: string): RequestFailed {
   const { status, retry } = statuses[code]
   return {
     status,
     code,
-    reason: reason.slice(0, reasonChars),
+    reason: reason.slice(0, reasonChars).replace(/[\p{Cc}\u2028\u2029]+/gu, ' '),
     ...(retry && { retryAfterSeconds: tenantLimits.retryAfterSeconds }),
   }
 }

@@ -13,6 +13,8 @@ import type { SiteCode } from './site-code.ts'
 export interface Codes {
   /** The code of a version, if it is loaded. */
   get(version: number): SiteCode | undefined
+  /** A request has come. */
+  asked(): void
 }
 
 /** Begins to serve a front. Its requests are cancelled when it goes. */
@@ -36,6 +38,7 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
       link.fail('a request that is none')
       return
     }
+    codes.asked()
     const code = codes.get(head.version)
     if (code) code.accept(front, stream, head)
     else link.write(frameTypes.failed, stream, JSON.stringify(failureOf('not-loaded', `version ${head.version}`)))
@@ -55,7 +58,7 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
         return
       }
       case frameTypes.cancel:
-        cancel(exchange)
+        exchange.keeper.cancel(exchange)
         return
       case frameTypes.textMessage:
       case frameTypes.bytesMessage:
@@ -85,15 +88,11 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
     exchange.close()
     const text = JSON.stringify({ ...close, wasClean: close.code !== 1006 })
     exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.socketClosed, text)
-    codes.get(exchange.head.version)?.closed(exchange)
-  }
-
-  function cancel(exchange: Exchange): void {
-    codes.get(exchange.head.version)?.cancel(exchange)
+    exchange.keeper.closed(exchange)
   }
 
   function cancelAll(): void {
-    for (const exchange of [...exchanges.values()]) cancel(exchange)
+    for (const exchange of [...exchanges.values()]) exchange.keeper.cancel(exchange)
     exchanges.clear()
   }
 

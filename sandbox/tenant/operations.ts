@@ -1,6 +1,7 @@
 /** The operations that a code has under way, whoever does them. */
 
 import { hopsOf } from '../../core/hops.ts'
+import { limits as bounds } from '../../core/limits.ts'
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
 import type { Op } from '../../core/sandbox-messages.ts'
 import { deliveries, faults, operations } from '../bridge.ts'
@@ -81,6 +82,8 @@ export function createOperations(options: OperationsOptions): Operations {
   }
 
   function relayed(exchange: Exchange, op: Op, bytes: Uint8Array | string | undefined): number {
+    const text = JSON.stringify(op)
+    if (Buffer.byteLength(text) > bounds.sandboxLink.headBytes) return faults.tooLarge
     const id = options.nextId()
     const tell = teller(exchange, id)
     const stream = relay.begin((port) => {
@@ -100,7 +103,7 @@ export function createOperations(options: OperationsOptions): Operations {
         : undefined
       add(id, { exchange, incoming, outgoing, stop: () => port.cancel() })
       return {
-        text: JSON.stringify(op),
+        text,
         incoming,
         outgoing,
         answered: (text, body) => tell(deliveries.answer, text, body),

@@ -90,7 +90,7 @@ export class SiteCode implements HostedCode {
   /** Takes a request of a front. */
   accept(front: FrontLink, stream: number, head: RequestHead): void {
     const { limits } = this.options.source
-    const exchange = new Exchange(this.#nextId(), front, stream, head, performance.now())
+    const exchange = new Exchange(this.#nextId(), this, front, stream, head, performance.now())
     front.exchanges.set(stream, exchange)
     if (head.hasBody) exchange.incoming = this.#incomingOf(exchange)
     if (this.isClosed) exchange.fail(failureOf('not-loaded', `version ${head.version} is being unloaded`))

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import { limits as bounds } from '../../core/limits.ts'
 import { frameTypes } from '../../core/sandbox-frames.ts'
+import { tenantLimits } from '../../core/sandbox-limits.ts'
 import { createFrameLink, type FrameLink } from '../../core/sandbox-link.ts'
 import type { Loaded, LoadFailed } from '../../core/sandbox-messages.ts'
 import { type CodeSource, type Engine, LoadError, type LoadFailure } from '../engine.ts'
@@ -42,7 +43,10 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
   const codes = new Map<number, SiteCode>()
   /** Codes that are being given up: they finish what they have. */
   const leaving = new Set<SiteCode>()
+  let beating: NodeJS.Timeout | undefined
   let engine: Engine | undefined
+  let isResting = false
+  let askedAtMs = performance.now()
   let subtle: Subtle | undefined
   const link: FrameLink = createFrameLink({ socket: supervisor, onFrame, onEnd: () => end() })
   const port = createSupervisorPort(link)
@@ -64,6 +68,7 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
 
   function load(stream: number, source: CodeSource): void {
     const { version, limits } = source
+    asked()
     try {
       if (!engine) throw new LoadError('exception', plainError('the process has no prelude'))
       const before = codes.get(version)
@@ -108,23 +113,38 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
     } else setTimeout(() => drain(version, code), bounds.sandboxProcess.beatMs).unref()
   }
 
+  function all(): Set<SiteCode> {
+    return new Set([...codes.values(), ...leaving])
+  }
+
+  /** Shows that the event loop turns, and looks at the clocks of requests. Seldom while there are none, as idle processes are many. */
   function beat(): void {
     link.write(frameTypes.beat, 0)
     const nowMs = performance.now()
-    for (const code of new Set([...codes.values(), ...leaving])) code.sweep(nowMs)
+    for (const code of all()) code.sweep(nowMs)
+    const isIdle = nowMs - askedAtMs > tenantLimits.idleAfterMs && [...all()].every((code) => code.isIdle)
+    isResting = isIdle
+    beating = setTimeout(beat, isIdle ? tenantLimits.idleBeatMs : bounds.sandboxProcess.beatMs)
+  }
+
+  function asked(): void {
+    askedAtMs = performance.now()
+    if (!isResting) return
+    isResting = false
+    clearTimeout(beating)
+    beating = setTimeout(beat, bounds.sandboxProcess.beatMs)
   }
 
   function end(): void {
-    clearInterval(beating)
+    clearTimeout(beating)
     for (const front of links) front.close()
-    for (const code of new Set([...codes.values(), ...leaving])) code.close()
+    for (const code of all()) code.close()
     codes.clear()
     leaving.clear()
     over()
   }
 
-  const links = fronts.map((socket) => serveFront(socket, codes))
-  const beating = setInterval(beat, bounds.sandboxProcess.beatMs)
+  const links = fronts.map((socket) => serveFront(socket, { get: (version) => codes.get(version), asked }))
   beat()
 }
 

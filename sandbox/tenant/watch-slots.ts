@@ -5,4 +5,8 @@ export const watchSlots = {
   limitMs: 1,
   /** The most resident memory; 0 for no bound. */
   memoryMiB: 2,
+  /** 1 while the watchdog rests and has to be woken by an entry. */
+  isResting: 3,
+  /** Never written: waiting for it is a sleep. */
+  pause: 4,
 } as const

@@ -16,9 +16,15 @@ const slots = workerData as Int32Array
 const standardError = 2
 /** `lastWordsPrefix` of core/sandbox-messages.ts, whose schemas this thread does without. */
 const prefix = 'grove-end '
-/** The entry that was seen last, and when it was first seen. */
+/** The entry that was seen last, when it was first seen, and how often there was nothing new. */
 let entry = 0
 let sinceMs = 0
+let quietLooks = 0
+
+for (;;) {
+  look()
+  wait()
+}
 
 function look(): void {
   const nowMs = performance.now()
@@ -26,14 +32,32 @@ function look(): void {
   if (seen !== entry) {
     entry = seen
     sinceMs = nowMs
-  }
+    quietLooks = 0
+  } else quietLooks++
   const limitMs = Atomics.load(slots, watchSlots.limitMs)
-  // Odd while the main thread is inside.
-  if (entry % 2 !== 0 && nowMs - sinceMs > limitMs + tenantLimits.killGraceMs)
+  if (isInside() && nowMs - sinceMs > limitMs + tenantLimits.killGraceMs)
     end({ reason: 'cpu', value: Math.round(nowMs - sinceMs), limit: limitMs })
   const bytes = process.memoryUsage.rss()
   const limitMiB = Atomics.load(slots, watchSlots.memoryMiB)
   if (limitMiB > 0 && bytes > limitMiB * 2 ** 20) end({ reason: 'memory', value: bytes, limit: limitMiB * 2 ** 20 })
+}
+
+/** Odd while the main thread is inside. */
+function isInside(): boolean {
+  return entry % 2 !== 0
+}
+
+/** Until it is time to look again: soon while there are entries, and when there were none for a while, with the next one. */
+function wait(): void {
+  if (isInside() || quietLooks < tenantLimits.restAfterLooks) {
+    // Nobody ever writes here: it is a sleep.
+    Atomics.wait(slots, watchSlots.pause, 0, tenantLimits.watchMs)
+    return
+  }
+  Atomics.store(slots, watchSlots.isResting, 1)
+  // Returns at once when an entry came in between.
+  Atomics.wait(slots, watchSlots.entry, entry, tenantLimits.restMs)
+  Atomics.store(slots, watchSlots.isResting, 0)
 }
 
 function end(words: LastWords): void {
@@ -44,5 +68,3 @@ function end(words: LastWords): void {
   }
   process.kill(process.pid, 'SIGKILL')
 }
-
-setInterval(look, tenantLimits.watchMs)

@@ -45,6 +45,11 @@ const hostile: readonly { readonly name: string; readonly text: string; readonly
     expected: /a header that cannot be sent/,
   })),
   {
+    name: 'text that no frame takes',
+    text: JSON.stringify({ status: 200, headers: [], hasBody: false, more: '€'.repeat(100_000) }),
+    expected: /too large/,
+  },
+  {
     name: 'too many headers',
     text: head({ status: 200, headers: Array(10).fill('a'), hasBody: false }),
     expected: /has 5 headers, at most 4/,

@@ -113,6 +113,8 @@ const hostile: readonly { readonly name: string; readonly args: readonly unknown
   { name: 'a message that is none', args: [ops.message, 1, {}], expected: faults.argument },
   { name: 'a message that is too large', args: [ops.message, 1, new Uint8Array(1_048_577)], expected: faults.tooLarge },
   { name: 'a reason that is too long', args: [ops.closeSocket, 1, 1000, 'x'.repeat(124)], expected: faults.argument },
+  { name: 'a fraction as code', args: [ops.closeSocket, 1, 1000.5, 'x'], expected: faults.argument },
+  { name: 'a code that is none', args: [ops.closeSocket, 1, 5000, 'x'], expected: faults.argument },
   { name: 'no random bytes', args: [ops.random, 0], expected: faults.argument },
   { name: 'random bytes without end', args: [ops.random, 65_537], expected: faults.tooLarge },
   { name: 'random bytes in fractions', args: [ops.random, 1.5], expected: faults.argument },
