@@ -3,36 +3,46 @@
  * handles. Only plain values are made of it, so nothing that the guest wrote is more than data here.
  */
 
-/** Keys that a site's code has, by handle. The least recently used one is forgotten when there are too many. */
+/**
+ * Keys that a site's code has, by handle. When there are too many, the least recently used of those that were imported is
+ * forgotten, since the guest can import them again; another one only if there is none of these.
+ */
 export interface KeyTable {
   get(handle: number): CryptoKey | undefined
-  add(key: CryptoKey): number
+  add(key: CryptoKey, isImported?: boolean): number
   readonly size: number
 }
 
 /** Makes a table of so many keys. */
 export function createKeyTable(most: number): KeyTable {
-  const byHandle = new Map<number, CryptoKey>()
+  const imported = new Map<number, CryptoKey>()
+  const made = new Map<number, CryptoKey>()
   let lastHandle = 0
   return {
     get(handle) {
-      const key = byHandle.get(handle)
+      const from = imported.has(handle) ? imported : made
+      const key = from.get(handle)
       if (!key) return undefined
-      byHandle.delete(handle)
-      byHandle.set(handle, key)
+      from.delete(handle)
+      from.set(handle, key)
       return key
     },
-    add(key) {
+    add(key, isImported = false) {
+      if (imported.size + made.size >= most) forgetOldest(imported.size > 0 ? imported : made)
       lastHandle++
-      byHandle.set(lastHandle, key)
-      const [oldest] = byHandle.keys()
-      if (byHandle.size > most && oldest !== undefined) byHandle.delete(oldest)
+      const to = isImported ? imported : made
+      to.set(lastHandle, key)
       return lastHandle
     },
     get size() {
-      return byHandle.size
+      return imported.size + made.size
     },
   }
+}
+
+function forgetOldest(keys: Map<number, CryptoKey>): void {
+  const [oldest] = keys.keys()
+  if (oldest !== undefined) keys.delete(oldest)
 }
 
 /** A key that the table has forgotten, or never had. */
@@ -64,13 +74,19 @@ export function reviveValue(value: unknown, parts: readonly Uint8Array[], keys: 
   return revived
 }
 
-/** A result of SubtleCrypto as it crosses the bridge; bytes are added to `parts`. */
-export function writeValue(value: unknown, parts: Uint8Array[], keys: KeyTable): unknown {
+/** A result of SubtleCrypto as it crosses the bridge; bytes are added to `parts`, keys to the table. */
+export function writeValue(value: unknown, parts: Uint8Array[], keys: KeyTable, isImported = false): unknown {
   if (value instanceof ArrayBuffer) return writeBytes(new Uint8Array(value), parts)
   if (value instanceof Uint8Array) return writeBytes(value, parts)
   if (value instanceof CryptoKey) {
     const { type, extractable, algorithm, usages } = value
-    return { $key: keys.add(value), type, extractable, algorithm: writeValue(algorithm, parts, keys), usages }
+    return {
+      $key: keys.add(value, isImported),
+      type,
+      extractable,
+      algorithm: writeValue(algorithm, parts, keys),
+      usages,
+    }
   }
   if (Array.isArray(value)) return value.map((item) => writeValue(item, parts, keys))
   if (typeof value !== 'object' || value === null) return value

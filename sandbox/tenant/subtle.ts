@@ -81,7 +81,7 @@ export function createSubtle(limits: SandboxLimits): Subtle {
         if (fault) return failed('OperationError', fault)
         const result = await call(method, revived)
         const resultParts: Uint8Array[] = []
-        const written = writeValue(result, resultParts, keys)
+        const written = writeValue(result, resultParts, keys, method === 'importKey')
         const lengths = resultParts.map((part) => part.byteLength)
         const outcome = { result: written, parts: lengths }
         return { text: JSON.stringify(outcome), ...(lengths.length > 0 && { bytes: joined(resultParts) }) }

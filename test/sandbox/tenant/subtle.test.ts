@@ -44,6 +44,17 @@ t.test('a pair is told as two keys, with the bytes of its algorithm', async (t) 
   t.same(JSON.parse(outcome.text ?? '').parts, [3, 3])
 })
 
+t.test('keys that were made stay longer than those that can be imported again', async (t) => {
+  const few = createSubtle({ ...defaultSandboxLimits, cryptoKeys: 3 })
+  const made = resultOf(await run('generateKey', [{ name: 'AES-GCM', length: 128 }, true, ['encrypt']], [], few))
+  const load = () => run('importKey', ['raw', { $bytes: 0 }, 'AES-GCM', true, ['encrypt']], [new Uint8Array(16)], few)
+  for (let index = 0; index < 10; index++) await load()
+  t.notOk((await run('exportKey', ['jwk', { $key: made['$key'] }], [], few)).error)
+  for (let index = 0; index < 3; index++)
+    await run('generateKey', [{ name: 'AES-GCM', length: 128 }, true, ['encrypt']], [], few)
+  t.match(await run('exportKey', ['jwk', { $key: made['$key'] }], [], few), { error: { name: forgottenKeyName } })
+})
+
 t.test('the least recently used key is forgotten, and who asks for it is told so', async (t) => {
   const few = createSubtle({ ...defaultSandboxLimits, cryptoKeys: 2 })
   const make = async () =>
