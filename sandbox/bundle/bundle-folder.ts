@@ -4,7 +4,7 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import { dirname, relative, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import type { OnResolveArgs, OnResolveResult, Plugin } from 'esbuild'
 import type { Bundle, BundleOptions } from './bundle.ts'
 import { importKey } from './bundle-faults.ts'
@@ -18,6 +18,9 @@ import { entrySpecifier, entryText, type Gathered, wasmNameOf, wasmText } from '
 export async function bundleFolder(folder: string, options: BundleOptions): Promise<Bundle> {
   const root = resolve(folder)
   const gathered: Gathered = { reasons: new Map(), wasm: new Map() }
+  // Where the project says nothing of JSX it is as in an upload; the rest of its options esbuild reads by itself.
+  const tsconfig = await readFile(join(root, 'tsconfig.json'), 'utf8').catch(() => '')
+  const saysJsx = /"(?:jsx|extends)"/.test(tsconfig)
   return compileBundle({
     ...options,
     gathered,
@@ -27,6 +30,7 @@ export async function bundleFolder(folder: string, options: BundleOptions): Prom
       absWorkingDir: root,
       conditions: ['workerd', 'worker', 'browser'],
       loader: { ...loaders },
+      ...(!saysJsx && { jsx: 'automatic' }),
     },
   })
 }

@@ -14,7 +14,7 @@ export interface CompileOptions extends BundleOptions {
   readonly plugin: Plugin
   readonly gathered: Gathered
   /** Options of esbuild that say where sources are, and how they are read. */
-  readonly where: Pick<BuildOptions, 'absWorkingDir' | 'conditions' | 'entryPoints' | 'loader' | 'tsconfigRaw'>
+  readonly where: Pick<BuildOptions, 'absWorkingDir' | 'conditions' | 'entryPoints' | 'jsx' | 'loader' | 'tsconfigRaw'>
 }
 
 /** Bundles. Rejects with `ERR_CODE` and all faults of the code, or that the bundle is too large. */

@@ -21,15 +21,24 @@ const schema = z.object({
 /** What is longer is not a person's; and comments are looked for in time that grows with its square. */
 const mostChars = 16_384
 
-/** The options of the `tsconfig.json` at the root; none where there is none, or one that cannot be read. */
+/**
+ * The options of the `tsconfig.json` at the root. Where it says nothing of JSX, that is made into calls of a library which
+ * a file or its package names, not of a React that is nowhere.
+ */
 export async function readTsconfig(reader: SourceReader): Promise<TsconfigRaw> {
-  const text = await reader.readText('tsconfig.json')
-  if (text === undefined || text.length > mostChars) return {}
+  const text = (await reader.readText('tsconfig.json')) ?? '{}'
+  return { compilerOptions: { jsx: 'react-jsx', ...readOptions(text) } }
+}
+
+type CompilerOptions = NonNullable<TsconfigRaw['compilerOptions']>
+
+/** None where it cannot be read. */
+function readOptions(text: string): CompilerOptions {
+  if (text.length > mostChars) return {}
   try {
     const { compilerOptions } = schema.parse(JSON.parse(withoutComments(text)))
-    return {
-      compilerOptions: JSON.parse(JSON.stringify(compilerOptions)) as NonNullable<TsconfigRaw['compilerOptions']>,
-    }
+    // Without what is there and undefined.
+    return JSON.parse(JSON.stringify(compilerOptions)) as CompilerOptions
   } catch {
     return {}
   }

@@ -55,3 +55,21 @@ t.test('faults tell no folder', async (t) => {
   t.notMatch(error.message, root)
   await t.rejects(bundleFolder(root, { ...options, entry: 'none.ts' }), { code: 'ERR_CODE', message: /none\.ts/ })
 })
+
+t.test('JSX as an upload has it', async (t) => {
+  const dom = {
+    'package.json': '{"exports": {"./jsx-runtime": "./jsx.js"}}',
+    'jsx.js': 'export const jsx = (tag, props) => tag + props.children',
+  }
+  const root = t.testdir({
+    node_modules: { dom },
+    src: { 'index.tsx': '/** @jsxImportSource dom */ export default <b>1</b>' },
+    classic: {
+      'index.tsx': 'const h = (tag: string) => tag; export default <i/>',
+      'tsconfig.json': '{"compilerOptions": {"jsx": "react", "jsxFactory": "h"}}',
+    },
+  })
+  const entry = { ...options, entry: 'src/index.tsx' }
+  t.equal(runBundle(await bundleFolder(root, entry)), 'b1')
+  t.equal(runBundle(await bundleFolder(join(root, 'classic'), { ...entry, entry: 'index.tsx' })), 'i')
+})

@@ -123,6 +123,15 @@ t.test('JSX by the tsconfig of the upload', async (t) => {
       '\ufeff{ // comment\n "extends": "/etc/tsconfig", "compilerOptions": { /* a */ "jsx": "react-jsx", "jsxImportSource": "dom", "target": "es3", "paths": {"*": ["/etc/*"]}, }, }',
   }
   t.equal(await exportOf(files, { entry: 'index.tsx' }), '<b x>1')
+  const pragma = {
+    ...files,
+    'index.tsx': '/** @jsxImportSource dom */ export default <b class="y">{2}</b>',
+    'tsconfig.json': '{}',
+  }
+  t.equal(await exportOf(pragma, { entry: 'index.tsx' }), '<b y>2', 'a file may name its library')
+  await t.rejects(bundleFiles({ 'index.jsx': 'export default <b/>' }, { entry: 'index.jsx' }), {
+    message: /cannot import "react\/jsx-runtime": there is no such package/,
+  })
   t.equal(
     withoutComments('{"a": "//x /* y */ ,}", /* , */ "b": [1, 2, ], // end\n}'),
     '{"a": "//x /* y */ ,}",  "b": [1, 2 ] \n}',
