@@ -2,6 +2,7 @@
 
 import { createBlob } from './blob.ts'
 import { type Body, isBodyUsed, readBytes, readText, streamOf } from './body.ts'
+import { bounds } from './bounds.ts'
 import { createForm, type FormData } from './form-data.ts'
 import { extractMimeType, getParameter, serializeMimeType } from './mime-type.ts'
 import { parseMultipart } from './multipart.ts'
@@ -67,5 +68,5 @@ export function defineBodyMembers<T extends object>(
 }
 
 function toForm(content: Uint8Array): FormData {
-  return createForm(parseUrlencoded(decodeUtf8(content)))
+  return createForm(parseUrlencoded(decodeUtf8(content), bounds.formEntries))
 }

@@ -162,6 +162,11 @@ t.test('multipart/form-data is parsed', async (t) => {
       ],
     ],
     [
+      'urlencoded, 1001 entries',
+      `await new Response('a&'.repeat(1001), { headers: { 'content-type': 'application/x-www-form-urlencoded' } }).formData()`,
+      bad,
+    ],
+    [
       'bytes that are no text',
       `const body = new Uint8Array([...new TextEncoder().encode('--b\\r\\nContent-Disposition: form-data; name="f"; filename="n"\\r\\n\\r\\n'), 0, 255, 13, 10, 45, 45, 98, 45, 45]); const form = await new Response(body, { headers: { 'content-type': 'multipart/form-data; boundary=b' } }).formData(); return await form.get('f').bytes()`,
       [0, 255],
