@@ -12,6 +12,7 @@ import {
   type ProcessInfo,
   parentToControlSchema,
 } from '../core/messages.ts'
+import { codeTools } from './compile-code.ts'
 
 const sourceSchema: z.ZodType<ConfigSource> = z.strictObject({
   cwd: z.string(),
@@ -55,7 +56,7 @@ async function start(): Promise<void> {
   try {
     const source = sourceSchema.parse(JSON.parse(process.argv[2] ?? ''))
     const meterEveryMs = meterEverySchema.parse(process.env['GROVE_METER_EVERY_MS'])
-    control = await startControl({ source, parent, log, meterEveryMs })
+    control = await startControl({ source, parent, log, code: codeTools, meterEveryMs })
     control.setProcesses(processes)
     parent.ready(control.banner)
   } catch (thrown) {

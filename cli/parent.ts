@@ -21,6 +21,7 @@ import {
 import { FrontSet } from './front-set.ts'
 import { type BoundSocket, bindSockets, closeSockets } from './listening.ts'
 import { type ChildExit, SupervisedChild } from './supervised-child.ts'
+import { SupervisorChild } from './supervisor-child.ts'
 
 /** What the parent is started with. */
 export interface ParentOptions {
@@ -30,8 +31,8 @@ export interface ParentOptions {
   readonly tell: (banner: readonly string[]) => void
   /** Whether the terminal that it was started on is closed: then SIGHUP is a stop. Default: there is none. */
   readonly hungUp?: () => boolean
-  /** The modules of the two kinds of process. Default: those of this folder. */
-  readonly entries?: { readonly control: string; readonly front: string }
+  /** The modules of the kinds of process. Default: those of this folder; where some are named, all that there are. */
+  readonly entries?: { readonly control: string; readonly front: string; readonly supervisor?: string }
   /** Time that fronts get for what is under way when Grove stops. @default limits.drainMs */
   readonly drainMs?: number
 }
@@ -53,6 +54,7 @@ class Parent {
   readonly #log: Logger
   readonly #fronts: FrontSet
   readonly #control: SupervisedChild
+  readonly #supervisor: SupervisorChild
   readonly #startedAtMs = Date.now()
   readonly #ended = Promise.withResolvers<number>()
   #applying: Promise<void> = Promise.resolve()
@@ -68,7 +70,13 @@ class Parent {
     const entries = options.entries ?? {
       control: join(import.meta.dirname, `control-process${extension}`),
       front: join(import.meta.dirname, `front-process${extension}`),
+      supervisor: join(import.meta.dirname, `supervisor-process${extension}`),
     }
+    this.#supervisor = new SupervisorChild({
+      entry: entries.supervisor,
+      log: this.#log,
+      changed: () => this.#changed(),
+    })
     this.#fronts = new FrontSet({ entry: entries.front, log: this.#log, changed: () => this.#changed() })
     this.#control = new SupervisedChild({
       kind: 'control',
@@ -130,13 +138,14 @@ class Parent {
   }
 
   /** Binds first and gives up last, so that at no moment a port that stays is closed. */
-  async #apply({ id, listen, fronts, data }: Apply): Promise<void> {
+  async #apply({ id, listen, fronts, data, sandbox }: Apply): Promise<void> {
     if (this.#stopping) return
     try {
       const change = bindSockets(listen, this.#fronts.sockets, this.#log)
       await this.#fronts.change(change)
       closeSockets(change.dropped, change.sockets)
       this.#fronts.resize(fronts, data)
+      this.#supervisor.use(sandbox && { data, settings: sandbox })
       this.#tellControl({ kind: 'applied', id, ports: portsOf(change.sockets) })
     } catch (thrown) {
       this.#tellControl({ kind: 'applied', id, error: toPlainError(thrown) })
@@ -162,8 +171,13 @@ class Parent {
   async #abort(error: GroveError): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
-    const gone = Promise.all([this.#fronts.drain(0), this.#control.retire(limits.stop.graceMs)])
+    const gone = Promise.all([
+      this.#fronts.drain(0),
+      this.#supervisor.stop(),
+      this.#control.retire(limits.stop.graceMs),
+    ])
     this.#fronts.kill()
+    this.#supervisor.kill()
     await gone
     closeSockets(this.#fronts.sockets, [])
     this.#ended.reject(error)
@@ -177,17 +191,19 @@ class Parent {
     }
     this.#log.warn({ signal }, 'ended at once by a second signal')
     this.#fronts.kill()
+    this.#supervisor.kill()
     this.#control.kill()
     this.#ended.resolve(signal === 'SIGINT' ? 130 : 143)
   }
 
-  /** Fronts first: what they finish may still need control. */
+  /** Fronts first: what they finish may still need site code, and that control. */
   async #stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
     const drained = this.#fronts.drain(this.#options.drainMs ?? limits.drainMs)
     closeSockets(this.#fronts.sockets, [])
     await drained
+    await this.#supervisor.stop()
     this.#tellControl({ kind: 'stop' })
     await this.#control.retire(limits.stop.controlMs)
     this.#log.info('stopped')
@@ -200,6 +216,7 @@ class Parent {
     const processes: ProcessInfo[] = [
       { kind: 'serve', index: 0, pid: process.pid, startedAtMs: this.#startedAtMs, restarts: 0 },
       ...(this.#control.info ? [this.#control.info] : []),
+      ...this.#supervisor.processes,
       ...this.#fronts.processes,
     ]
     this.#tellControl({ kind: 'processes', processes })

@@ -25,7 +25,8 @@ export interface CodeCallsOptions {
   readonly limitsOf: (site: SiteName) => SandboxLimits
   /** Whether a site is about to be deleted: its code gets nothing more. */
   readonly isEnding: (site: SiteName) => boolean
-  readonly log: (lines: readonly SiteLogLine[]) => void
+  /** Takes lines for sites' logs. */
+  readonly output: (lines: readonly SiteLogLine[]) => void
 }
 
 type CodeCall = Extract<SupervisorToControl, { kind: 'code' }>
@@ -74,7 +75,7 @@ export function createCodeCalls(options: CodeCallsOptions): (message: Supervisor
       case 'asset':
         return options.assets(message)
       case 'log':
-        options.log(message.lines)
+        options.output(message.lines)
         return {}
     }
   }

@@ -7,19 +7,14 @@ import { limitsOfTier } from '../core/sandbox-config.ts'
 import type { SandboxLimits } from '../core/sandbox-limits.ts'
 import { createCodeCalls } from './code-calls.ts'
 import { type CodeManifests, createCodeManifests } from './code-manifests.ts'
+import type { CodeTools } from './code-tools.ts'
 import type { HostParts } from './host-parts.ts'
 import type { LocalContents } from './local-contents.ts'
+import { createMappedOutput } from './mapped-output.ts'
 import { Sandboxes } from './sandboxes.ts'
 import { createSiteAssets } from './site-assets.ts'
-import type { CompileCode, SiteCodeOptions } from './site-code.ts'
+import type { SiteCodeOptions } from './site-code.ts'
 import { settingsOf } from './site-settings.ts'
-
-/** What is done with site code by another folder, given to control by whoever starts it. */
-export interface CodeTools {
-  readonly compile: CompileCode
-  /** Throws `ERR_CONFIG_INVALID` for what is no pattern of hosts. */
-  readonly checkHosts: (hosts: readonly string[]) => void
-}
 
 /** What site code needs of control. */
 export interface CodeParts {
@@ -55,7 +50,7 @@ export function createCodeParts({ host, contents, config, tools, log }: CodePart
     contents,
     limitsOf,
     isEnding: (site) => ending.has(site),
-    log: (lines) => output.write(lines.filter(({ site }) => registry.serves(site))),
+    output: createMappedOutput({ registry, manifests, blobs, output, createStackMap: tools?.createStackMap, log }),
   })
   const sandboxes = new Sandboxes({ socket: layout.sandboxSocket, asked, log })
   return {

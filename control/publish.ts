@@ -8,6 +8,7 @@
 
 import type { Logger } from 'pino'
 import type { PublishFile, PublishRequest, PublishResult, RollbackRequest } from '../core/admin-api.ts'
+import { isMadePath } from '../core/code-manifest.ts'
 import { GroveError } from '../core/errors.ts'
 import { randomId } from '../core/ids.ts'
 import { limits } from '../core/limits.ts'
@@ -17,7 +18,16 @@ import type { Blobs } from '../store/contents/blobs.ts'
 import type { Handle } from '../store/store.ts'
 import { checkFiles } from '../store/trees/check.ts'
 import { refuseFiles } from '../store/trees/refusal.ts'
-import type { Act, Keep, Merged, Pin, Published, PublishInput } from '../store/versions/versions.ts'
+import type {
+  Act,
+  Keep,
+  Merged,
+  Pin,
+  Published,
+  PublishInput,
+  SiteChange,
+  VersionRecord,
+} from '../store/versions/versions.ts'
 import type { Activator } from './activate.ts'
 import type { FrontLinks, Reach } from './fronts.ts'
 import type { Outbox } from './outbox.ts'
@@ -86,7 +96,7 @@ export class Publisher {
     if (missing.length > 0) return emptyResult(missing)
     const derivation = code && deriveCode(code, name)
     const input = { ...this.#input(request, handle), isSent, derive: derivation?.derive }
-    const { record, unchanged, rebased } = await this.#turns.run(name, () => this.#publishTo(name, input))
+    const { record, unchanged, rebased, change } = await this.#turns.run(name, () => this.#publishTo(name, input))
     sent.forget(
       name,
       put.map(({ hash }) => hash),
@@ -95,7 +105,7 @@ export class Publisher {
     this.#options.published(name)
     return {
       ...(await this.#bringLive(name, record.version, unchanged)),
-      ...(!unchanged && { added: record.added, changed: record.changed, removed: record.removed, rebased }),
+      ...(!unchanged && { ...countsOf(change ?? record), rebased }),
       notes: [...(derivation?.notes ?? []), ...notServedNotes(put)],
     }
   }
@@ -127,7 +137,7 @@ export class Publisher {
     log.info({ site: name, version: live, unchanged: !change }, 'rolled back')
     return {
       ...(await this.#bringLive(name, live, !change)),
-      ...(change && { added: change.added.length, changed: change.changed.length, removed: change.removed.length }),
+      ...(change && countsOf(change)),
     }
   }
 
@@ -254,6 +264,13 @@ function checkNewSite(name: SiteName, request: PublishRequest): void {
   throw new GroveError('ERR_SITE_UNKNOWN', `there is no site "${name}", so it has no version ${request.base}`, {
     hint: 'grove site list shows all sites',
   })
+}
+
+/** How much a version changed, without the files that Grove made itself. */
+function countsOf(change: SiteChange | VersionRecord): Pick<PublishResult, 'added' | 'changed' | 'removed'> {
+  const count = (what: number | readonly string[]) =>
+    typeof what === 'number' ? what : what.filter((path) => !isMadePath(path)).length
+  return { added: count(change.added), changed: count(change.changed), removed: count(change.removed) }
 }
 
 /** A number that no version has: where there is nothing to go back to. */

@@ -20,7 +20,7 @@ export function siteStateOf(
   return {
     name,
     authorities: [...infoOf(config, name, domains.of(name)).authorities],
-    ...(typeof live === 'object' && { live: liveOf(live) }),
+    ...(typeof live === 'object' && { live: liveOf(live, config.sandbox.enabled) }),
     ...(live === 'unavailable' && { unavailable: true }),
     ...(live === 'untold' && { untold: true }),
     upstreams,
@@ -31,6 +31,10 @@ export function siteStateOf(
   }
 }
 
-function liveOf({ version, compiled, code }: NonNullable<SiteState['live']>): NonNullable<SiteState['live']> {
-  return { version, compiled, ...(code && { code }) }
+/** Where no code runs, a version that has some is served as if it had none. */
+function liveOf(
+  { version, compiled, code }: NonNullable<SiteState['live']>,
+  runsCode: boolean,
+): NonNullable<SiteState['live']> {
+  return { version, compiled, ...(code && runsCode && { code }) }
 }

@@ -1,8 +1,8 @@
 /**
  * Every message between Grove's processes, one schema each; both ends of a channel check against it.
  *
- * Three conversations: control with each front (over `<data>/fronts.sock`), the parent with control, and the parent
- * with each front (both over Node's own channel to a child, which can carry listening sockets).
+ * Control with each front (over `<data>/fronts.sock`); the parent with control, with each front and with the supervisor of
+ * sandboxes (over Node's own channel to a child, which can carry listening sockets).
  */
 
 import { z } from 'zod'
@@ -308,6 +308,22 @@ export const parentToFrontSchema = z.discriminatedUnion('kind', [
 ])
 /** Parent to front. */
 export type ParentToFront = z.output<typeof parentToFrontSchema>
+
+/** Parent to the supervisor of sandboxes. */
+export const parentToSupervisorSchema = z.discriminatedUnion('kind', [
+  /** End all processes, and exit 0. */
+  z.object({ kind: z.literal('stop') }),
+])
+/** Parent to the supervisor of sandboxes. */
+export type ParentToSupervisor = z.output<typeof parentToSupervisorSchema>
+
+/** The supervisor of sandboxes to parent. */
+export const supervisorToParentSchema = z.discriminatedUnion('kind', [
+  /** It takes requests of fronts, or has said why it never will. */
+  z.object({ kind: z.literal('ready') }),
+])
+/** The supervisor of sandboxes to parent. */
+export type SupervisorToParent = z.output<typeof supervisorToParentSchema>
 
 /** Front to parent. */
 export const frontToParentSchema = z.discriminatedUnion('kind', [

@@ -13,8 +13,6 @@ export const siteCodeLimits = {
     usageMs: 10_000,
     /** Changes that are kept for a supervisor that is away. */
     missed: 10_000,
-    /** How long the supervisor waits for a control that is away, with what a tenant asks. */
-    awayMs: 5_000,
     /** Folders above a path in which a page for what is not there is looked for. */
     folders: 32,
     /** Versions of sites whose compiled files are remembered for their code, and files of each. */
@@ -35,5 +33,9 @@ export const siteCodeLimits = {
     beatMs: 15_000,
     /** Lines that wait for the disk; beyond it they are left out. */
     queued: 20_000,
+    /** Batches of lines that wait for source maps, the largest map that is read, and those that are remembered. */
+    mapped: 100,
+    mapBytes: 8_388_608,
+    maps: 20,
   },
 } as const

@@ -98,7 +98,10 @@ export const capabilitySchema = z.object({
 /** One thing that confines tenant processes, or would. */
 export type Capability = z.output<typeof capabilitySchema>
 
-/** Secrets of a site: the code sees placeholders, the values are put in where requests leave for one of the hosts. */
+/**
+ * Secrets of a site. With hosts the code sees a placeholder, and the value is put in where requests leave for one of them;
+ * with none the code sees the value.
+ */
 export const siteSecretSchema = z.object({
   name: z.string().max(128),
   value: z.string().max(sandboxBounds.varBytes.most),

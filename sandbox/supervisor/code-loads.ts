@@ -132,12 +132,16 @@ export function createCodeLoads(link: FrameLink, late: () => void): CodeLoads {
 }
 
 function headOf({ code, bundle, wasm }: CodeContents): LoadHead {
-  const placeholders = code.placeheld.map(({ name, placeholder }) => [name, placeholder])
+  // A secret for no host at all is one that the code works with itself: to sign with it, or to check a signature.
+  const secrets = code.placeheld.map(({ name, value, hosts, placeholder }) => [
+    name,
+    hosts.length > 0 ? placeholder : value,
+  ])
   return {
     site: code.site,
     version: code.version,
     limits: code.limits,
-    env: { ...code.vars, ...(Object.fromEntries(placeholders) as Record<string, string>) },
+    env: { ...code.vars, ...(Object.fromEntries(secrets) as Record<string, string>) },
     bundleBytes: bundle.length,
     wasm: wasm.map(({ name, bytes }) => ({ name, bytes: bytes.length })),
     assets: code.assets,

@@ -1,0 +1,106 @@
+/** Site code at publish, by the tools of sandbox/: what control is given, since it does not know them. */
+
+import { dirname } from 'node:path/posix'
+import type { CodeTools } from '../control/code-tools.ts'
+import type { CompileCode, CompiledCode } from '../control/site-code.ts'
+import { isMadePath } from '../core/code-manifest.ts'
+import { GroveError } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
+import type { SandboxLimits } from '../core/sandbox-limits.ts'
+import { bundleTree } from '../sandbox/bundle/bundle-tree.ts'
+import { compilePatterns } from '../sandbox/egress/host-pattern.ts'
+import { defaultEntry, emptySiteFile, readSiteFile, type SiteFile, siteFileName } from '../sandbox/site-file.ts'
+import { createStackMap } from '../sandbox/stack-map.ts'
+import { validateModule } from '../sandbox/wasm/validate.ts'
+import type { TreeToCome } from '../store/versions/versions.ts'
+import { formatBytes, formatCount } from './human-text.ts'
+
+/** Where code lies that no file tells of, the first that is there. */
+const defaultEntries = [defaultEntry, '_worker.ts']
+
+/** Everything that control needs for site code. */
+export const codeTools: CodeTools = { compile: compileCode, checkHosts: compilePatterns, createStackMap }
+
+/**
+ * Makes the code of a tree, or answers undefined where it has none. Throws `ERR_CODE` with the places of the faults, and
+ * what reading the tree throws.
+ */
+async function compileCode(tree: TreeToCome, siteLimits: SandboxLimits): ReturnType<CompileCode> {
+  const read = (path: string) => readFrom(tree, path)
+  const siteFile = await readSiteFileOf(read, siteLimits)
+  const entry = await findEntry(tree, siteFile)
+  if (entry === undefined) return undefined
+  const { bundleBytes } = siteLimits
+  const { code, map, wasm: imported, inputs, warnings } = await bundleTree({ entry, bundleBytes, readTree: read })
+  const modules = new Map(imported.map(({ name, bytes }) => [name, bytes]))
+  for (const [name, path] of Object.entries(siteFile.wasm)) modules.set(name, await needed(read, path))
+  if (modules.size > limits.sandboxCode.modules)
+    throw new GroveError('ERR_CODE', `${modules.size} modules of WebAssembly; at most ${limits.sandboxCode.modules}`)
+  const { wasm, notes } = await checkModules(modules, siteLimits)
+  const bundle = Buffer.from(code)
+  const { routes, vars, allow } = siteFile
+  return {
+    bundle,
+    map: Buffer.from(map),
+    wasm,
+    routes,
+    vars,
+    allow,
+    sources: siteFile.code === undefined ? [] : sourcesOf(entry, inputs),
+    notes: [`code: ${formatBytes(bundle.length)} from ${formatCount(inputs.length, 'file')}`, ...notes, ...warnings],
+  }
+}
+
+type Read = (path: string) => Promise<Uint8Array | undefined>
+
+/** What was made of an earlier version is no source of the next. */
+async function readFrom(tree: TreeToCome, path: string): Promise<Uint8Array | undefined> {
+  const file = isMadePath(path) ? undefined : await tree.find(path)
+  return file && (await tree.read(file))
+}
+
+async function readSiteFileOf(read: Read, siteLimits: SandboxLimits): Promise<SiteFile> {
+  const bytes = await read(siteFileName)
+  return bytes ? readSiteFile(bytes, siteLimits) : emptySiteFile
+}
+
+async function findEntry(tree: TreeToCome, { code }: SiteFile): Promise<string | undefined> {
+  for (const path of code === undefined ? defaultEntries : [code]) if (await tree.find(path)) return path
+  if (code === undefined) return undefined
+  throw new GroveError('ERR_CODE', `${siteFileName}: code: there is no file ${JSON.stringify(code)}`)
+}
+
+async function needed(read: Read, path: string): Promise<Uint8Array> {
+  const bytes = await read(path)
+  if (bytes) return bytes
+  throw new GroveError('ERR_CODE', `${siteFileName}: wasm: there is no file ${JSON.stringify(path)}`)
+}
+
+async function checkModules(
+  modules: ReadonlyMap<string, Uint8Array>,
+  siteLimits: SandboxLimits,
+): Promise<Pick<CompiledCode, 'wasm' | 'notes'>> {
+  const wasm: CompiledCode['wasm'][number][] = []
+  const notes: string[] = []
+  for (const [name, bytes] of modules) {
+    const info = await validateModule(bytes, siteLimits).catch((error: unknown) => {
+      throw error instanceof GroveError && error.code === 'ERR_CODE'
+        ? new GroveError('ERR_CODE', `${name}: ${error.message}`, { cause: error })
+        : error
+    })
+    // What comes from another process is whatever its messages make of bytes.
+    wasm.push({ name, bytes: Buffer.from(info.bytes) })
+    if (info.isRewritten) notes.push(`${name}: its memory may grow to ${siteLimits.wasmMemoryMiB} MiB and no further`)
+  }
+  return { wasm, notes }
+}
+
+/**
+ * Of the files that a code was made of, those in the folder of its entry and below: they are the server's. What lies
+ * elsewhere may be for browsers as well.
+ */
+function sourcesOf(entry: string, inputs: readonly string[]): string[] {
+  const folder = dirname(entry)
+  const prefix = folder === '.' ? '' : `${folder}/`
+  return inputs.filter((path) => path.startsWith(prefix))
+}
