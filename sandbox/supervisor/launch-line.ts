@@ -111,6 +111,7 @@ export function nodeFlags({ readable }: NodeFlagsOptions): string[] {
     '--disable-warning=SecurityWarning',
     '--disable-wasm-trap-handler',
     '--max-old-space-size=64',
+    '--max-semi-space-size=2',
     '--wasm-max-mem-pages=1024',
     '--wasm-max-table-size=100000',
     '--wasm-max-module-size=8388608',

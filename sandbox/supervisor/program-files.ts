@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Packages that a tenant loads, and those that they load. */
-const packages = ['isolated-vm', 'node-gyp-build', 'zod']
+const packages = ['isolated-vm', 'node-gyp-build']
 
 /** Files of a program. */
 export interface ProgramFiles {
