@@ -67,6 +67,7 @@ function charsOf({ lineText, column }: NonNullable<Message['location']>): number
 function textOf({ text, location }: Message, isOurs: boolean, reasons: ImportReasons): string {
   if (isOurs && text.startsWith('No matching export'))
     return 'it has no default export: expected "export default { async fetch(request, env, ctx) { … } }"'
+  if (isOurs && text.startsWith('Could not resolve')) return 'there is no such file'
   const specifier = /^Could not resolve "(.*)"$/s.exec(text)?.[1]
   const reason = specifier === undefined ? undefined : reasons.get(importKey(location?.file ?? '', specifier))
   if (reason !== undefined) return reason

@@ -12,7 +12,7 @@ import { compileBundle } from './compile-bundle.ts'
 import { loaders } from './loaders.ts'
 import { foreignReason, packageReason } from './resolve-import.ts'
 import { toSourceName } from './source-names.ts'
-import { entrySpecifier, entryText, type Gathered, wasmNameOf, wasmText } from './tree-plugin.ts'
+import { entryText, type Gathered, wasmNameOf, wasmText } from './tree-plugin.ts'
 
 /** Bundles what begins with a file of a folder. Rejects with `ERR_CODE`. */
 export async function bundleFolder(folder: string, options: BundleOptions): Promise<Bundle> {
@@ -46,7 +46,6 @@ function createFolderPlugin(root: string, entry: string, { reasons, wasm }: Gath
         const { path, importer, kind, resolveDir, pluginData } = args
         if (pluginData === asked) return undefined
         if (kind === 'entry-point') return { path: 'entry', namespace: 'entry' }
-        if (path === entrySpecifier) return { path: resolve(root, entry) }
         const foreign = foreignReason(path)
         if (foreign && 'refused' in foreign) return { errors: [{ text: foreign.refused }] }
         const from = relative(root, importer)
@@ -60,7 +59,7 @@ function createFolderPlugin(root: string, entry: string, { reasons, wasm }: Gath
       }
       build.onResolve({ filter: /.*/ }, resolveHere)
       build.onLoad({ filter: /.*/, namespace: 'entry' }, () => ({
-        contents: entryText,
+        contents: entryText(`./${entry}`),
         loader: 'js',
         resolveDir: root,
       }))

@@ -71,7 +71,8 @@ async function run({ plugin, where, mode = 'production', entry, gathered }: Comp
     const { errors } = error as { readonly errors?: readonly Message[] }
     // No fault of the code that it could tell: code that is nested millions deep ends its process.
     if (!errors) throw new GroveError('ERR_CODE', 'the compiler cannot take this code', { cause: error })
-    const ours = errors.map(({ detail }) => detail).find((detail) => detail instanceof GroveError)
+    // Thrown by us while it asked for files: no fault of the code, and its place is one in our own sources.
+    const ours = errors.map(({ detail }) => detail).find((detail) => detail instanceof Error)
     throw ours ?? toCodeError(errors, entry, gathered.reasons)
   }
 }

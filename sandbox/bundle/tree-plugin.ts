@@ -17,11 +17,10 @@ export interface Gathered {
   readonly wasm: Map<string, Uint8Array>
 }
 
-/** The specifier of the entry, which the module that stands before it imports. */
-export const entrySpecifier = 'site:entry'
-
 /** The module that stands before the entry: a site's code has a default export, or it cannot be bundled. */
-export const entryText = `export { default } from ${JSON.stringify(entrySpecifier)}`
+export function entryText(specifier: string): string {
+  return `export { default } from ${JSON.stringify(specifier)}`
+}
 
 /** What a module of WebAssembly is called that code imports from a path: the path, or its hash if it is long. */
 export function wasmNameOf(path: string): string {
@@ -32,6 +31,9 @@ export function wasmNameOf(path: string): string {
 export function wasmText(name: string): string {
   return `export default ${wasmName}(${JSON.stringify(name)})`
 }
+
+/** The entry, as the module before it imports it. */
+const entrySpecifier = 'site:entry'
 
 /** The plugin for a bundle that begins with the file `entry`. */
 export function createTreePlugin(entry: string, reader: SourceReader, { reasons, wasm }: Gathered): Plugin {
@@ -72,7 +74,7 @@ export function createTreePlugin(entry: string, reader: SourceReader, { reasons,
     name: 'grove-tree',
     setup(build) {
       build.onResolve({ filter: /.*/ }, resolve)
-      build.onLoad({ filter: /.*/, namespace: 'entry' }, () => ({ contents: entryText, loader: 'js' }))
+      build.onLoad({ filter: /.*/, namespace: 'entry' }, () => ({ contents: entryText(entrySpecifier), loader: 'js' }))
       build.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
       build.onLoad({ filter: /.*/, namespace: 'tree' }, ({ path, pluginData }) => load(path, pluginData))
       build.onLoad({ filter: /.*/, namespace: 'wasm' }, async ({ path }) => {
