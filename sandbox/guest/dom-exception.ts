@@ -5,7 +5,7 @@
 
 import { toDOMString } from './convert.ts'
 import { defineInterface } from './idl.ts'
-import { objects, strings } from './primordials.ts'
+import { defineValue, objects, strings } from './primordials.ts'
 
 /** Names that have a code, in the order of their codes from 1. Empty: the code has a constant but no name any more. */
 const codeNames = [
@@ -113,7 +113,7 @@ export class DOMException {
     objects.setPrototypeOf(error, new.target.prototype)
     new Slots(error, kind, text)
     const stack = (text === '' ? kind : `${kind}: ${text}`) + frames
-    objects.defineProperty(error, 'stack', { value: stack, writable: true, enumerable: false, configurable: true })
+    defineValue(error, 'stack', stack, false)
     // biome-ignore lint/correctness/noConstructorReturn: the object is a real error
     return error as unknown as DOMException
   }

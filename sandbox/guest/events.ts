@@ -28,13 +28,13 @@ export let eventControl: EventControl
 let isTrusted: (event: Event) => boolean
 
 // Web IDL, [LegacyUnforgeable]: it is an own property that nobody can change.
-const isTrustedDescriptor: PropertyDescriptor & ThisType<Event> = {
-  get() {
+const isTrustedDescriptor: PropertyDescriptor & ThisType<Event> = objects.assign(objects.create(null), {
+  get(this: Event) {
     return isTrusted(this)
   },
   enumerable: true,
   configurable: false,
-}
+})
 
 /** Something that happened. */
 export class Event {

@@ -205,8 +205,9 @@ function isIndex(key: string | symbol): boolean {
 }
 
 function showProperty(descriptor: PropertyDescriptor, look: Look): string {
-  if (descriptor.get !== undefined) return descriptor.set === undefined ? '[Getter]' : '[Getter/Setter]'
-  return descriptor.set === undefined ? show(descriptor.value, look) : '[Setter]'
+  if (objects.hasOwn(descriptor, 'value')) return show(descriptor.value, look)
+  if (descriptor.get === undefined) return '[Setter]'
+  return descriptor.set === undefined ? '[Getter]' : '[Getter/Setter]'
 }
 
 /** Attributes of an object of ours that are plain values; the rest (a body, say) would be made by being looked at. */

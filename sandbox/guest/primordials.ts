@@ -16,6 +16,27 @@ export function uncurryGetter<T, V>(prototype: object, key: PropertyKey): (self:
   return uncurry(Object.getOwnPropertyDescriptor(prototype, key)?.get)
 }
 
+/**
+ * `slice`, `splice` and `subarray` ask what they are called on for its constructor, and so for a class of the site's
+ * (`Symbol.species`), which could give back anything: bytes that lie in a buffer of any size, a list that changes between two
+ * looks. So they are written out here. Positions are from 0 on; those beyond the end are the end.
+ */
+function copyItems<T>(list: readonly T[], from = 0, to = list.length): T[] {
+  const copy: T[] = []
+  const end = to < list.length ? to : list.length
+  for (let index = from; index < end; index++) copy[index - from] = list[index] as T
+  return copy
+}
+
+/** Takes out items of a list and puts others in their place. */
+function replaceItems<T>(list: T[], from: number, count: number, ...items: T[]): void {
+  const rest = copyItems(list, from + count)
+  const { length } = items
+  list.length = from
+  for (let index = 0; index < length; index++) list[from + index] = items[index] as T
+  for (let index = 0; index < rest.length; index++) list[from + length + index] = rest[index] as T
+}
+
 /** Methods of arrays, the array first. */
 export const arrays = {
   isArray: Array.isArray,
@@ -23,8 +44,8 @@ export const arrays = {
   pop: uncurry(Array.prototype.pop) as <T>(list: T[]) => T | undefined,
   shift: uncurry(Array.prototype.shift) as <T>(list: T[]) => T | undefined,
   unshift: uncurry(Array.prototype.unshift) as <T>(list: T[], ...items: T[]) => number,
-  slice: uncurry(Array.prototype.slice) as <T>(list: readonly T[], from?: number, to?: number) => T[],
-  splice: uncurry(Array.prototype.splice) as <T>(list: T[], from: number, count?: number, ...items: T[]) => T[],
+  slice: copyItems,
+  splice: replaceItems,
   join: uncurry(Array.prototype.join) as (list: readonly unknown[], separator: string) => string,
   includes: uncurry(Array.prototype.includes) as <T>(list: readonly T[], item: T) => boolean,
   indexOf: uncurry(Array.prototype.indexOf) as <T>(list: readonly T[], item: T) => number,
@@ -129,6 +150,19 @@ export const objects = {
   toString: uncurry(Object.prototype.toString) as (value: unknown) => string,
 } as const
 
+/**
+ * Puts a value on an object as a property of its own, writable and configurable. Nothing that the site has put on
+ * `Object.prototype` (a `get`, say) becomes part of the descriptor.
+ */
+export function defineValue(target: object, key: PropertyKey, value: unknown, enumerable: boolean): void {
+  const descriptor = objects.create(null) as PropertyDescriptor
+  descriptor.value = value
+  descriptor.writable = true
+  descriptor.enumerable = enumerable
+  descriptor.configurable = true
+  objects.defineProperty(target, key, descriptor)
+}
+
 /** Methods of `Reflect`. */
 export const reflect = {
   apply: reflectApply,
@@ -156,23 +190,37 @@ export const numbers = {
   trunc: Math.trunc,
 } as const
 
+const ByteArray = Uint8Array
 const typedArray: { readonly prototype: object } = Object.getPrototypeOf(Uint8Array)
 const typed = typedArray.prototype as Uint8Array
 
+const viewBuffer = uncurryGetter<ArrayBufferView, ArrayBufferLike>(typed, 'buffer')
+const viewOffset = uncurryGetter<ArrayBufferView, number>(typed, 'byteOffset')
+const viewLength = uncurryGetter<ArrayBufferView, number>(typed, 'byteLength')
+
+/** A part of a view, of the same buffer. */
+function viewPart(view: Uint8Array, from = 0, to = viewLength(view)): Uint8Array<ArrayBuffer> {
+  const length = viewLength(view)
+  const end = to < length ? to : length
+  const start = from < end ? from : end
+  return new ByteArray(viewBuffer(view) as ArrayBuffer, viewOffset(view) + start, end - start)
+}
+
 /** Bytes: `Uint8Array` as it was, its methods with the array first, and the parts of any view. */
 export const bytes = {
-  Array: Uint8Array,
+  Array: ByteArray,
   isView: ArrayBuffer.isView,
   set: uncurry(typed.set) as (target: Uint8Array, source: ArrayLike<number>, offset?: number) => void,
-  subarray: uncurry(typed.subarray) as (view: Uint8Array, from?: number, to?: number) => Uint8Array<ArrayBuffer>,
-  slice: uncurry(typed.slice) as (view: Uint8Array, from?: number, to?: number) => Uint8Array<ArrayBuffer>,
+  subarray: viewPart,
+  slice: (view: Uint8Array, from?: number, to?: number): Uint8Array<ArrayBuffer> =>
+    new ByteArray(viewPart(view, from, to)),
   indexOf: uncurry(typed.indexOf) as (view: Uint8Array, byte: number, from?: number) => number,
   fill: uncurry(typed.fill) as (view: Uint8Array, byte: number, from?: number, to?: number) => Uint8Array,
   /** `'Uint8Array'` and so on; undefined for what is no typed array. */
   tagOf: uncurryGetter<unknown, string | undefined>(typed, Symbol.toStringTag),
-  buffer: uncurryGetter<ArrayBufferView, ArrayBufferLike>(typed, 'buffer'),
-  byteOffset: uncurryGetter<ArrayBufferView, number>(typed, 'byteOffset'),
-  byteLength: uncurryGetter<ArrayBufferView, number>(typed, 'byteLength'),
+  buffer: viewBuffer,
+  byteOffset: viewOffset,
+  byteLength: viewLength,
   length: uncurryGetter<ArrayBufferView, number>(typed, 'length'),
 } as const
 

@@ -10,7 +10,19 @@ import { type Brand, brandOf, unwrap } from './brands.ts'
 import { isArrayBuffer, requireArguments, toDictionary, toSequence } from './convert.ts'
 import { DOMException, isDOMException } from './dom-exception.ts'
 import { interfaceOf } from './idl.ts'
-import { arrays, buffers, bytes, dates, maps, objects, reflect, regexps, sets, strings } from './primordials.ts'
+import {
+  arrays,
+  buffers,
+  bytes,
+  dates,
+  defineValue,
+  maps,
+  objects,
+  reflect,
+  regexps,
+  sets,
+  strings,
+} from './primordials.ts'
 
 /** How objects of an interface go from one owner to another. */
 export interface Transferable {
@@ -169,7 +181,7 @@ function copyProperties<T extends object>(value: object, copy: T, job: Job): T {
     // A getter may have taken it away meanwhile.
     if (!objects.hasOwn(value, key)) continue
     const held = clone((value as Record<string, unknown>)[key], job)
-    objects.defineProperty(copy, key, { value: held, writable: true, enumerable: true, configurable: true })
+    defineValue(copy, key, held, true)
   }
   return copy
 }
@@ -207,20 +219,17 @@ function cloneError(value: object, job: Job): object {
   const type = (typeof name === 'string' ? errorTypes[name] : undefined) ?? (errorTypes['Error'] as ErrorConstructor)
   const message = objects.getOwnPropertyDescriptor(value, 'message')
   const error = remember(value, new type(), job)
-  if (message !== undefined && 'value' in message) define(error, 'message', strings.of(message.value))
-  define(error, 'stack', (value as { readonly stack?: unknown }).stack)
+  if (message !== undefined && objects.hasOwn(message, 'value'))
+    defineValue(error, 'message', strings.of(message.value), false)
+  defineValue(error, 'stack', (value as { readonly stack?: unknown }).stack, false)
   const cause = objects.getOwnPropertyDescriptor(value, 'cause')
-  if (cause !== undefined && 'value' in cause) define(error, 'cause', clone(cause.value, job))
+  if (cause !== undefined && objects.hasOwn(cause, 'value')) defineValue(error, 'cause', clone(cause.value, job), false)
   return error
-}
-
-function define(target: object, key: string, value: unknown): void {
-  objects.defineProperty(target, key, { value, writable: true, enumerable: false, configurable: true })
 }
 
 function cloneException(value: DOMException): DOMException {
   const copy = new DOMException(value.message, value.name)
-  define(copy, 'stack', value.stack)
+  defineValue(copy, 'stack', value.stack, false)
   return copy
 }
 

@@ -64,6 +64,49 @@ const apis: readonly (readonly [name: string, run: string])[] = [
   ['random', `return [crypto.getRandomValues(new Uint8Array(4)).length, crypto.randomUUID().length]`],
 ]
 
+t.test('what the site puts on Object.prototype becomes no part of what the prelude makes', async (t) => {
+  const site = await loadSite(`var groveSite = { default: { async fetch() {
+    const evil = () => { throw new Error('called') }
+    const names = ['get', 'set', 'value', 'writable', 'toJSON', 'then', 'start', 'pull', 'transform', 'flush', 'cancel']
+    const { defineProperty } = Object
+    for (const name of names) {
+      const descriptor = { value: evil, configurable: true, __proto__: null }
+      defineProperty(Object.prototype, name, descriptor)
+    }
+    const results = []
+    const attempt = (name, run) => {
+      try { run(); results[results.length] = name } catch (error) { results[results.length] = name + ': ' + error.message }
+    }
+    attempt('Event', () => new EventTarget().dispatchEvent(new Event('x')))
+    attempt('DOMException', () => new DOMException('why').stack)
+    attempt('structuredClone', () => structuredClone({ a: [new Map([[1, 2]]), new Error('e')] }))
+    attempt('streams of text', () => [new TextEncoderStream(), new TextDecoderStream()])
+    attempt('a stream of a blob', () => new Blob([]).stream())
+    attempt('reportError', () => reportError(new Error('reported')))
+    attempt('console', () => console.log({ a: 1 }, new Map(), [1]))
+    attempt('URL', () => new URL('a', 'https://example.com/').searchParams.append('a', 'b'))
+    attempt('timers', () => clearTimeout(setTimeout(() => {}, 1)))
+    for (const name of names) delete Object.prototype[name]
+    return Response.json(results)
+  } } }`)
+  const { body, error } = await site.ask('https://a.example/')
+  t.equal(error, undefined)
+  t.strictSame(JSON.parse(body), [
+    'Event',
+    'DOMException',
+    'structuredClone',
+    'streams of text',
+    'a stream of a blob',
+    'reportError',
+    'console',
+    'URL',
+    'timers',
+  ])
+  t.match(site.reports, [{ name: 'Error', message: 'reported' }])
+  t.match(site.lines, [{ text: '{ a: 1 } Map(0) {} [ 1 ]' }])
+  site.isolate.dispose()
+})
+
 t.test('methods that the site has replaced are not called by the prelude', async (t) => {
   const site = await loadSite(`
     const bytes = new Uint8Array([97, 0xc3, 0xa9])
