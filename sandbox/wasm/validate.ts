@@ -8,7 +8,8 @@ import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { createTurnstile } from '../../core/turnstile.ts'
 import { runThrowaway } from '../throwaway/run-throwaway.ts'
-import { checkModule, type ModuleInfo, type ModuleLimits } from './check-module.ts'
+import { checkModule, type ModuleInfo } from './check-module.ts'
+import type { ModuleLimits } from './sections.ts'
 
 /** What the process is given. */
 export interface ValidateInput {

@@ -53,7 +53,10 @@ t.test('faults tell no folder', async (t) => {
   t.match(error.message, /src\/index\.ts:4:15: cannot import "\.\/gone\.wasm": there is no such file/)
   t.match(error.message, /src\/index\.ts:5:8: cannot import "https:\/\/a\.example\/": only files of the site/)
   t.notMatch(error.message, root)
-  await t.rejects(bundleFolder(root, { ...options, entry: 'none.ts' }), { code: 'ERR_CODE', message: 'none.ts: there is no such file' })
+  await t.rejects(bundleFolder(root, { ...options, entry: 'none.ts' }), {
+    code: 'ERR_CODE',
+    message: 'none.ts: there is no such file',
+  })
 })
 
 t.test('JSX as an upload has it', async (t) => {
