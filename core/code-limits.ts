@@ -124,7 +124,14 @@ export const codeLimits = {
   /** A site's own file, `grove.json`. */
   siteFile: { bytes: 65_536, routes: 100, patternChars: 256, faults: 20 },
   /** Secrets of sites. Shorter ones would be found everywhere in a text that has nothing to do with them. */
-  siteSecret: { leastChars: 8, hosts: 20, lineChars: 16_384 },
+  siteSecret: {
+    leastChars: 8,
+    hosts: 20,
+    lineChars: 16_384,
+    /** Lines of one secret that are looked for by themselves, and all spellings of a site's secrets together. */
+    lines: 100,
+    spelledChars: 4_194_304,
+  },
   /** Stacks of errors as the author reads them. */
   stack: { chars: 16_384, lines: 50 },
 } as const

@@ -8,6 +8,7 @@
  */
 
 import { limits } from '../core/limits.ts'
+import { createNeedleSearch, type Found, type Needle } from './needle-search.ts'
 
 /** A secret as it is known by name. */
 export interface NamedSecret {
@@ -34,12 +35,6 @@ export interface RedactingStream {
   end(): string
 }
 
-/** A spelling of a secret. */
-interface Needle {
-  readonly text: string
-  readonly label: string
-}
-
 /** Whether a value is long enough to be looked for: shorter ones are part of any text. */
 export function isRedactable(value: string): boolean {
   return value.length >= limits.siteSecret.leastChars
@@ -47,10 +42,9 @@ export function isRedactable(value: string): boolean {
 
 /** A redactor of some secrets. Values that are shorter than `limits.siteSecret.leastChars` are left alone. */
 export function createRedactor(secrets: readonly NamedSecret[]): Redactor {
-  const needles = toNeedles(secrets)
-  const longest = needles.reduce((most, { text }) => Math.max(most, text.length), 0)
+  const { find, longest } = createNeedleSearch(toNeedles(secrets))
   return {
-    text: (text) => redact(text, findAll(text, needles)),
+    text: (text) => redact(text, find(text)),
     stream() {
       let held = ''
       return {
@@ -58,7 +52,7 @@ export function createRedactor(secrets: readonly NamedSecret[]): Redactor {
           held += piece
           const breakAt = held.lastIndexOf('\n') + 1
           const isLong = held.length - breakAt > limits.siteSecret.lineChars + longest
-          const found = breakAt > 0 || isLong ? findAll(held, needles) : []
+          const found = breakAt > 0 || isLong ? find(held) : []
           const cut = isLong ? endBefore(held.length - longest, found) : breakAt
           const shown = held.slice(0, cut)
           held = held.slice(cut)
@@ -68,36 +62,13 @@ export function createRedactor(secrets: readonly NamedSecret[]): Redactor {
           )
         },
         end() {
-          const shown = redact(held, findAll(held, needles))
+          const shown = redact(held, find(held))
           held = ''
           return shown
         },
       }
     },
   }
-}
-
-/** A part of a text that is a secret. */
-interface Found {
-  readonly start: number
-  readonly end: number
-  readonly label: string
-}
-
-/** All parts that are secrets, in order; those that touch or overlap are one. */
-function findAll(text: string, needles: readonly Needle[]): Found[] {
-  const all: Found[] = []
-  for (const { text: needle, label } of needles)
-    for (let start = text.indexOf(needle); start !== -1; start = text.indexOf(needle, start + needle.length))
-      all.push({ start, end: start + needle.length, label })
-  all.sort((a, b) => a.start - b.start || b.end - a.end)
-  const merged: Found[] = []
-  for (const each of all) {
-    const last = merged.at(-1)
-    if (last && each.start < last.end) merged[merged.length - 1] = { ...last, end: Math.max(last.end, each.end) }
-    else merged.push(each)
-  }
-  return merged
 }
 
 function redact(text: string, found: readonly Found[]): string {
@@ -116,37 +87,44 @@ function endBefore(cut: number, found: readonly Found[]): number {
   return around ? around.end : cut
 }
 
+/**
+ * The spellings of all secrets, of whole values before those of single lines, as far as there is place for them: each
+ * value is kept some thirty times over.
+ */
 function toNeedles(secrets: readonly NamedSecret[]): Needle[] {
   const labels = new Map<string, string>()
+  let chars = 0
+  const add = (name: string, part: string) => {
+    if (chars > limits.siteSecret.spelledChars) return
+    for (const text of spellingsOf(part)) {
+      if (labels.has(text)) continue
+      chars += text.length
+      if (chars > limits.siteSecret.spelledChars) return
+      labels.set(text, `[secret ${name}]`)
+    }
+  }
+  for (const { name, value } of secrets) for (const part of new Set([value, value.trim()])) add(name, part)
   for (const { name, value } of secrets)
-    for (const text of spellingsOf(value)) if (!labels.has(text)) labels.set(text, `[secret ${name}]`)
+    for (const line of value.split(/[\r\n]+/, limits.siteSecret.lines)) add(name, line.trim())
   return [...labels].map(([text, label]) => ({ text, label }))
 }
 
-/** Every spelling of a value, and of its lines, that is long enough. None has a line break in it. */
-function spellingsOf(value: string): Set<string> {
+/** Every spelling of a part of a value that is long enough. None has a line break in it. */
+function spellingsOf(part: string): Set<string> {
   const spellings = new Set<string>()
-  const lines = value.split(/[\r\n]+/).map((line) => line.trim())
-  const parts = new Set([value, value.trim(), ...lines].filter(isRedactable))
-  for (const part of parts) {
-    const bytes = Buffer.from(part, 'utf8')
-    const json = JSON.stringify(part).slice(1, -1)
-    const percent = encodeURIComponent(part.toWellFormed())
-    const all = [
-      ...[part, json, JSON.stringify(json).slice(1, -1), bytes.toString('latin1'), toHtml(part)],
-      // As consoles show strings in objects, by the quotes that they choose.
-      ...[part.replaceAll('\\', '\\\\'), part.replace(/['\\]/g, '\\$&')],
-      ...[
-        bytes.toString('hex'),
-        bytes.toString('hex').toUpperCase(),
-        percentAll(bytes),
-        percentAll(bytes).toUpperCase(),
-      ],
-      ...[percent, lowerPercent(percent), percent.replaceAll('%20', '+'), encodeURI(part.toWellFormed())],
-      ...[formEncoded(part), lowerPercent(formEncoded(part)), ...base64Of(bytes)],
-    ]
-    for (const each of all) if (isRedactable(each) && !/[\r\n]/.test(each)) spellings.add(each)
-  }
+  if (!isRedactable(part) || part.length > limits.siteSecret.spelledChars) return spellings
+  const bytes = Buffer.from(part, 'utf8')
+  const json = JSON.stringify(part).slice(1, -1)
+  const percent = encodeURIComponent(part.toWellFormed())
+  const all = [
+    ...[part, json, JSON.stringify(json).slice(1, -1), bytes.toString('latin1'), toHtml(part)],
+    // As consoles show strings in objects, by the quotes that they choose.
+    ...[part.replaceAll('\\', '\\\\'), part.replace(/['\\]/g, '\\$&')],
+    ...[bytes.toString('hex'), bytes.toString('hex').toUpperCase(), percentAll(bytes), percentAll(bytes).toUpperCase()],
+    ...[percent, lowerPercent(percent), percent.replaceAll('%20', '+'), encodeURI(part.toWellFormed())],
+    ...[formEncoded(part), lowerPercent(formEncoded(part)), ...base64Of(bytes)],
+  ]
+  for (const each of all) if (isRedactable(each) && !/[\r\n]/.test(each)) spellings.add(each)
   return spellings
 }
 
