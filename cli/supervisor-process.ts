@@ -1,6 +1,5 @@
 /** The entry of the process that supervises sandboxes: starts the supervisor, and ends when the parent is gone. */
 
-import { extname, join } from 'node:path'
 import { z } from 'zod'
 import { GroveError, toGroveError } from '../core/errors.ts'
 import { layoutOf } from '../core/layout.ts'
@@ -18,6 +17,7 @@ import { createControlLine } from '../sandbox/supervisor/control-line.ts'
 import { createEgressOperations } from '../sandbox/supervisor/egress-operations.ts'
 import { createFronts } from '../sandbox/supervisor/fronts.ts'
 import { createHostOperations } from '../sandbox/supervisor/host-operations.ts'
+import { openTenantProgram } from '../sandbox/supervisor/program-files.ts'
 import { createSiteLog } from '../sandbox/supervisor/site-log.ts'
 import { createSupervisor, type Supervisor } from '../sandbox/supervisor/supervisor.ts'
 
@@ -100,6 +100,8 @@ async function createWhole(): Promise<Supervisor> {
   )
   const check = createAddressCheck({ denied: settings.denied })
   const { processes, spares, firstUid, group } = settings
+  const program = await openTenantProgram()
+  process.on('exit', () => program[Symbol.dispose]())
   return createSupervisor({
     layout,
     control,
@@ -113,7 +115,8 @@ async function createWhole(): Promise<Supervisor> {
       siteLog.write({ ...said, text: redactors.get(said.site)?.text(said.text) ?? said.text }, code),
     log,
     prelude: await buildPrelude(),
-    entry: join(import.meta.dirname, `../sandbox/tenant/main${extname(import.meta.filename)}`),
+    entry: program.entry,
+    files: program,
     processes,
     spares,
     ...(firstUid !== undefined && { firstUid }),

@@ -45,9 +45,10 @@ export const sandboxProcessLimits = {
     /** From the start to the first beat, and from `load` to `loaded`. */
     startMs: 15_000,
     loadMs: 10_000,
+    /** Signs of life while anything is under way; while nothing is, they may be rarer. */
     beatMs: 100,
     /** CPU that a process may use without a beat, and how long it may give none at all. */
-    beatlessCpuMs: 1_000,
+    beatlessCpuMs: 2_000,
     silentMs: 30_000,
     /** CPU that a process may use in all while it has no code to run. */
     emptyCpuMs: 2_000,

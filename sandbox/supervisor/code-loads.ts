@@ -83,6 +83,8 @@ export function createCodeLoads(link: FrameLink, late: () => void): CodeLoads {
 
   return {
     async load(contents) {
+      const head = JSON.stringify(headOf(contents))
+      if (Buffer.byteLength(head) > limits.sandboxLink.payloadBytes) throw tooMuch()
       lastStream += 2
       const stream = lastStream
       const self: Loading = {
@@ -93,7 +95,7 @@ export function createCodeLoads(link: FrameLink, late: () => void): CodeLoads {
       }
       loading.set(stream, self)
       const timer = setTimeout(late, limits.sandboxProcess.loadMs)
-      link.write(frameTypes.load, stream, JSON.stringify(headOf(contents)))
+      link.write(frameTypes.load, stream, head)
       try {
         const [loaded] = await Promise.all([self.answer.promise, sendAll(stream, self, contents)])
         return loaded
@@ -129,6 +131,12 @@ export function createCodeLoads(link: FrameLink, late: () => void): CodeLoads {
       }
     },
   }
+}
+
+/** Variables and secrets go along in one frame, so together they have a bound beside that of each. */
+function tooMuch(): GroveError {
+  const most = limits.sandboxLink.payloadBytes
+  return new GroveError('ERR_SITE_CODE', `the variables and secrets together have more than ${most} bytes`)
 }
 
 function headOf({ code, bundle, wasm }: CodeContents): LoadHead {

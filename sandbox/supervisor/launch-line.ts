@@ -42,13 +42,16 @@ const hideScript = `n=$1; shift
 while [ "$n" -gt 0 ]; do mount -t tmpfs -o ro,size=4k,mode=000 none "$1" || exit 125; shift; n=$((n - 1)); done
 exec "$@"`
 
+/** All that a tenant finds in its environment: one arena for all threads, which saves megabytes in each process (glibc). */
+const environment = ['MALLOC_ARENA_MAX=1']
+
 /**
  * A command line under a plan. `account` counts from 0: the account of the plan that the process gets. The command is
  * told nothing of the environment, whatever the tools before it were told.
  */
 export function confine(plan: LaunchPlan, account: number, command: readonly string[]): string[] {
   const layers = [...namespaceLine(plan), ...hideLine(plan), ...boundLine(plan), ...privilegeLine(plan, account)]
-  return [...layers, 'env', '-i', ...command]
+  return [...layers, 'env', '-i', ...environment, ...command]
 }
 
 function namespaceLine({ namespaces, hidden }: LaunchPlan): string[] {

@@ -42,9 +42,9 @@ export interface SupervisorOptions {
   readonly log: Logger
   /** The guest's prelude, which every process gets, see isolated/prelude-bundle.ts. */
   readonly prelude: string
-  /** The program of tenants, an absolute path. */
+  /** The program of tenants, an absolute path, see program-files.ts. It must be there as long as the supervisor is. */
   readonly entry: string
-  /** What that program consists of. @default that of Grove's own */
+  /** What that program consists of. @default that of Grove's own, as it lies in its folder */
   readonly files?: ProgramFiles
   /** Processes at one time. @default limits.sandboxProcess.processes */
   readonly processes?: number
@@ -123,8 +123,7 @@ class SandboxSupervisor implements Supervisor {
   }
 
   async start(): Promise<void> {
-    const { entry, layout, firstUid, group } = this.#options
-    const files = this.#options.files ?? tenantFiles()
+    const { entry, files = tenantFiles(), layout, firstUid, group } = this.#options
     const confinement =
       this.#options.confinement ??
       (await findConfinement({ ...files, secret: [layout.root], ...(firstUid !== undefined && { firstUid }) }))

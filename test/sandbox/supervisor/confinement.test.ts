@@ -1,18 +1,19 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { findConfinement } from '../../../sandbox/supervisor/confinement.ts'
 import { bareLaunch, confine, nodeFlags } from '../../../sandbox/supervisor/launch-line.ts'
-import { tenantFiles } from '../../../sandbox/supervisor/program-files.ts'
+import { openTenantProgram } from '../../../sandbox/supervisor/program-files.ts'
 import { shortFolder } from '../../control/fixtures/short-folder.ts'
-import { fixtureFiles } from './fixtures/host.ts'
+import { fixtureProgram } from './fixtures/host.ts'
 
 const isRoot = process.getuid?.() === 0
 
 t.test('what holds is found by trying it, and told in words for people', async (t) => {
   const secret = shortFolder(t)
   writeFileSync(join(secret, 'key'), 'secret')
-  const { rows, plan } = await findConfinement({ ...tenantFiles(), secret: [secret] })
+  using program = await openTenantProgram()
+  const { rows, plan } = await findConfinement({ ...program, secret: [secret] })
   const names = rows.map(({ name }) => name)
   t.same(names, ['network', 'files', 'account', 'privileges', 'bounds', 'addresses', 'orphans', 'permissions'])
   for (const { name, why } of rows) t.ok(why.length > 10 && !why.includes('\n'), `${name}: ${why}`)
@@ -29,7 +30,7 @@ t.test('where an account cannot read the program, that is said and the rest hold
   const module = join(closed, 'module.mjs')
   writeFileSync(module, 'export const here = true\n')
   const { rows, plan } = await findConfinement({
-    readable: [...fixtureFiles.readable, closed],
+    readable: [...fixtureProgram.readable, closed],
     modules: [module],
     secret: [],
   })
@@ -49,7 +50,7 @@ t.test('a program that does not run at all is said so', async (t) => {
 })
 
 t.test('a command line has only the layers of its plan, and an empty environment', (t) => {
-  t.same(confine(bareLaunch, 3, ['node']), ['env', '-i', 'node'])
+  t.same(confine(bareLaunch, 3, ['node']), ['env', '-i', 'MALLOC_ARENA_MAX=1', 'node'])
   const full = confine(
     {
       namespaces: 'user',
@@ -66,14 +67,16 @@ t.test('a command line has only the layers of its plan, and an empty environment
   t.match(full, /^unshare --user --map-root-user --net --ipc --mount -- sh -c /)
   t.match(
     full,
-    / sh 2 \/data \/tmp prlimit .*--as=1000 -- setpriv --reuid 70003 --regid 70003 --clear-groups .* -- env -i node$/s,
+    / sh 2 \/data \/tmp prlimit .*--as=1000 -- setpriv --reuid 70003 --regid 70003 --clear-groups .* -- env -i MALLOC_ARENA_MAX=1 node$/s,
   )
   t.ok(nodeFlags({ readable: ['/a', '/b'] }).includes('--allow-fs-read=/b'))
   t.end()
 })
 
-t.test('a program is found wherever its packages lie', (t) => {
-  const { readable, modules } = tenantFiles()
-  t.ok(modules.every((path) => readable.some((folder) => path.startsWith(folder))))
-  t.end()
+t.test('the program of tenants is all in the files that they may read, and goes when it is not needed', async (t) => {
+  const program = await openTenantProgram()
+  t.ok([program.entry, ...program.modules].every((path) => program.readable.some((folder) => path.startsWith(folder))))
+  t.ok(existsSync(program.entry))
+  program[Symbol.dispose]()
+  t.notOk(existsSync(program.entry))
 })

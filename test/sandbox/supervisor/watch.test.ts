@@ -17,9 +17,9 @@ t.test('one that uses CPU and gives none is stuck, when two looks say so', (t) =
   const watch = createWatch(0)
   watch.beat(0)
   t.equal(watch.look(small(0), 100, bounds), undefined)
-  t.equal(watch.look(small(900), 1_100, bounds), undefined, 'not yet')
-  t.equal(watch.look(small(1_100), 1_300, bounds), undefined, 'one look may be wrong')
-  t.match(watch.look(small(1_200), 1_400, bounds), { reason: 'cpu', detail: /1200 ms without a sign of life/ })
+  t.equal(watch.look(small(1_900), 2_100, bounds), undefined, 'not yet')
+  t.equal(watch.look(small(2_100), 2_300, bounds), undefined, 'one look may be wrong')
+  t.match(watch.look(small(2_200), 2_400, bounds), { reason: 'cpu', detail: /2200 ms without a sign of life/ })
   t.end()
 })
 
