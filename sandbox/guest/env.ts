@@ -3,7 +3,7 @@
 import type { LoadBegin } from '../bridge.ts'
 import { createAssets } from './assets.ts'
 import { createData } from './data.ts'
-import { maps, objects } from './primordials.ts'
+import { defineValue, maps, objects } from './primordials.ts'
 
 /**
  * The environment of a code: its variables and the placeholders of its secrets, and beside them `ASSETS`, `DATA` and `WASM`
@@ -14,17 +14,12 @@ export function createEnvironment(begin: LoadBegin, modules: ReadonlyMap<string,
   const entries = objects.entries(begin.vars)
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index]
-    if (entry !== undefined) define(env, entry[0], entry[1])
+    if (entry !== undefined) defineValue(env, entry[0], entry[1], true)
   }
-  if (begin.assets) define(env, 'ASSETS', createAssets())
-  if (begin.data) define(env, 'DATA', createData())
+  if (begin.assets) defineValue(env, 'ASSETS', createAssets(), true)
+  if (begin.data) defineValue(env, 'DATA', createData(), true)
   const wasm: Record<string, unknown> = {}
-  maps.forEach(modules, (module, name) => define(wasm, name, module))
-  define(env, 'WASM', objects.freeze(wasm))
+  maps.forEach(modules, (module, name) => defineValue(wasm, name, module, true))
+  defineValue(env, 'WASM', objects.freeze(wasm), true)
   return objects.freeze(env)
-}
-
-/** Defines a member also where its name means something to an assignment (`__proto__`). */
-function define(target: object, key: string, value: unknown): void {
-  objects.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
 }

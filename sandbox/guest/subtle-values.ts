@@ -6,7 +6,7 @@
 import type { SubtleAnswer, SubtleKey } from '../bridge.ts'
 import { bytesOf, isObject, toDOMString, toInteger, toSequence } from './convert.ts'
 import { type CryptoKey, createKey, type KeyImport, type KeyState, keyStateOf } from './crypto-key.ts'
-import { arrays, buffers, bytes, objects } from './primordials.ts'
+import { arrays, buffers, bytes, defineValue, objects } from './primordials.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -180,7 +180,7 @@ function readValue(value: unknown, pieces: readonly Bytes[], imported: KeyImport
   for (let index = 0; index < names.length; index++) {
     const name = names[index] as string
     const member = readValue((value as Record<string, unknown>)[name], pieces, imported)
-    objects.defineProperty(read, name, { value: member, writable: true, enumerable: true, configurable: true })
+    defineValue(read, name, member, true)
   }
   return read
 }

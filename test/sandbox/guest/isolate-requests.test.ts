@@ -217,6 +217,26 @@ t.test('the bridge is out of reach, and its work is not disturbed by what a site
   t.same(visit.head?.headers, ['a', 'b', 'content-type', 'text/plain;charset=UTF-8'])
 })
 
+t.test('classes that a site puts in the place of those of the language are not asked', async (t) => {
+  serve(
+    `const chunk = new Uint8Array([104, 105]); chunk.constructor = { [Symbol.species]: Wide }
+     const headers = new Headers({ a: 'b' })
+     const response = new Response(new ReadableStream({ start(c) { c.enqueue(chunk); c.close() } }), new Response(null, { headers }))
+     setTimeout(() => {}, 1); clearTimeout(setTimeout(() => {}, 2))
+     const signal = AbortSignal.timeout(5); signal.addEventListener('abort', noop); signal.removeEventListener('abort', noop)
+     return [asked.join(), response][1 - asked.length * 2] ?? new Response(asked.join())`,
+    `const asked = [], noop = () => {}
+     class Wide extends Uint8Array { constructor(size) { asked[asked.length] = 'bytes'; super(new ArrayBuffer(1e6), 0, size) } }
+     class Odd extends Array { constructor(size) { asked[asked.length] = 'list'; super(size) } }
+     Object.defineProperty(Odd, Symbol.species, { value: Odd }); Object.defineProperty(Wide, Symbol.species, { value: Wide })
+     Array.prototype.constructor = Odd; Uint8Array.prototype.constructor = Wide
+     String.prototype[Symbol.split] = () => { asked[asked.length] = 'split'; return [] }`,
+  )
+  const visit = await host.answer({ headers: ['a', 'b'] })
+  t.equal(visit.text(), 'hi', visit.failed?.error.message ?? '')
+  t.same(visit.head?.headers, ['a', 'b'])
+})
+
 t.test('code that fails to load says why', (t) => {
   const cases: [string, RegExp][] = [
     [`var groveSite = {}`, /no default export/],
