@@ -8,6 +8,7 @@ import { envNamePattern } from '../core/code-manifest.ts'
 import { type CodeRoute, codeRoutesSchema } from '../core/code-routes.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { toPlainText } from '../core/plain-text.ts'
 import type { SandboxLimits } from '../core/sandbox-limits.ts'
 import { refusedPathReason } from '../core/site-path.ts'
 import { hostPatternSchema } from './egress/host-pattern.ts'
@@ -90,7 +91,10 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new GroveError('ERR_CODE', `${siteFileName}: it is no JSON: ${(error as Error).message.slice(0, 200)}`)
+    throw new GroveError(
+      'ERR_CODE',
+      `${siteFileName}: it is no JSON: ${toPlainText((error as Error).message.slice(0, 200))}`,
+    )
   }
 }
 
@@ -100,5 +104,5 @@ function describe(issue: z.core.$ZodIssue): string {
   const inner = issue.code === 'invalid_key' ? issue.issues[0]?.message : undefined
   const message = (inner ?? issue.message).slice(0, 500)
   const plain = message.charAt(0).toLowerCase() + message.slice(1)
-  return path === '' ? plain : `${path}: ${plain}`
+  return toPlainText(path === '' ? plain : `${path}: ${plain}`)
 }

@@ -8,6 +8,7 @@
 
 import { SourceMap } from 'node:module'
 import { limits } from '../core/limits.ts'
+import { toPlainText } from '../core/plain-text.ts'
 import { siteFilename } from './bridge.ts'
 
 /** A place in a source file, from 1 as editors count. */
@@ -47,7 +48,8 @@ export function createStackMap(map: string): StackMap {
     const entry = parsed.findEntry(line - 1, column - 1)
     if (!('originalSource' in entry) || entry.generatedLine !== line - 1) return undefined
     if (typeof entry.originalSource !== 'string' || entry.originalSource === '') return undefined
-    return { file: entry.originalSource, line: entry.originalLine + 1, column: entry.originalColumn + 1 }
+    // A package's own map is part of ours, and says what it likes.
+    return { file: toPlainText(entry.originalSource), line: entry.originalLine + 1, column: entry.originalColumn + 1 }
   }
 
   return {

@@ -3,6 +3,7 @@
 import type { Message } from 'esbuild'
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { toPlainText } from '../../core/plain-text.ts'
 import { codeFrame } from './code-frame.ts'
 import { toSourceName } from './source-names.ts'
 
@@ -56,7 +57,7 @@ function toFault(message: Message, entry: string, reasons: ImportReasons): CodeF
   const isOurs = !location || location.file.startsWith('entry:')
   const file = isOurs ? entry : toSourceName(location.file)
   const place = isOurs ? { line: 0, column: 0 } : { line: location.line, column: charsOf(location) + 1 }
-  return { file, ...place, text: textOf(message, isOurs, reasons) }
+  return { file: toPlainText(file), ...place, text: toPlainText(textOf(message, isOurs, reasons)) }
 }
 
 /** esbuild counts columns in bytes of UTF-8; people, editors and the frame count characters. */

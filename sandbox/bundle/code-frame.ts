@@ -1,6 +1,7 @@
 /** A line of source with a mark under a place, for people. Pure. */
 
 import { limits } from '../../core/limits.ts'
+import { toPlainText } from '../../core/plain-text.ts'
 
 /** A place in a source file. */
 export interface SourcePlace {
@@ -13,8 +14,6 @@ export interface SourcePlace {
 }
 
 const tabWidth = 2
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
-const controlPattern = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]/g
 
 /**
  * The line with its number, and the mark below it. Of a long line, as minified files have, only the part around the
@@ -33,5 +32,5 @@ export function codeFrame(lineText: string, { line, column, length = 1 }: Source
 }
 
 function toShown(text: string): string {
-  return text.replaceAll('\t', ' '.repeat(tabWidth)).replace(controlPattern, '\ufffd')
+  return toPlainText(text.replaceAll('\t', ' '.repeat(tabWidth)))
 }

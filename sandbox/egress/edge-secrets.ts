@@ -9,6 +9,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { type HeaderList, isValidHeader } from '../../core/headers.ts'
+import { limits } from '../../core/limits.ts'
 import { compilePatterns, isAmong } from './host-pattern.ts'
 import type { EdgeSecret } from './policy.ts'
 import { refused } from './refusal.ts'
@@ -66,13 +67,17 @@ export function createEdgeSecrets(secrets: readonly EdgeSecret[]): EdgeSecrets {
     find,
     fill(headers, target) {
       const filled: string[] = []
+      let bytes = 0
       for (let i = 0; i < headers.length; i += 2) {
         const name = headers[i] as string
         const value = fillValue(headers[i + 1] as string, (text) => (find(text) ? put(text, target) : text))
         if (!isValidHeader(name, value))
           throw refused(`the secret in the header "${name}" has a character that cannot stand in a header`)
         filled.push(name, value)
+        // A placeholder is short, and can come often.
+        bytes += name.length + value.length
       }
+      if (bytes > limits.egress.headerBytes * 2) throw refused('the secrets make the headers too long')
       return filled
     },
     drop(headers) {

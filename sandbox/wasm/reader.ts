@@ -4,6 +4,7 @@
  */
 
 import { GroveError } from '../../core/errors.ts'
+import { toPlainText } from '../../core/plain-text.ts'
 
 /** Reads from a part of a module. */
 export interface Reader {
@@ -38,7 +39,9 @@ export function createReader(bytes: Uint8Array, start = 0, end = bytes.length, w
   let offset = start
 
   const fault = (message: string, at = offset): GroveError =>
-    new GroveError('ERR_CODE', `${what}, offset ${at}: ${message}`, { details: { offset: at, part: what } })
+    new GroveError('ERR_CODE', `${what}, offset ${at}: ${toPlainText(message)}`, {
+      details: { offset: at, part: what },
+    })
 
   const byte = (): number => {
     if (offset >= end) throw fault('it ends too early')

@@ -6,6 +6,7 @@
 import { extname } from 'node:path'
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { toPlainText } from '../../core/plain-text.ts'
 import { createTurnstile } from '../../core/turnstile.ts'
 import { runThrowaway } from '../throwaway/run-throwaway.ts'
 import { checkModule, type ModuleInfo } from './check-module.ts'
@@ -59,6 +60,7 @@ function reasonOf(bytes: Uint8Array): string {
     return 'it is not valid'
   } catch (error) {
     const text = error instanceof Error ? error.message : 'it is not valid'
-    return text.replace(/^WebAssembly\.Module\(\): /, '').slice(0, 500)
+    // It names functions as the module does.
+    return toPlainText(text.replace(/^WebAssembly\.Module\(\): /, '').slice(0, 500))
   }
 }

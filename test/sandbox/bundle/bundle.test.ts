@@ -218,6 +218,10 @@ t.test('faults, with file, line, column and the line itself', async (t) => {
     (await fault({ '_worker.js': 'import("https://evil.example/x.js").catch(() => 1); export default 1' })).message,
     /only files of the site/,
   )
+  t.notMatch(
+    (await fault({ '_worker.js': 'import "./\\u001b[31m\\u202e"; export default 1' })).message,
+    /[^\n\x20-\x7e\ufffd]/,
+  )
   const many = await fault({ '_worker.js': Array.from({ length: 30 }, (_, i) => `import './x${i}'`).join('\n') })
   t.match(many.message, /\nand 2\d more$/)
   t.equal((many.details as { faults: unknown[] }).faults.length, 10)

@@ -55,6 +55,8 @@ t.test('and for no other', (t) => {
       ),
     { message: /cannot stand in a header/ },
   )
+  const long = createEdgeSecrets([{ name: 'K', placeholder, value: 'x'.repeat(5_000), hosts: ['api.example'] }])
+  t.throws(() => long.fill(['a', placeholder.repeat(20)], targetOf('https://api.example/')), { message: /too long/ })
   const other = createPlaceholder()
   t.same(
     secrets.fill(['a', other], targetOf('https://api.example/')),

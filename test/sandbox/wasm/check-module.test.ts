@@ -285,6 +285,8 @@ const hostile: readonly (readonly [what: string, bytes: Uint8Array, message: Reg
 t.test('modules that are not taken, and the place that is told', (t) => {
   for (const [what, bytes, message] of hostile)
     t.throws(() => check(bytes), { code: 'ERR_CODE', message, details: { offset: Number } }, what)
+  const evil = moduleOf(section(2, 1, name('wasm:\u001b[31m'), name('x'), 0, 0))
+  t.throws(() => check(evil), { message: /"wasm:\ufffd\[31m"/ })
   t.end()
 })
 
