@@ -192,7 +192,8 @@ class SiteEgress implements Egress {
 
   #send({ target, method, headers, body, signal, request }: Trip, ended: () => void): Promise<RawAnswer> {
     this.#subrequests += 1
-    const outgoing = toOutgoingHeaders(headers, { site: this.#policy.site, hops: request.hops })
+    const facts = { site: this.#policy.site, hops: request.hops, isOwn: target.own !== undefined }
+    const outgoing = toOutgoingHeaders(headers, facts)
     const filled = this.#secrets.fill(outgoing, target)
     return this.#sender.send({ target, method, headers: filled, body: body?.stream, signal }, ended)
   }

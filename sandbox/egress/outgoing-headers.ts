@@ -36,10 +36,15 @@ export interface OutgoingFacts {
   readonly site: SiteName
   /** How often the visitor's request has passed through sites of Grove, this one not counted. */
   readonly hops: number
+  /** Whether it goes to a front of our own. */
+  readonly isOwn: boolean
 }
 
+/** What a front believes of a proxy that it trusts; and it may trust this machine. */
+const ofProxies = /^(?:forwarded$|x-forwarded-|x-real-ip$|client-cert)/
+
 /** Headers as they go out. Throws `ERR_FETCH_REFUSED` for too many, too long, or one that is not allowed. */
-export function toOutgoingHeaders(given: HeaderList, { site, hops }: OutgoingFacts): string[] {
+export function toOutgoingHeaders(given: HeaderList, { site, hops, isOwn }: OutgoingFacts): string[] {
   const { headers: mostHeaders, headerBytes } = limits.egress
   const lowered = given.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text))
   const connection = namedInConnection(lowered)
@@ -50,6 +55,7 @@ export function toOutgoingHeaders(given: HeaderList, { site, hops }: OutgoingFac
     const value = lowered[i + 1] as string
     if (!isValidHeader(name, value)) throw refused(`the header "${name.slice(0, 100)}" cannot be sent`)
     if (dropped.has(name) || name.startsWith('grove-') || connection.has(name)) continue
+    if (isOwn && ofProxies.test(name)) continue
     bytes += name.length + value.length
     kept.push(name, value)
   }

@@ -167,7 +167,7 @@ t.test('an answer in gzip is decoded, one in another coding is left alone', asyn
 
 t.test('hosts that this Grove serves are reached at the front, though their address is inner (row 81)', async (t) => {
   const front = await startWeb(t, (request, response) =>
-    response.end(`${request.headers.host} ${request.headers['grove-hops']}`),
+    response.end(`${request.headers.host} ${request.headers['grove-hops']}${request.headers['x-forwarded-for'] ?? ''}`),
   )
   const dns = await startNames(t)
   const { fetch } = startEgress(t, [], {
@@ -180,7 +180,12 @@ t.test('hosts that this Grove serves are reached at the front, though their addr
   })
   const url = 'http://shop.localhost:8080/'
   t.equal(await readAll((await fetch(url)).body), 'shop.localhost:8080 1')
-  t.equal(await readAll((await fetch(url, { hops: 2 })).body), 'shop.localhost:8080 3')
+  const headers = ['x-forwarded-for', '192.0.2.1', 'forwarded', 'for=192.0.2.1', 'x-real-ip', '192.0.2.1']
+  t.equal(
+    await readAll((await fetch(url, { hops: 2, headers })).body),
+    'shop.localhost:8080 3',
+    'and learns nothing false',
+  )
   await t.rejects(fetch(url, { hops: 3 }), { code: 'ERR_FETCH_REFUSED', message: /in a circle/ })
   await t.rejects(fetch(url, { hops: Number.POSITIVE_INFINITY }), { code: 'ERR_FETCH_REFUSED' })
   await t.rejects(fetch('http://shop.localhost:8081/'), { code: 'ERR_FETCH_REFUSED' })
