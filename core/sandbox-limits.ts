@@ -125,6 +125,8 @@ export const tenantLimits = {
   drainingIsolates: 2,
   /** How long a visitor is told to wait after a limit was reached. */
   retryAfterSeconds: 1,
+  /** How long a code that could not be loaded again is not tried. */
+  reloadMs: 1_000,
   /** Requests of one isolate that are answered and go on with what was given to `waitUntil`. */
   background: 400,
   /** Decoders of one isolate that keep their state. */

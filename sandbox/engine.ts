@@ -85,6 +85,8 @@ export interface EngineIsolate {
   dispatch(id: number, request: EngineRequest): void
   /** Gives it something for a request or an operation; charged to the request `owner`. */
   deliver(id: number, owner: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void
+  /** A request gets its allowance of CPU anew: a message of its WebSocket is as good as a request. */
+  renew(id: number): void
   /** A request is over: nothing is charged to it any more. Its timers are gone. */
   forget(id: number): void
   /** Does something once nothing runs in it: at once, or after the entry that is being made. */

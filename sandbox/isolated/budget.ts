@@ -41,24 +41,27 @@ export class CpuAccount {
   timerDueMs = -1
   readonly #allowanceMs: number
   readonly #bucket: CpuBucket
+  /** Up to here it uses its own. */
+  #freeMs: number
 
   constructor(allowanceMs: number, bucket: CpuBucket) {
     this.#allowanceMs = allowanceMs
+    this.#freeMs = allowanceMs
     this.#bucket = bucket
+  }
+
+  /** It gets its allowance anew. */
+  renew(): void {
+    this.#freeMs = this.usedMs + this.#allowanceMs
   }
 
   /** What it may still use. */
   leftMs(nowMs: number): number {
-    return Math.max(0, this.#allowanceMs - this.usedMs) + Math.max(0, this.#bucket.levelMs(nowMs))
-  }
-
-  /** What it may use in all, from now on and so far. */
-  boundMs(nowMs: number): number {
-    return this.usedMs + this.leftMs(nowMs)
+    return Math.max(0, this.#freeMs - this.usedMs) + Math.max(0, this.#bucket.levelMs(nowMs))
   }
 
   charge(ms: number, nowMs: number): void {
-    const own = Math.min(ms, Math.max(0, this.#allowanceMs - this.usedMs))
+    const own = Math.min(ms, Math.max(0, this.#freeMs - this.usedMs))
     this.usedMs += ms
     if (ms > own) this.#bucket.take(ms - own, nowMs)
   }

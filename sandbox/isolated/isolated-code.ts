@@ -132,6 +132,10 @@ export class IsolatedCode implements EngineIsolate {
     this.#enter(owner, 'deliver', [id, kind, crossing(payload), crossing(bytes)], kind === deliveries.over)
   }
 
+  renew(id: number): void {
+    this.#accounts.get(id)?.renew()
+  }
+
   forget(id: number): void {
     this.#accounts.delete(id)
     this.#decoders.forget(id)

@@ -77,6 +77,15 @@ export class Exchange {
     this.#stream = stream
   }
 
+  /** A message of its WebSocket has come, which is as good as a request: what is counted is counted anew. */
+  renew(): void {
+    this.subrequests = 0
+    this.dataOperations = 0
+    this.logLines = 0
+    this.logBytes = 0
+    this.isolate?.renew(this.id)
+  }
+
   /** Whether the front still waits for something of it. */
   get isOpen(): boolean {
     return this.#front.exchanges.get(this.#stream) === this

@@ -75,6 +75,7 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
   function takeMessage(exchange: Exchange, type: number, payload: Buffer): void {
     if (!exchange.isUpgraded) return
     const message = type === frameTypes.textMessage ? payload.toString('utf8') : new Uint8Array(payload)
+    exchange.renew()
     exchange.isolate?.deliver(exchange.id, exchange.id, deliveries.message, message)
   }
 

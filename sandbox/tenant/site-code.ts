@@ -37,6 +37,8 @@ export class SiteCode implements HostedCode {
   readonly exchanges = new Map<number, Exchange>()
   /** Whether it takes no new requests. */
   isClosed = false
+  /** When and why it could not be loaded again. */
+  #failed: { readonly atMs: number; readonly reason: string } | undefined
   #seat: Seat
   /** Isolates that get no new requests, the oldest first. */
   #draining: Seat[] = []
@@ -130,16 +132,21 @@ export class SiteCode implements HostedCode {
   /** The isolate for new requests, loaded anew if it has to be. A code that loaded once can fail to load again. */
   #fitIsolate(exchange: Exchange): EngineIsolate | undefined {
     if (this.#seat.isolate && !this.#seat.isolate.isGone) return this.#seat.isolate
-    try {
-      this.#seat = this.#load()
-      return this.#seat.isolate
-    } catch (thrown) {
-      if (!(thrown instanceof LoadError)) throw thrown
-      exchange.phase = 'over'
-      this.log.loadFailed(thrown)
-      exchange.fail(failureOf('exception', `the code could not be loaded again: ${thrown.message}`))
-      return undefined
+    const failed = this.#failed
+    // Trying again for each request would cost each as much as loading does.
+    if (!failed || performance.now() - failed.atMs > tenantLimits.reloadMs) {
+      try {
+        this.#seat = this.#load()
+        return this.#seat.isolate
+      } catch (thrown) {
+        if (!(thrown instanceof LoadError)) throw thrown
+        this.log.loadFailed(thrown)
+        this.#failed = { atMs: performance.now(), reason: thrown.message }
+      }
     }
+    exchange.phase = 'over'
+    exchange.fail(failureOf('exception', `the code could not be loaded again: ${this.#failed?.reason}`))
+    return undefined
   }
 
   /** The isolate of a seat is to get no new requests. */

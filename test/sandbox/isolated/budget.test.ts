@@ -11,6 +11,10 @@ t.test('a request uses its own allowance first, then the bucket of the site', (t
   t.equal(bucket.levelMs(0), 1_970)
   t.equal(account.usedMs, 80)
   t.equal(account.leftMs(0), 1_970)
+  account.renew()
+  t.equal(account.leftMs(0), 2_020, 'it got its allowance anew')
+  account.charge(60, 0)
+  t.equal(bucket.levelMs(0), 1_960)
   t.end()
 })
 

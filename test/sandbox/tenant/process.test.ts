@@ -46,7 +46,7 @@ t.test('a process has its links and nothing else, and ends with its supervisor',
   await tenant.load({ bundle: bundleOf(`{ fetch: () => ({ body: 'x' }) }`) })
   t.match(await tenant.request(url, {}, 0).answer, { body: 'x' })
   t.match(await tenant.request(url, {}, 1).answer, { body: 'x' })
-  const files = await readdir(`/proc/${tenant.pid}/cwd/`).catch(() => [])
+  const files: readonly string[] = await readdir(`/proc/${tenant.pid}/cwd/`).catch(() => [])
   t.ok(files.includes('proc'), 'it lies at the root')
   tenant.supervisor.close()
   t.match(await tenant.ended, { code: 0, signal: null })

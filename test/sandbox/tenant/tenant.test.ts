@@ -299,6 +299,25 @@ t.test('only so many isolates finish what they have: the oldest goes, with its r
   t.match((await stuck.answer).failed, { status: 503, code: 'limit', reason: /drainingIsolates/ })
 })
 
+t.test('a code that does not load a second time fails its requests, and is tried again later', async (t) => {
+  const loadableUntilMs = Date.now() + 500
+  const tenant = await withCode(
+    t,
+    `{ fetch() { for (;;); } }`,
+    { entryMs: 30 },
+    `if (Date.now() > ${loadableUntilMs}) throw new Error('not again');`,
+  )
+  await until(() => Date.now() > loadableUntilMs)
+  await tenant.request(url).answer
+  for (let i = 0; i < 3; i++)
+    t.match((await tenant.request(url).answer).failed, {
+      status: 500,
+      code: 'exception',
+      reason: /loaded again: not again/,
+    })
+  t.equal(tenant.logs.filter(({ text }) => /could not be loaded again/.test(text)).length, 1, 'it was tried once')
+})
+
 t.test('the log is bounded, for a request and for a site', async (t) => {
   const tenant = await withCode(
     t,
