@@ -6,9 +6,15 @@
 import { limits } from '../../core/limits.ts'
 import type { CloseSocket, LoadHead, OpFailed, RequestHead, Unload } from '../../core/sandbox-messages.ts'
 
-/** The JSON object of a frame; undefined if there is none in it. */
-export function readObject(payload: Buffer): Record<string, unknown> | undefined {
-  if (payload.length > limits.sandboxLink.headBytes) return undefined
+/** A load has the variables of its site in it. */
+const loadBytes = limits.sandboxLink.payloadBytes
+
+/** The JSON object of a frame; undefined if there is none in it, or it has more than `most` bytes. */
+export function readObject(
+  payload: Buffer,
+  most: number = limits.sandboxLink.headBytes,
+): Record<string, unknown> | undefined {
+  if (payload.length > most) return undefined
   return parseObject(payload.toString('utf8'))
 }
 
@@ -52,7 +58,7 @@ export function readCloseSocket(payload: Buffer): CloseSocket | undefined {
 
 /** `load` of the supervisor. */
 export function readLoadHead(payload: Buffer): LoadHead | undefined {
-  const value = readObject(payload)
+  const value = readObject(payload, loadBytes)
   if (!value) return undefined
   const { site, version, limits, env, bundleBytes, wasm, assets, data } = value
   if (typeof site !== 'string' || typeof version !== 'number' || !isObject(limits) || !isObject(env)) return undefined
