@@ -20,6 +20,12 @@ export interface Receiver {
 const receivers = new Map<number, Receiver>()
 /** Numbers of the operations under way, by the request that they belong to. */
 const operationsOf = new Map<number, Set<number>>()
+/** Operations that were not answered yet: somebody may wait for them. */
+const unanswered = new Set<number>()
+/** Requests under way, in the order they came in. */
+const requests = new Set<number>()
+/** What is to be done when all operations of a request are answered. Keyed by request. */
+const whenAnsweredOf = new Map<number, () => void>()
 
 /** The guest's entry `deliver`. */
 export function deliver(id: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void {
@@ -27,20 +33,67 @@ export function deliver(id: number, kind: number, payload?: BridgeValue, bytes?:
   if (receiver === undefined) return
   enter(receiver.owner)
   receiver.receive(kind, payload, bytes)
+  if (sets.delete(unanswered, id)) checkAnswered(receiver.owner)
+}
+
+/**
+ * The request that what begins now belongs to: the current one or, if that is over, another. Whose continuation it is that
+ * runs cannot be seen: a request that has waited for a promise of another goes on in an entry of that other.
+ */
+export function ownerNow(): number {
+  return sets.has(requests, current) ? current : (otherRequest(current) ?? current)
+}
+
+/** Another request that is under way, the latest; undefined if there is none. */
+export function otherRequest(id: number): number | undefined {
+  let other: number | undefined
+  sets.forEach(requests, (request) => {
+    if (request !== id) other = request
+  })
+  return other
+}
+
+/**
+ * Calls `then` when no other request can wait for an answer that this one has asked for: at once if all of its operations are
+ * answered, or it is the only one.
+ */
+export function whenAnswered(id: number, then: () => void): void {
+  maps.set(whenAnsweredOf, id, then)
+  checkAnswered(id)
+}
+
+function checkAnswered(id: number): void {
+  const then = maps.get(whenAnsweredOf, id)
+  if (then === undefined) return
+  let waits = false
+  const owned = maps.get(operationsOf, id)
+  if (owned !== undefined && otherRequest(id) !== undefined)
+    sets.forEach(owned, (operation) => {
+      waits ||= sets.has(unanswered, operation)
+    })
+  if (waits) return
+  maps.delete(whenAnsweredOf, id)
+  then()
 }
 
 /** From now on `receiver` takes what arrives for a request. */
 export function openRequest(id: number, receiver: Receiver): void {
   maps.set(receivers, id, receiver)
+  sets.add(requests, id)
 }
 
 /** Forgets a request and all its operations: nothing arrives for them any more. */
 export function forgetRequest(id: number): void {
   maps.delete(receivers, id)
+  sets.delete(requests, id)
+  maps.delete(whenAnsweredOf, id)
   const owned = maps.get(operationsOf, id)
   if (owned === undefined) return
   maps.delete(operationsOf, id)
-  sets.forEach(owned, (operation) => maps.delete(receivers, operation))
+  sets.forEach(owned, (operation) => {
+    maps.delete(receivers, operation)
+    sets.delete(unanswered, operation)
+  })
 }
 
 /**
@@ -53,13 +106,14 @@ export function startOperation(
   body: Uint8Array | undefined,
   receive: Receiver['receive'],
 ): number {
-  const owner = current
+  const owner = ownerNow()
   if (owner === 0) throw new DOMException('this cannot be done while the code loads', 'NotAllowedError')
   const known = maps.get(operationsOf, owner)
   if (known !== undefined && sets.size(known) >= limits.operations) throw faultError(faults.tooMany)
   const id = call(ops.start, owner, kind, jsonOf(args), body)
   if (typeof id !== 'number' || id <= 0) throw faultError(id)
   maps.set(receivers, id, { owner, receive })
+  sets.add(unanswered, id)
   if (known !== undefined) sets.add(known, id)
   else maps.set(operationsOf, owner, sets.add(new Set<number>(), id))
   return id
@@ -72,6 +126,7 @@ export function forgetOperation(id: number): void {
   maps.delete(receivers, id)
   const owned = maps.get(operationsOf, receiver.owner)
   if (owned !== undefined) sets.delete(owned, id)
+  if (sets.delete(unanswered, id)) checkAnswered(receiver.owner)
 }
 
 /** Whether something may still arrive for a number. */

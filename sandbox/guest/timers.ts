@@ -7,7 +7,8 @@
 import { ops } from '../bridge.ts'
 import { requireArguments, toLong } from './convert.ts'
 import { DOMException } from './dom-exception.ts'
-import { call, current, limits, nowMs } from './host.ts'
+import { call, limits, nowMs } from './host.ts'
+import { otherRequest, ownerNow } from './operations.ts'
 import { arrays, maps, numbers, promises, reflect } from './primordials.ts'
 
 interface Timer {
@@ -19,6 +20,8 @@ interface Timer {
   /** How many timers, each set by the one before, led to this one. */
   readonly nesting: number
   readonly dueMs: number
+  /** It, or a timer that led to it, was set by a request that is over. */
+  readonly isPassed: boolean
 }
 
 interface Owned {
@@ -36,6 +39,7 @@ const owners = new Map<number, Owned>()
 const timers = new Map<number, Timer>()
 let lastId = 0
 let nesting = 0
+let isPassed = false
 
 /** `setTimeout`. Throws a `QuotaExceededError` above the limit, and a `NotAllowedError` while the code loads. */
 export function setTimeout(handler: unknown, timeout: unknown = 0, ...args: unknown[]): number {
@@ -114,6 +118,30 @@ export function tick(owner: number, dueNowMs: number): void {
   if (maps.get(owners, owner) === owned) tell(owner, owned)
 }
 
+/**
+ * Gives the timers of a request that is over to another, which may be what set them (see `ownerNow`). Only those that run once,
+ * and only once: what nobody needs ends with the next request.
+ */
+export function passTimers(owner: number): void {
+  const owned = maps.get(owners, owner)
+  const heir = otherRequest(owner)
+  if (owned === undefined || heir === undefined) return
+  for (let index = 0; index < owned.queue.length; index++) {
+    const timer = owned.queue[index] as Timer
+    const others = ownedBy(heir)
+    if (timer.everyMs !== undefined || timer.isPassed || others.queue.length >= limits.timers) {
+      maps.delete(timers, timer.id)
+      continue
+    }
+    const passed = { ...timer, owner: heir, isPassed: true }
+    maps.set(timers, timer.id, passed)
+    insert(others.queue, passed)
+  }
+  owned.queue.length = 0
+  const inherited = maps.get(owners, heir)
+  if (inherited !== undefined) tell(heir, inherited)
+}
+
 /** Forgets all timers of a request that is over. */
 export function forgetTimers(owner: number): void {
   const owned = maps.get(owners, owner)
@@ -138,21 +166,26 @@ function toRun(handler: unknown, args: readonly unknown[], what: string): () => 
 }
 
 function set(run: () => void, waitMs: number, repeats: boolean): number {
-  if (current === 0) throw new DOMException('timers cannot be set while the code loads', 'NotAllowedError')
-  let owned = maps.get(owners, current)
-  if (owned === undefined) {
-    owned = { queue: [], toldMs: undefined }
-    maps.set(owners, current, owned)
-  }
+  const owner = ownerNow()
+  if (owner === 0) throw new DOMException('timers cannot be set while the code loads', 'NotAllowedError')
+  const owned = ownedBy(owner)
   if (owned.queue.length >= limits.timers)
     throw new DOMException(`more than ${limits.timers} timers are pending`, 'QuotaExceededError')
   const wait = nesting >= deepNesting && waitMs > 0 ? numbers.max(waitMs, deepWaitMs) : waitMs
   const everyMs = repeats ? wait : undefined
-  const timer: Timer = { id: ++lastId, owner: current, run, everyMs, nesting, dueMs: nowMs + wait }
+  const timer: Timer = { id: ++lastId, owner, run, everyMs, nesting, dueMs: nowMs + wait, isPassed }
   maps.set(timers, timer.id, timer)
   insert(owned.queue, timer)
-  tell(current, owned)
+  tell(owner, owned)
   return timer.id
+}
+
+function ownedBy(owner: number): Owned {
+  const known = maps.get(owners, owner)
+  if (known !== undefined) return known
+  const owned: Owned = { queue: [], toldMs: undefined }
+  maps.set(owners, owner, owned)
+  return owned
 }
 
 function again(owned: Owned, timer: Timer, everyMs: number): void {
@@ -164,12 +197,14 @@ function again(owned: Owned, timer: Timer, everyMs: number): void {
 
 function runTimer(timer: Timer): void {
   nesting = timer.nesting + 1
+  isPassed = timer.isPassed
   try {
     timer.run()
   } catch (thrown) {
     report(thrown)
   } finally {
     nesting = 0
+    isPassed = false
   }
 }
 

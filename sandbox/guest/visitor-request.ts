@@ -11,14 +11,14 @@ import type { ContextTarget } from './execution-context.ts'
 import { createRawBox } from './header-list.ts'
 import { call } from './host.ts'
 import { Incoming } from './incoming.ts'
-import { forgetRequest, openRequest, type Receiver } from './operations.ts'
+import { forgetRequest, openRequest, type Receiver, whenAnswered } from './operations.ts'
 import { Outgoing } from './outgoing.ts'
 import { promises } from './primordials.ts'
 import { reportException, reportRejection } from './report-error.ts'
 import { abortRequest, type RequestState, visitorState } from './request.ts'
 import { type ResponseState, responseStateOf } from './response.ts'
 import { prepareBody } from './send-body.ts'
-import { forgetTimers } from './timers.ts'
+import { forgetTimers, passTimers } from './timers.ts'
 import { VisitorSocket } from './visitor-socket.ts'
 import { reserveEnd, type WebSocket } from './web-socket.ts'
 
@@ -180,8 +180,12 @@ export class VisitorRequest implements Receiver, ContextTarget {
   #settle(): void {
     this.#pending--
     if (this.#pending > 0) return
-    call(ops.done, this.owner)
-    this.#forget()
+    // Others may wait for what this one has asked for, a promise in a variable of the module: it ends when that is here.
+    whenAnswered(this.owner, () => {
+      call(ops.done, this.owner)
+      passTimers(this.owner)
+      this.#forget()
+    })
   }
 
   #forget(): void {

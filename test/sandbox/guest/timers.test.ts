@@ -1,6 +1,7 @@
 import t from 'tap'
-import { limits } from '../../../sandbox/guest/host.ts'
-import { cancelTimer, forgetTimers, setTimer, tick } from '../../../sandbox/guest/timers.ts'
+import { enter, limits } from '../../../sandbox/guest/host.ts'
+import { forgetRequest, openRequest } from '../../../sandbox/guest/operations.ts'
+import { cancelTimer, forgetTimers, passTimers, setInterval, setTimer, tick } from '../../../sandbox/guest/timers.ts'
 import { loadSite } from './isolate.ts'
 import { nodeHost, requestId } from './node-host.ts'
 import { checkRows, throws } from './rows.ts'
@@ -170,6 +171,47 @@ t.test('timers of a request are bounded and end with it', async (t) => {
   t.equal(ran, 1)
   tick(99, Date.now())
   cancelTimer(ids[5] ?? 0)
+})
+
+t.test('timers of a request that is over go to another, once', async (t) => {
+  nodeHost.runsTimers = false
+  const receiver = { owner: requestId, receive: () => {} }
+  const [first, second, third] = [requestId, requestId + 1, requestId + 2]
+  for (const id of [first, second]) openRequest(id, receiver)
+  t.teardown(() => {
+    nodeHost.runsTimers = true
+    for (const id of [first, second, third]) {
+      forgetRequest(id)
+      forgetTimers(id)
+    }
+  })
+  enter(first)
+  const seen: string[] = []
+  setTimer(() => seen.push('once'), 5)
+  setInterval(() => seen.push('interval'), 5)
+  const cleared = setTimer(() => seen.push('cleared'), 5)
+  passTimers(first)
+  forgetTimers(first)
+  cancelTimer(cleared)
+  const later = Date.now() + 1_000
+  tick(first, later)
+  t.strictSame(seen, [])
+  tick(second, later)
+  tick(second, later)
+  t.strictSame(seen, ['once'])
+
+  enter(second)
+  setTimer(() => setTimer(() => seen.push('set by one that was passed'), 1), 1)
+  openRequest(third, receiver)
+  passTimers(second)
+  forgetRequest(second)
+  enter(third)
+  tick(third, later)
+  openRequest(first, receiver)
+  passTimers(third)
+  forgetTimers(third)
+  tick(first, later)
+  t.strictSame(seen, ['once'], 'what has been passed is not passed on')
 })
 
 t.test('no timer is set while the code loads', async (t) => {
