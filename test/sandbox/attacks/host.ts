@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { pino } from 'pino'
 import type { Test } from 'tap'
@@ -19,6 +19,7 @@ import type { SiteCode, SiteLogLine, SupervisorStatus, SupervisorToControl } fro
 import type { OpenVisitorSocket } from '../../../proxy/code-exchange.ts'
 import { createCodeUpstream } from '../../../proxy/code-upstream.ts'
 import { SupervisorLink } from '../../../proxy/supervisor-link.ts'
+import type { Bundle } from '../../../sandbox/bundle/bundle.ts'
 import { createAddressCheck } from '../../../sandbox/egress/addresses.ts'
 import { buildPrelude } from '../../../sandbox/isolated/prelude-bundle.ts'
 import { createRedactor, type Redactor } from '../../../sandbox/secrets.ts'
@@ -27,7 +28,7 @@ import { findConfinement } from '../../../sandbox/supervisor/confinement.ts'
 import { createEgressOperations } from '../../../sandbox/supervisor/egress-operations.ts'
 import { createHostOperations } from '../../../sandbox/supervisor/host-operations.ts'
 import type { LaunchPlan } from '../../../sandbox/supervisor/launch-line.ts'
-import { tenantFiles } from '../../../sandbox/supervisor/program-files.ts'
+import { openTenantProgram } from '../../../sandbox/supervisor/program-files.ts'
 import { createSupervisor } from '../../../sandbox/supervisor/supervisor.ts'
 import { openMemoryStore } from '../../../store/drivers/memory.ts'
 import { shortFolder } from '../../control/fixtures/short-folder.ts'
@@ -35,7 +36,6 @@ import { silentLog } from '../../control/fixtures/silent-log.ts'
 import { bundleFiles, type Files } from '../bundle/fixtures/site.ts'
 import { publicAddress, startNames } from '../egress/fixtures/web.ts'
 
-const entry = join(import.meta.dirname, '../../../sandbox/tenant/main.ts')
 const mebibyte = 2 ** 20
 /** A neighbour that is slower than this while others attack is disturbed. Wide, because machines that test are busy. */
 const neighbourMs = 5_000
@@ -81,8 +81,8 @@ export interface Ground {
   readonly ownLog: string[]
   /** What every tenant asked control for. */
   readonly asked: SupervisorToControl[]
-  /** Publishes code: the text of `_worker.js`, or files. */
-  publish(site: string, code: string | Files, more?: Publication): Promise<number>
+  /** Publishes code: the text of `_worker.js`, files, or a bundle. */
+  publish(site: string, code: string | Files | Bundle, more?: Publication): Promise<number>
   ask(site: string, visit?: Visit): Promise<Seen>
   /** Lines of a site's log that match, once there is one. Answers undefined when none has come for long. */
   line(site: string, pattern: RegExp): Promise<string | undefined>
@@ -118,7 +118,8 @@ export async function layGround(t: Test, options: GroundOptions = {}): Promise<G
   const log = pino({ level: 'trace' }, { write: (line: string) => void ownLog.push(line) })
   const redactors = new WeakMap<LoadedCode, Redactor>()
   const dns = await startNames(t)
-  const confinement = await findConfinement({ ...tenantFiles(), secret: [layout.root] })
+  const program = await openTenantProgram()
+  const confinement = await findConfinement({ ...program, secret: [layout.root] })
   const control: ControlCalls = { send: () => {}, call: answer }
   const fetches = createEgressOperations({
     check: createAddressCheck({ alsoPublic: [publicAddress] }),
@@ -133,7 +134,8 @@ export async function layGround(t: Test, options: GroundOptions = {}): Promise<G
     siteLog: (said, code) => lines.push({ ...said, text: redactorOf(code).text(said.text) }),
     log,
     prelude: await buildPrelude(),
-    entry,
+    entry: program.entry,
+    files: program,
     spares: 1,
     group: 'off',
     confinement,
@@ -168,10 +170,9 @@ export async function layGround(t: Test, options: GroundOptions = {}): Promise<G
     return known
   }
 
-  async function publish(site: string, code: string | Files, more: Publication = {}): Promise<number> {
+  async function publish(site: string, code: string | Files | Bundle, more: Publication = {}): Promise<number> {
     const { version = 1, limits, ...rest } = more
-    const files = typeof code === 'string' ? { '_worker.js': code } : code
-    const bundle = await bundleFiles(files)
+    const bundle = isBundle(code) ? code : await bundleFiles(typeof code === 'string' ? { '_worker.js': code } : code)
     const contents = [Buffer.from(bundle.code), ...bundle.wasm.map(({ bytes }) => Buffer.from(bytes))]
     const [own, ...modules] = contents.map((content) => keep(layout, content))
     codes.set(`${site}@${version}`, {
@@ -335,7 +336,7 @@ export function tenantPids(): number[] {
     if (!/^\d+$/.test(name)) return []
     try {
       const parent = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${name}/status`, 'utf8'))?.[1]
-      const isTenant = readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(entry)
+      const isTenant = readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('--permission')
       return isTenant && Number(parent) === process.pid ? [Number(name)] : []
     } catch {
       return []
@@ -343,6 +344,7 @@ export function tenantPids(): number[] {
   })
 }
 
+const isBundle = (code: string | Files | Bundle): code is Bundle => typeof code === 'object' && 'inputs' in code
 const isWithin = (some: readonly number[], all: readonly number[]) => some.every((each) => all.includes(each))
 const toMiB = (bytes: number) => `${Math.round(bytes / mebibyte)} MiB`
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
