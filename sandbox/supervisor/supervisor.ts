@@ -5,8 +5,7 @@
  */
 
 import type { Logger } from 'pino'
-import type { GroveError } from '../../core/errors.ts'
-import { toGroveError } from '../../core/errors.ts'
+import { GroveError, toGroveError } from '../../core/errors.ts'
 import { nextRequestId } from '../../core/ids.ts'
 import type { Layout } from '../../core/layout.ts'
 import { limits } from '../../core/limits.ts'
@@ -92,6 +91,7 @@ class SandboxSupervisor implements Supervisor {
   #capabilities: SupervisorStatus['capabilities'] = []
   #watchTimer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
+  #isClosed = false
 
   constructor(options: SupervisorOptions) {
     const { layout, log, control } = options
@@ -178,6 +178,7 @@ class SandboxSupervisor implements Supervisor {
   async close(): Promise<void> {
     clearInterval(this.#watchTimer)
     clearInterval(this.#sweepTimer)
+    this.#isClosed = true
     this.#pool.close()
     const all = [...this.#processes.values()]
     for (const tenant of all) tenant.stop({ reason: 'stopped', detail: 'the supervisor ends' })
@@ -194,6 +195,10 @@ class SandboxSupervisor implements Supervisor {
     if (!launcher) throw new Error('the supervisor has not started')
     const id = nextRequestId()
     const links = await this.#fronts.connect(id)
+    if (this.#isClosed) {
+      for (const link of links.values()) link.destroy()
+      throw new GroveError('ERR_CLOSED', 'the supervisor ends')
+    }
     const { operations, prelude } = this.#options
     const tenant = new TenantProcess({ id, launcher, prelude, links, operations, events: this.#events })
     this.#processes.set(id, tenant)
@@ -260,7 +265,9 @@ class SandboxSupervisor implements Supervisor {
     failed: ({ site }, error, { kind, request }) =>
       this.#log.warn({ err: toGroveError(error), site, request, kind }, 'an operation for site code failed'),
     over: (tenant, end) => this.#over(tenant, end),
-    gone: (tenant, errors) => {
+    gone: (tenant, errors, stragglers) => {
+      if (stragglers > 0)
+        this.#log.error({ site: tenant.site, process: tenant.id, stragglers }, 'a sandbox has left processes behind')
       this.#processes.delete(tenant.id)
       this.#options.operations.ended?.(tenant.id)
       if (tenant.end && isKill(tenant.end) && errors !== '')
