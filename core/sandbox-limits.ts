@@ -138,6 +138,8 @@ export const tenantLimits = {
   /** WebSocket messages of one connection that wait for the isolate, and their bytes. */
   socketMessages: 256,
   socketBytes: 4_194_304,
+  /** What entries may take in one turn of the event loop, beside the one that goes beyond it. */
+  turnMs: 25,
   /** Deliveries that wait for the end of the entry that they came in. */
   waitingDeliveries: 4_096,
   /** Characters of a text that says where a limit was reached. */

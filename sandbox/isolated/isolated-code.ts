@@ -49,7 +49,11 @@ export class IsolatedCode implements EngineIsolate {
   #hostMs = 0
   #isInside = false
   #isDraining = false
-  /** Entries that were asked for while the isolate was entered. */
+  /** What entries have taken in this turn of the event loop, and whether that is enough. */
+  #turnMs = 0
+  #isTurnCounted = false
+  #isTurnOver = false
+  /** Entries that were asked for while the isolate was entered, or when the turn was over. */
   #waiting: (() => void)[] = []
   #timer: NodeJS.Timeout | undefined
   /** What the timer of the host is set for; -1 when it is not. */
@@ -175,7 +179,7 @@ export class IsolatedCode implements EngineIsolate {
    * afterwards. `isLast` lets a request in that has used up its CPU, so that the guest forgets it.
    */
   #enter(owner: number, entry: 'dispatch' | 'deliver' | 'tick', args: EntryArgument[], isLast = false): void {
-    if (this.#isInside || (this.#waiting.length > 0 && !this.#isDraining)) {
+    if (this.#isInside || this.#isTurnOver || (this.#waiting.length > 0 && !this.#isDraining)) {
       if (this.#waiting.length < tenantLimits.waitingDeliveries)
         this.#waiting.push(() => this.#enter(owner, entry, args, isLast))
       return
@@ -195,6 +199,7 @@ export class IsolatedCode implements EngineIsolate {
     const outcome = this.#run(this.#guest[entry], args, timeout)
     const endedAt = performance.now()
     const wallMs = endedAt - startedAt
+    this.#countTurn(wallMs)
     pace.note(wallMs, outcome.cpuMs)
     account.charge(outcome.cpuMs, endedAt)
     if (outcome.hasThrown) this.#settle(owner, outcome, { wallMs, timeout, longestMs })
@@ -243,15 +248,33 @@ export class IsolatedCode implements EngineIsolate {
     else host.breach(owner, { limit: 'entryMs', value: wallMs, bound: longestMs, place })
   }
 
-  /** Makes the entries that were asked for meanwhile. Those that they ask for come in the next turn. */
+  /**
+   * Counts what entries take in one turn of the event loop. Many can be asked for in one piece of a socket; the process has
+   * to show that it is alive, and to look at clocks and links, between them.
+   */
+  #countTurn(wallMs: number): void {
+    this.#turnMs += wallMs
+    if (this.#turnMs > tenantLimits.turnMs) this.#isTurnOver = true
+    if (this.#isTurnCounted) return
+    this.#isTurnCounted = true
+    setImmediate(() => {
+      this.#turnMs = 0
+      this.#isTurnCounted = false
+      this.#isTurnOver = false
+      this.#drain()
+    })
+  }
+
+  /** Makes the entries that were asked for meanwhile, as long as the turn lasts. */
   #drain(): void {
-    if (this.#isDraining || this.#waiting.length === 0 || this.isGone) return
+    if (this.#isDraining || this.#isInside || this.isGone) return
     this.#isDraining = true
-    const batch = this.#waiting
-    this.#waiting = []
-    for (const enter of batch) enter()
+    while (!this.#isTurnOver) {
+      const next = this.#waiting.shift()
+      if (!next) break
+      next()
+    }
     this.#isDraining = false
-    if (this.#waiting.length > 0) setImmediate(() => this.#drain())
   }
 
   #setTimer(owner: number, dueMs: number): void {

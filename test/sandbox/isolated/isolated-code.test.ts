@@ -173,7 +173,7 @@ t.test('an entry that does not end is ended, charged and told; the isolate gets 
   t.end()
 })
 
-t.test('a request that has used up its CPU and the bucket of the site gets no entry any more', (t) => {
+t.test('a request that has used up its CPU and the bucket of the site gets no entry any more', async (t) => {
   const { code, host } = load(
     `{ async fetch() { for (;;) { const end = Date.now() + 10; while (Date.now() < end); await operation(1, {}) } } }`,
     {
@@ -187,6 +187,7 @@ t.test('a request that has used up its CPU and the bucket of the site gets no en
     host.answers['start'] = id + 1
     code.deliver(id, 1, deliveries.answer, '{}')
     id++
+    await new Promise(setImmediate)
   }
   t.match(breachOf(host.of('breach')[0]), { limit: 'cpuMs' })
   const { calls } = host
@@ -197,21 +198,22 @@ t.test('a request that has used up its CPU and the bucket of the site gets no en
     ['breach'],
   )
   code.dispose()
-  t.end()
 })
 
-t.test('the last word reaches a request that has used up its CPU', (t) => {
+t.test('the last word reaches a request that has used up its CPU', async (t) => {
   const { code, host } = load(`{ async fetch(request) { globalThis.marker = 1; await operation(1, {}) } }`, {
     limits: { cpuMs: 1, cpuBucketMs: 1, cpuRefillMsPerSecond: 1 },
   })
   host.answers['start'] = 50
   code.dispatch(1, request)
-  for (let i = 0; i < 2_000 && host.of('breach').length === 0; i++) code.deliver(7, 1, deliveries.writable, 1)
+  for (let i = 0; i < 2_000 && host.of('breach').length === 0; i++) {
+    code.deliver(7, 1, deliveries.writable, 1)
+    await new Promise(setImmediate)
+  }
   t.equal(host.of('breach').length, 1)
   code.deliver(1, 1, deliveries.over, 'reason')
   t.equal(host.of('breach').length, 1, 'it is let in')
   code.dispose()
-  t.end()
 })
 
 t.test('entries never nest: what is delivered during one comes after it', (t) => {
@@ -248,6 +250,26 @@ t.test('a request that is dispatched during an entry comes after it', (t) => {
   )
   code.dispose()
   t.end()
+})
+
+t.test('entries that take long leave others a turn of the event loop', async (t) => {
+  const { code, host } = load(
+    `{ fetch: (request) => { const end = Date.now() + 30; while (Date.now() < end); return { body: 'x' } } }`,
+    { limits: { entryMs: 1_000 } },
+  )
+  const order: string[] = []
+  const all = new Promise<void>((resolve) => {
+    host.during = (name, [id]) => {
+      if (name === 'done') order.push(`done ${id}`)
+      if (order.length === 5) resolve()
+    }
+  })
+  setImmediate(() => order.push('turn'))
+  for (let id = 1; id <= 4; id++) code.dispatch(id, request)
+  t.same(order, ['done 1'])
+  await all
+  t.same(order, ['done 1', 'turn', 'done 2', 'done 3', 'done 4'])
+  code.dispose()
 })
 
 t.test('a rejection that nobody handles is reported, and the answer is not lost', (t) => {
