@@ -73,6 +73,8 @@ export interface AdminClient extends Disposable {
   ask<T>(method: Call['method'], path: string, json: unknown, answer: z.ZodType<T>): Promise<T>
   /** Runs something long: what it says, line by line. */
   lines<T>(path: string, json: unknown, line: z.ZodType<T>): AsyncIterable<T>
+  /** Reads what comes line by line, as it comes. */
+  watch<T>(path: string, line: z.ZodType<T>): AsyncIterable<T>
   /** Runs a plugin's command; `answer` is the schema of what it says. */
   plugin<T>(plugin: string, command: string, input: unknown, answer: z.ZodType<T>): Promise<T>
 }
@@ -184,6 +186,7 @@ export function createAdminClient(
       call({ method: 'POST', path: `${site(name)}/prune`, json: request, isLong: true }, pruneResultSchema),
     ask: (method, path, json, answer) => call({ method, path, json }, answer),
     lines: (path, json, line) => lines({ method: 'POST', path, json }, line),
+    watch: (path, line) => lines({ method: 'GET', path }, line),
     plugin: (plugin, command, input, answer) =>
       call({ method: 'POST', path: `/plugins/${segment(plugin)}/${segment(command)}`, json: input }, answer),
     [Symbol.dispose]() {

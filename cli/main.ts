@@ -7,8 +7,10 @@ import type { CommandContext } from './command-context.ts'
 import { addBackup } from './commands/backup.ts'
 import { addCert } from './commands/cert.ts'
 import { addGrant } from './commands/grant.ts'
+import { addLogs } from './commands/logs.ts'
 import { addPublish } from './commands/publish.ts'
 import { addReload } from './commands/reload.ts'
+import { addSecret } from './commands/secret.ts'
 import { addServe } from './commands/serve.ts'
 import { addSite } from './commands/site.ts'
 import { addStatus } from './commands/status.ts'
@@ -70,6 +72,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
   addServe(program, context)
   addPublish(program, context)
   addSite(program, context)
+  addSecret(program, context)
+  addLogs(program, context)
   addGrant(program, context)
   addUser(program, context)
   addBackup(program, context)

@@ -81,15 +81,19 @@ async function* linesOf(
   isFollowed: boolean,
 ): AsyncGenerator<SiteLogLine | { readonly beat: true }> {
   const most = countIn(query.get('lines'))
+  const isWanted = query.get('requests') === '1' ? () => true : ({ usage }: SiteLogLine) => usage === undefined
   if (!isFollowed) {
-    if (most > 0) yield* await output.read(site, most)
+    yield* await output.read(site, most, isWanted)
     return
   }
   const coming = output.follow(site, signal)
   // It follows from the first step on.
   const first = coming.next()
-  yield* most > 0 ? await output.read(site, most) : []
-  for (let step = await first; !step.done; step = await coming.next()) yield step.value ?? { beat: true }
+  yield* await output.read(site, most, isWanted)
+  for (let step = await first; !step.done; step = await coming.next()) {
+    if (!step.value) yield { beat: true }
+    else if (isWanted(step.value)) yield step.value
+  }
 }
 
 function countIn(text: string | null): number {

@@ -18,8 +18,8 @@ const bounds = limits.siteOutput
 export interface SiteOutput extends AsyncDisposable {
   /** Takes lines. They are on the disk a moment later; what cannot be kept is left out. */
   write(lines: readonly SiteLogLine[]): void
-  /** The last lines of a site, oldest first. Throws `ERR_DATA_IO`. */
-  read(site: SiteName, most: number): Promise<SiteLogLine[]>
+  /** The last lines of a site that are wanted, oldest first. Throws `ERR_DATA_IO`. */
+  read(site: SiteName, most: number, isWanted?: (line: SiteLogLine) => boolean): Promise<SiteLogLine[]>
   /**
    * Lines of a site from now on, until the signal aborts; `undefined` every {@link limits.siteOutput} `beatMs` in which
    * there is none. Who does not keep up misses lines, and is told how many. Throws `ERR_TOO_MANY`.
@@ -69,12 +69,13 @@ class FileOutput implements SiteOutput {
     this.#start()
   }
 
-  async read(site: SiteName, most: number): Promise<SiteLogLine[]> {
+  async read(site: SiteName, most: number, isWanted = (_: SiteLogLine) => true): Promise<SiteLogLine[]> {
+    if (most === 0) return []
     await this.idle()
     const { current, older } = this.#filesOf(site)
-    const lines = await readLines(current)
-    if (lines.length < most) lines.unshift(...(await readLines(older)))
-    return lines.slice(-most)
+    const lines = (await readLines(current)).filter(isWanted)
+    if (lines.length >= most) return lines.slice(-most)
+    return [...(await readLines(older)).filter(isWanted), ...lines].slice(-most)
   }
 
   async *follow(site: SiteName, signal: AbortSignal): AsyncGenerator<SiteLogLine | undefined> {

@@ -6,7 +6,7 @@
  * | `GET /sites/<name>/secrets` | `{ secrets }`, {@link secretInfoSchema} each: never a value |
  * | `PUT /sites/<name>/secrets/<secret>` {@link secretRequestSchema} | `{}` |
  * | `DELETE /sites/<name>/secrets/<secret>` | `{ removed: boolean }` |
- * | `GET /sites/<name>/output?lines=<n>&follow=1` | lines: {@link outputLineSchema}, the oldest first; with `follow` without end |
+ * | `GET /sites/<name>/output?lines=<n>&follow=1&requests=1` | lines: {@link outputLineSchema}, the oldest first; with `follow` without end, with `requests` also one for each request |
  * | `POST /sites/<name>/release` | `{}`: lets the code run again that rests after crashes |
  */
 

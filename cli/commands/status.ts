@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import type { Status } from '../../core/admin-api.ts'
+import { versionLabel } from '../../core/names.ts'
 import { type CommandContext, type CommonOptions, connectAdmin, printResult, withCommon } from '../command-context.ts'
 import { formatBytes, formatCount, formatDuration, formatTable, formatTime } from '../human-text.ts'
 import { moreSites, siteTable } from './site.ts'
@@ -22,6 +23,44 @@ function certificatesLine({ valid, waiting, failed }: Status['certificates']): s
     ...(failed > 0 ? [`${failed} failed (grove cert list)`] : []),
   ]
   return [`${valid} valid`, ...more].join(', ')
+}
+
+/** What confines site code on this machine and what does not, in plain words, and the processes that it runs in. */
+function sandboxLines(sandboxes: Status['sandboxes'], nowMs: number): string[] {
+  if (!sandboxes) return []
+  const { enabled, running, capabilities, processes, quarantined } = sandboxes
+  if (!enabled) return ['sandboxes  off: code of sites does not run (sandbox.enabled)', '']
+  const lines = running ? [] : ['sandboxes  away: the process that runs code of sites does not answer', '']
+  if (capabilities.length > 0)
+    lines.push(
+      ...formatTable(
+        ['SANDBOXES', 'HOLDS', ''],
+        capabilities.map(({ name, holds, why }) => [name, holds ? 'yes' : 'NO', why]),
+      ),
+      '',
+    )
+  if (processes.length > 0)
+    lines.push(
+      ...formatTable(
+        ['SANDBOX', 'PID', 'SITE', 'STATE', 'UP', 'CPU', 'MEMORY'],
+        processes.map(({ process, pid, site, versions, state, startedAtMs, cpuMs, rssBytes }) => [
+          process,
+          String(pid),
+          site === undefined ? '-' : versions.map((version) => versionLabel(site, version)).join(' ') || site,
+          state,
+          formatDuration(nowMs - startedAtMs),
+          formatDuration(cpuMs),
+          formatBytes(rssBytes),
+        ]),
+      ),
+      '',
+    )
+  for (const { site, untilMs, kills, reason } of quarantined)
+    lines.push(
+      `resting    ${site} until ${formatTime(untilMs)}: ended ${formatCount(kills, 'time')}, last: ${reason}`,
+      '',
+    )
+  return lines
 }
 
 function statusLines(status: Status, nowMs: number): string[] {
@@ -58,6 +97,7 @@ function statusLines(status: Status, nowMs: number): string[] {
       }),
     ),
     '',
+    ...sandboxLines(status.sandboxes, nowMs),
     ...(siteCount === 0 ? ['no sites yet'] : [...siteTable(sites), ...moreSites(sites, siteCount)]),
     '',
   ]

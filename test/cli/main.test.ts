@@ -100,6 +100,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'site domain': 'add verify list remove'.split(' '),
   cert: 'list renew revoke rollover import export'.split(' '),
   grant: 'create list show revoke narrow rotate-keys'.split(' '),
+  secret: 'set list remove'.split(' '),
+  logs: [],
   user: 'add list passwd remove'.split(' '),
   backup: [],
   store: 'verify export import collect'.split(' '),

@@ -128,7 +128,13 @@ export class Harness {
   /** Writes the config anew; {@link reload} puts it in force. Ports are any that are free, and stay over a reload. */
   writeConfig(config: Record<string, unknown>, plugins = '', code = ''): void {
     const { listen, ...rest } = config
-    const fixed = { data: this.data, listen: { https: 0, http: 0, ...(listen as object | undefined) }, ...rest }
+    // Most tests have no site code; a supervisor with its spare processes would only take time from them.
+    const fixed = {
+      data: this.data,
+      listen: { https: 0, http: 0, ...(listen as object | undefined) },
+      sandbox: { enabled: false },
+      ...rest,
+    }
     const { from } = this.#options
     const api = pathToFileURL(join(from === undefined ? root : join(from, 'node_modules/grove'), 'bin/api.js')).href
     writeFileSync(
@@ -205,7 +211,7 @@ export default { ...${JSON.stringify(fixed)}, plugins: [${plugins}], ${code} }
   }
 
   /** The processes of a kind, as the parent sees them. */
-  async pids(kind: 'control' | 'front'): Promise<number[]> {
+  async pids(kind: 'control' | 'front' | 'supervisor'): Promise<number[]> {
     return (await this.status()).processes.flatMap((info) => (info.kind === kind ? [info.pid] : []))
   }
 
