@@ -124,8 +124,9 @@ export function tick(owner: number, dueNowMs: number): void {
  */
 export function passTimers(owner: number): void {
   const owned = maps.get(owners, owner)
+  if (owned === undefined) return
   const heir = otherRequest(owner)
-  if (owned === undefined || heir === undefined) return
+  if (heir === undefined) return
   for (let index = 0; index < owned.queue.length; index++) {
     const timer = owned.queue[index] as Timer
     const others = ownedBy(heir)
