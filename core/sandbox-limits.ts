@@ -135,6 +135,11 @@ export const tenantLimits = {
   waitingOperations: 1_024,
   /** Cryptography that takes long (deriving and making keys) runs so often at one time in a process. */
   slowCrypto: 1,
+  /** Operations of cryptography that run at one time in a process, those among them. */
+  crypto: 2,
+  /** What compressing and decompressing costs a request, in ms for each MiB: it runs outside its isolate. */
+  compressMsPerMiB: 25,
+  decompressMsPerMiB: 5,
   /** WebSocket messages of one connection that wait for the isolate, and their bytes. */
   socketMessages: 256,
   socketBytes: 4_194_304,

@@ -85,6 +85,8 @@ export interface EngineIsolate {
   dispatch(id: number, request: EngineRequest): void
   /** Gives it something for a request or an operation; charged to the request `owner`. */
   deliver(id: number, owner: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void
+  /** Charges a request for what is done for it outside the isolate. */
+  charge(id: number, ms: number): void
   /** A request gets its allowance of CPU anew: a message of its WebSocket is as good as a request. */
   renew(id: number): void
   /** A request is over: nothing is charged to it any more. Its timers are gone. */

@@ -136,6 +136,10 @@ export class IsolatedCode implements EngineIsolate {
     this.#enter(owner, 'deliver', [id, kind, crossing(payload), crossing(bytes)], kind === deliveries.over)
   }
 
+  charge(id: number, ms: number): void {
+    this.#accounts.get(id)?.charge(ms, performance.now())
+  }
+
   renew(id: number): void {
     this.#accounts.get(id)?.renew()
   }

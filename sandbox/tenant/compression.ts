@@ -6,7 +6,7 @@
 import type { Transform } from 'node:stream'
 import * as zlib from 'node:zlib'
 import { limits as bounds } from '../../core/limits.ts'
-import type { SandboxLimits } from '../../core/sandbox-limits.ts'
+import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
 import { type CompressArguments, deliveries } from '../bridge.ts'
 import { IncomingBody } from './incoming-body.ts'
 import { OutgoingBody } from './outgoing-body.ts'
@@ -32,6 +32,8 @@ const makers: Readonly<Record<string, () => Transform>> = {
 export interface CompressionPort {
   tell(kind: number, payload?: string | number | Uint8Array): void
   over(): void
+  /** What it costs whoever asked for it. */
+  charge(ms: number): void
 }
 
 /** A compression that runs. */
@@ -43,8 +45,9 @@ export interface Compression {
 
 /** Begins one; undefined where its arguments make no sense. */
 export function createCompression(args: string, limits: SandboxLimits, port: CompressionPort): Compression | undefined {
-  const transform = transformOf(args)
-  if (!transform) return undefined
+  const made = makeTransform(args)
+  if (!made) return undefined
+  const { transform, isDecompressing } = made
   /** What has come out and was not taken. */
   let waitingBytes = 0
   const incoming = new IncomingBody({
@@ -62,12 +65,16 @@ export function createCompression(args: string, limits: SandboxLimits, port: Com
   })
   const outgoing = new OutgoingBody({
     // Credit comes back when a piece was worked on, so that no more than a window waits.
-    write: (piece) => transform.write(piece, () => outgoing.give(piece.byteLength)),
+    write(piece) {
+      if (!isDecompressing) port.charge((piece.byteLength / 2 ** 20) * tenantLimits.compressMsPerMiB)
+      transform.write(piece, () => outgoing.give(piece.byteLength))
+    },
     finish: () => transform.end(),
     writable: (bytes) => port.tell(deliveries.writable, bytes),
   })
   transform.on('data', (piece: Buffer) => {
     waitingBytes += piece.byteLength
+    if (isDecompressing) port.charge((piece.byteLength / 2 ** 20) * tenantLimits.decompressMsPerMiB)
     if (waitingBytes > windowBytes - chunkBytes) transform.pause()
     incoming.arrive(piece)
   })
@@ -79,11 +86,12 @@ export function createCompression(args: string, limits: SandboxLimits, port: Com
   return { incoming, outgoing, stop: () => transform.destroy() }
 }
 
-function transformOf(args: string): Transform | undefined {
+function makeTransform(args: string): { transform: Transform; isDecompressing: boolean } | undefined {
   try {
     const { direction, format } = JSON.parse(args) as Partial<CompressArguments>
     const key = `${direction} ${format}`
-    return Object.hasOwn(makers, key) ? makers[key]?.() : undefined
+    const make = Object.hasOwn(makers, key) ? makers[key] : undefined
+    return make && { transform: make(), isDecompressing: direction === 'decompress' }
   } catch {
     return undefined
   }

@@ -125,7 +125,11 @@ export function createOperations(options: OperationsOptions): Operations {
   function compress(exchange: Exchange, args: string): number {
     const id = options.nextId()
     const tell = teller(exchange, id)
-    const compression = createCompression(args, limits, { tell, over: () => remove(id) })
+    const compression = createCompression(args, limits, {
+      tell,
+      over: () => remove(id),
+      charge: (ms) => exchange.isolate?.charge(exchange.id, ms),
+    })
     if (!compression) return faults.argument
     add(id, { exchange, ...compression })
     tell(deliveries.answer, '{"hasBody":true}')

@@ -38,36 +38,22 @@ const methods = new Set<string>([
 const slowMethods = new Set<string>(['deriveBits', 'deriveKey', 'generateKey'])
 /** The public exponents that are in use; a large one makes each use of the key slow. */
 const exponents = new Set([3, 65_537])
+/** Arguments and byte strings of one call; the standard knows at most seven. */
+const mostArguments = 16
 /** Bits that one derivation gives at most. */
 const derivedBits = 8_388_608
 
 /** Makes it. */
 export function createSubtle(limits: SandboxLimits): Subtle {
   const keys = createKeyTable(limits.cryptoKeys)
-  let slowRunning = 0
-  const slowWaiting: (() => void)[] = []
-
-  async function enterSlow(): Promise<void> {
-    if (slowRunning >= tenantLimits.slowCrypto) await new Promise<void>((resolve) => slowWaiting.push(resolve))
-    else slowRunning++
-  }
-
-  function leaveSlow(): void {
-    const next = slowWaiting.shift()
-    if (next) next()
-    else slowRunning--
-  }
+  const slow = createPlaces(tenantLimits.slowCrypto)
+  const all = createPlaces(tenantLimits.crypto)
 
   async function call(method: string, args: readonly unknown[]): Promise<unknown> {
-    const isSlow = slowMethods.has(method)
-    if (isSlow) await enterSlow()
-    try {
-      const { subtle } = globalThis.crypto
-      const target = subtle[method as keyof SubtleCrypto] as (...args: unknown[]) => Promise<unknown>
-      return await target.apply(subtle, [...args])
-    } finally {
-      if (isSlow) leaveSlow()
-    }
+    const { subtle } = globalThis.crypto
+    const target = subtle[method as keyof SubtleCrypto] as (...args: unknown[]) => Promise<unknown>
+    const act = () => all.hold(() => target.apply(subtle, [...args]))
+    return slowMethods.has(method) ? slow.hold(act) : act()
   }
 
   return {
@@ -76,7 +62,10 @@ export function createSubtle(limits: SandboxLimits): Subtle {
         const { method, args, parts } = JSON.parse(text) as Partial<SubtleArguments>
         if (typeof method !== 'string' || !methods.has(method) || !Array.isArray(args) || !Array.isArray(parts))
           return failed('NotSupportedError', 'there is no such operation')
-        const revived = args.map((arg) => reviveValue(arg, cut(bytes ?? new Uint8Array(0), parts), keys))
+        if (args.length > mostArguments || parts.length > mostArguments)
+          return failed('TypeError', 'too many arguments')
+        const cutParts = cut(bytes ?? new Uint8Array(0), parts)
+        const revived = args.map((arg) => reviveValue(arg, cutParts, keys))
         const fault = tooCostly(method, revived, limits)
         if (fault) return failed('OperationError', fault)
         const result = await call(method, revived)
@@ -87,6 +76,25 @@ export function createSubtle(limits: SandboxLimits): Subtle {
         return { text: JSON.stringify(outcome), ...(lengths.length > 0 && { bytes: joined(resultParts) }) }
       } catch (thrown) {
         return errorOf(thrown)
+      }
+    },
+  }
+}
+
+/** Places that are held while something runs; who finds none waits in line. The line is as long as operations are allowed. */
+function createPlaces(count: number): { hold<T>(act: () => Promise<T>): Promise<T> } {
+  let free = count
+  const line: (() => void)[] = []
+  return {
+    async hold(act) {
+      if (free > 0) free--
+      else await new Promise<void>((resolve) => line.push(resolve))
+      try {
+        return await act()
+      } finally {
+        const next = line.shift()
+        if (next) next()
+        else free++
       }
     },
   }

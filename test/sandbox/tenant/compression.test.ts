@@ -8,12 +8,14 @@ interface Outcome {
   readonly bytes: Buffer
   readonly broken: string | undefined
   readonly overs: number
+  readonly chargedMs: number
 }
 
 /** Sends bytes through, as a guest does that takes everything. */
 async function through(args: object, bytes: Uint8Array, limits: Partial<SandboxLimits> = {}): Promise<Outcome> {
   const pieces: Uint8Array[] = []
   let overs = 0
+  let chargedMs = 0
   let broken: string | undefined
   let isOver = false
   let wake = () => {}
@@ -29,6 +31,9 @@ async function through(args: object, bytes: Uint8Array, limits: Partial<SandboxL
       },
       over: () => {
         overs++
+      },
+      charge: (ms) => {
+        chargedMs += ms
       },
     },
   )
@@ -54,7 +59,7 @@ async function through(args: object, bytes: Uint8Array, limits: Partial<SandboxL
       })
     if (broken !== undefined || isOver) break
   }
-  return { bytes: Buffer.concat(pieces), broken, overs }
+  return { bytes: Buffer.concat(pieces), broken, overs, chargedMs }
 }
 
 const content = Buffer.from('all the same '.repeat(100_000))
@@ -64,8 +69,10 @@ for (const format of ['gzip', 'deflate', 'deflate-raw', 'br'])
     const packed = await through({ format, direction: 'compress' }, content)
     t.ok(packed.bytes.length < content.length / 10)
     t.equal(packed.overs, 1)
+    t.ok(packed.chargedMs > 10, 'it costs what it costs')
     const unpacked = await through({ format, direction: 'decompress' }, packed.bytes)
     t.ok(unpacked.bytes.equals(content))
+    t.ok(unpacked.chargedMs > 1)
   })
 
 t.test('what others can read, and what they wrote', async (t) => {
@@ -99,6 +106,6 @@ for (const args of [
   '{"format":"gzip","direction":"__proto__"}',
 ])
   t.test(`there is no compression for ${args}`, (t) => {
-    t.equal(createCompression(args, defaultSandboxLimits, { tell() {}, over() {} }), undefined)
+    t.equal(createCompression(args, defaultSandboxLimits, { tell() {}, over() {}, charge() {} }), undefined)
     t.end()
   })

@@ -23,7 +23,8 @@ t.test('a watchdog that rests is woken by an entry, and ends one that does not e
   await rests(tenant)
   const { answer } = tenant.request(`${url}hang`)
   const end = await tenant.ended
-  t.match(end, { signal: 'SIGKILL', words: { reason: 'cpu', limit: 100 } })
+  t.match(end, { signal: 'SIGKILL', words: { reason: 'cpu' } })
+  t.ok((end.words?.limit ?? 0) >= 100, 'more while the machine is busy')
   t.ok((end.words?.value ?? 0) > 350)
   t.match(await answer, { cut: true })
 })

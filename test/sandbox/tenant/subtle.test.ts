@@ -100,6 +100,13 @@ t.test('slow ones run one after the other, and all come to their end', async (t)
   )
 })
 
+t.test('many at one time all come to their end', async (t) => {
+  const outcomes = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => run('digest', ['SHA-512', { $bytes: 0 }], [new Uint8Array(i * 1_000)])),
+  )
+  t.ok(outcomes.every(({ bytes }) => bytes?.byteLength === 64))
+})
+
 const hostile: readonly { readonly name: string; readonly text: string; readonly expected: object }[] = [
   { name: 'no JSON', text: '{', expected: { name: 'TypeError' } },
   { name: 'null', text: 'null', expected: { name: 'TypeError' } },
@@ -135,6 +142,11 @@ const hostile: readonly { readonly name: string; readonly text: string; readonly
     name: 'arguments that are deep',
     text: `{"method":"digest","args":[${'['.repeat(50)}${']'.repeat(50)}],"parts":[]}`,
     expected: { name: 'TypeError', message: /deep/ },
+  },
+  {
+    name: 'arguments without end',
+    text: JSON.stringify({ method: 'digest', args: Array(10_000).fill(1), parts: [] }),
+    expected: { name: 'TypeError', message: 'too many arguments' },
   },
   {
     name: '__proto__ as a name',
