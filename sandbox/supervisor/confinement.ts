@@ -32,8 +32,11 @@ export interface Confinement {
   readonly plan: LaunchPlan
 }
 
-/** Programs that hold secrets keep them here; what a tenant's own program lies in is left out. */
-const hideable = ['/home', '/root', '/run', '/tmp', '/var', '/srv', '/mnt', '/media']
+/**
+ * Programs that hold secrets keep them here, and what everybody may write to lies here; what a tenant's own program lies
+ * in is left out. A file in /dev/shm can be made by anybody even where none may be written, and outlives its maker.
+ */
+const hideable = ['/home', '/root', '/run', '/tmp', '/dev/shm', '/var', '/srv', '/mnt', '/media']
 
 /**
  * Where accounts are looked for: numbers that no system gives to anybody (above those of containers, below 2^31), and
