@@ -12,9 +12,14 @@ export function killed(reason: string): GroveError {
   return new GroveError('ERR_CODE_FAILED', `killed: ${reason}`, { details })
 }
 
-/** What a process says that a request failed with. */
+/**
+ * What a process says that a request failed with. What the code itself says is left out: it may hold the site's secrets,
+ * and only the site's own log is without them.
+ */
 export function failureError({ status, code, reason, retryAfterSeconds }: RequestFailed): GroveError {
-  return new GroveError('ERR_CODE_FAILED', `${code}: ${reason}`, { details: { status, code, retryAfterSeconds } })
+  const isOwn = code === 'exception' || code === 'bad-answer'
+  const why = isOwn ? 'what it was is in the log of the site' : reason
+  return new GroveError('ERR_CODE_FAILED', `${code}: ${why}`, { details: { status, code, retryAfterSeconds } })
 }
 
 /** No answer in time. */

@@ -55,11 +55,13 @@ function unavailable(thrown: unknown): GroveError {
   const error = toGroveError(thrown)
   if (error.code === 'ERR_CODE_FAILED') return error
   const waitMs = Number(error.details?.['retryAfterMs'] ?? 1_000)
-  const isOwn = error.code === 'ERR_CODE'
-  return new GroveError('ERR_CODE_FAILED', `${isOwn ? 'exception' : 'busy'}: ${error.message}`, {
+  // What the code says of itself may hold its secrets, and only the site's own log is without them.
+  if (error.code === 'ERR_SITE_CODE')
+    return new GroveError('ERR_CODE_FAILED', 'exception: the code does not load', {
+      details: { status: 500, code: 'exception' },
+    })
+  return new GroveError('ERR_CODE_FAILED', `busy: ${error.message}`, {
     cause: error,
-    details: isOwn
-      ? { status: 500, code: 'exception' }
-      : { status: 503, code: 'busy', retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) },
+    details: { status: 503, code: 'busy', retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1_000)) },
   })
 }

@@ -59,8 +59,8 @@ export class SupervisorLink implements Disposable {
   }
 
   /**
-   * A link with a process that has a version of a site's code loaded. Rejects with the supervisor's error: `ERR_TOO_MANY`
-   * for a site that rests or a machine that is full, `ERR_CODE` for code that cannot be loaded, `ERR_CLOSED` when there
+   * A link with a process that has a version of a site's code loaded. Rejects with the supervisor's error: `ERR_SITE_RESTING`
+   * and `ERR_SANDBOX_BUSY` when there is none now, `ERR_SITE_CODE` for code that cannot be loaded, `ERR_CLOSED` when there
    * is no supervisor for `limits.frontCode.supervisorMs`.
    */
   async link(site: SiteName, version: number): Promise<CodeLink> {

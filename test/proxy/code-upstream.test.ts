@@ -109,7 +109,11 @@ t.test('what the code or its process fails with becomes a status', async (t) => 
     [
       'an exception',
       (link, stream) => link.write(frameTypes.failed, stream, failed('exception', 500)),
-      { code: 'ERR_CODE_FAILED', details: { status: 500, code: 'exception' }, message: 'exception: the reason' },
+      {
+        code: 'ERR_CODE_FAILED',
+        details: { status: 500, code: 'exception' },
+        message: 'exception: what it was is in the log of the site',
+      },
     ],
     [
       'a limit',
@@ -221,8 +225,12 @@ t.test('a site that cannot have a process now gets 503 and when to come again', 
     code: 'ERR_CODE_FAILED',
     details: { status: 503, code: 'busy', retryAfterSeconds: 5 },
   })
-  supervisor.need = () => new GroveError('ERR_CODE', 'top level throws')
-  await t.rejects(upstream.send(requestOf()), { code: 'ERR_CODE_FAILED', details: { status: 500 } })
+  supervisor.need = () => new GroveError('ERR_SITE_CODE', 'top level throws')
+  await t.rejects(upstream.send(requestOf()), {
+    code: 'ERR_CODE_FAILED',
+    message: 'exception: the code does not load',
+    details: { status: 500 },
+  })
   supervisor.need = () => 'p1'
   t.match(await upstream.send(requestOf()), { status: 200 }, 'the next is asked anew')
 })
