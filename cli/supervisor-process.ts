@@ -101,7 +101,6 @@ async function createWhole(): Promise<Supervisor> {
   const check = createAddressCheck({ denied: settings.denied })
   const { processes, spares, firstUid, group } = settings
   const program = await openTenantProgram()
-  process.on('exit', () => program[Symbol.dispose]())
   return createSupervisor({
     layout,
     control,

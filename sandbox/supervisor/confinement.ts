@@ -39,10 +39,18 @@ export interface Confinement {
 const hideable = ['/home', '/root', '/run', '/tmp', '/dev/shm', '/var', '/srv', '/mnt', '/media']
 
 /**
- * Where accounts are looked for: numbers that no system gives to anybody (above those of containers, below 2^31), and
- * for a container that has only 65,536 accounts some of its last.
+ * Accounts of tenants lie where no system gives any to anybody: above those of containers, below 2^31. Each supervisor has a
+ * range of its own by its process id, because two of them with the same accounts would end each other's processes.
  */
-const uidStarts = [1_900_000_000, 65_000]
+const accounts = { first: 1_880_000_000, each: 2_048, ranges: 130_000 }
+
+/** In a container that has only 65,536 accounts: some of its last. There is place for one supervisor. */
+const lastAccounts = 65_000
+
+/** Where the accounts of this supervisor begin, the better place first. */
+function uidStarts(): number[] {
+  return [accounts.first + (process.pid % accounts.ranges) * accounts.each, lastAccounts]
+}
 
 /** Tells what confines it: what the kernel says of the process, its networks, its bounds, and what is in folders. */
 const probeScript = `cat /proc/self/status /proc/net/dev /proc/self/limits && echo probe-folders && for d in "$@"; do ls -A "$d" 2>/dev/null; done; true`
@@ -122,7 +130,7 @@ function layersOf(options: ConfinementOptions): Layer[] {
     {
       name: 'account',
       add: (plan) =>
-        isRoot ? (options.firstUid ? [options.firstUid] : uidStarts).map((firstUid) => ({ ...plan, firstUid })) : [],
+        isRoot ? (options.firstUid ? [options.firstUid] : uidStarts()).map((firstUid) => ({ ...plan, firstUid })) : [],
       check: (text, { firstUid }) =>
         field(text, 'Uid')
           ?.split(/\s+/)

@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream'
 import { limits } from '../../core/limits.ts'
 import { confine, type LaunchPlan, nodeFlags } from './launch-line.ts'
 import type { ResourceGroup, ResourceGroups } from './resources.ts'
+import { endStragglers, tryKill } from './stragglers.ts'
 
 /** What a launcher is made with. */
 export interface LauncherOptions {
@@ -30,8 +31,10 @@ export interface Launched {
   /** What it says before it dies. */
   readonly errors: Readable
   readonly group: ResourceGroup | undefined
-  /** Gives back what it had, once it is gone. */
-  release(): void
+  /** Ends it, and whatever is in its group of processes. */
+  kill(): void
+  /** Ends what it has left behind, and gives back what it had, once it is gone. Resolves with how many were found. */
+  release(): Promise<number>
 }
 
 /** Starts processes. */
@@ -50,9 +53,23 @@ const outOfMemoryScore = '1000'
 /** Room above the process's own bound on memory, so that Grove, which can say why, ends it before the kernel does. */
 const groupHeadroom = 1.25
 
+/** What is left behind where tenants have no accounts of their own: what cannot be found. */
+const nobody = { found: 0, isClean: true }
+
+/** Accounts that are in use, by where they begin: launchers of one process share them. */
+const accountsInUse = new Map<number | undefined, Set<number>>()
+
+function takenFrom(firstUid: number | undefined): Set<number> {
+  const known = accountsInUse.get(firstUid)
+  if (known) return known
+  const made = new Set<number>()
+  accountsInUse.set(firstUid, made)
+  return made
+}
+
 /** Makes a launcher. */
 export function createLauncher({ plan, groups, entry, readable, accounts }: LauncherOptions): Launcher {
-  const taken = new Set<number>()
+  const taken = takenFrom(plan.firstUid)
 
   function takeAccount(): number {
     let account = 0
@@ -69,11 +86,18 @@ export function createLauncher({ plan, groups, entry, readable, accounts }: Laun
     const group = groups.make(name, bounds)
     group?.add(child.pid)
     lower(child.pid)
-    const release = () => {
-      taken.delete(account)
-      group?.remove()
+    const kill = () => {
+      // While it is not buried, its number is nobody else's.
+      if (child.child.kill('SIGKILL')) tryKill(-child.pid)
     }
-    return { ...child, group, release }
+    const release = async () => {
+      const { firstUid } = plan
+      const { found, isClean } = firstUid === undefined ? nobody : await endStragglers(firstUid + account)
+      if (isClean) taken.delete(account)
+      group?.remove()
+      return found
+    }
+    return { ...child, group, kill, release }
   }
 
   return {

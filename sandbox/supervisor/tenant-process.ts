@@ -46,8 +46,11 @@ export interface TenantEvents {
   failed(process: TenantProcess, error: unknown, op: Op): void
   /** It is over: nothing is to be given to it any more. Its process may still be dying. */
   over(process: TenantProcess, end: ProcessEnd): void
-  /** The process is gone. `errors`: the end of what it said on standard error. */
-  gone(process: TenantProcess, errors: string): void
+  /**
+   * The process is gone. `errors`: the end of what it said on standard error. `stragglers`: processes that it has left
+   * behind, which are gone too.
+   */
+  gone(process: TenantProcess, errors: string, stragglers: number): void
 }
 
 /** What a process is made with. */
@@ -199,7 +202,7 @@ export class TenantProcess {
   stop(end: ProcessEnd): void {
     this.#readStats()
     this.#finish(end)
-    this.#launched.child.kill('SIGKILL')
+    this.#launched.kill()
   }
 
   get info(): TenantInfo {
@@ -306,9 +309,9 @@ export class TenantProcess {
     child.once('exit', async (code, signal) => {
       await words.settled()
       this.#finish(endOf({ code, signal, errors: words.text, ranOutOfMemory: group?.ranOutOfMemory ?? false }))
-      release()
+      const stragglers = await release()
       this.#wentAway.resolve()
-      this.#options.events.gone(this, words.text)
+      this.#options.events.gone(this, words.text, stragglers)
     })
   }
 

@@ -1,5 +1,5 @@
-import { existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { findConfinement } from '../../../sandbox/supervisor/confinement.ts'
 import { bareLaunch, confine, nodeFlags } from '../../../sandbox/supervisor/launch-line.ts'
@@ -12,7 +12,7 @@ const isRoot = process.getuid?.() === 0
 t.test('what holds is found by trying it, and told in words for people', async (t) => {
   const secret = shortFolder(t)
   writeFileSync(join(secret, 'key'), 'secret')
-  using program = await openTenantProgram()
+  const program = await openTenantProgram()
   const { rows, plan } = await findConfinement({ ...program, secret: [secret] })
   const names = rows.map(({ name }) => name)
   t.same(names, ['network', 'files', 'account', 'privileges', 'bounds', 'addresses', 'orphans', 'permissions'])
@@ -73,10 +73,11 @@ t.test('a command line has only the layers of its plan, and an empty environment
   t.end()
 })
 
-t.test('the program of tenants is all in the files that they may read, and goes when it is not needed', async (t) => {
-  const program = await openTenantProgram()
+t.test('the program of tenants is all in the files that they may read, and everybody may', async (t) => {
+  const programs = await Promise.all([openTenantProgram(), openTenantProgram()])
+  t.same(programs[0], programs[1], 'the same sources, the same place')
+  const [program] = programs
   t.ok([program.entry, ...program.modules].every((path) => program.readable.some((folder) => path.startsWith(folder))))
-  t.ok(existsSync(program.entry))
-  program[Symbol.dispose]()
-  t.notOk(existsSync(program.entry))
+  t.equal(statSync(program.entry).mode & 0o777, 0o644)
+  t.equal(statSync(dirname(program.entry)).mode & 0o777, 0o755)
 })
