@@ -12,13 +12,15 @@ export function killed(reason: string): GroveError {
   return new GroveError('ERR_CODE_FAILED', `killed: ${reason}`, { details })
 }
 
+/** A bound and what was found, as a reason begins where there is one. */
+const boundPattern = /^[A-Za-z]{1,32}: \d{1,15}, at most \d{1,15}/
+
 /**
- * What a process says that a request failed with. What the code itself says is left out: it may hold the site's secrets,
- * and only the site's own log is without them.
+ * What a process says that a request failed with. What the code itself says is left out, the names of its functions too:
+ * it may hold the site's secrets, and only the site's own log is without them.
  */
 export function failureError({ status, code, reason, retryAfterSeconds }: RequestFailed): GroveError {
-  const isOwn = code === 'exception' || code === 'bad-answer'
-  const why = isOwn ? 'what it was is in the log of the site' : reason
+  const why = boundPattern.exec(reason)?.[0] ?? 'what it was is in the log of the site'
   return new GroveError('ERR_CODE_FAILED', `${code}: ${why}`, { details: { status, code, retryAfterSeconds } })
 }
 

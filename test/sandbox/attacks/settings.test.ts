@@ -10,7 +10,7 @@ t.test('as many variables as a site may have reach its code; more are told, and 
   await ground.publish('many', code, { vars: many(64, 5_120) })
   t.match(await ground.ask('many'), { status: 200, body: '64' })
   await ground.publish('too-many', code, { vars: many(256, 65_536) })
-  t.match(await ground.ask('too-many'), { status: 503, failed: 'busy' })
+  t.match(await ground.ask('too-many'), { status: 500, failed: 'exception' })
   t.ok(await ground.line('too-many', /variables and secrets together have more than 1048576 bytes/))
   t.notOk(
     ground.lines.some(({ site, text }) => site === 'too-many' && /was ended/.test(text)),
