@@ -120,6 +120,8 @@ export type LoadFailure = 'exception' | 'syntax' | 'startup' | 'memory' | 'no-ha
 /** A runtime for site code. */
 export interface Engine {
   readonly name: string
+  /** Does what can be done before there is a code, so that the first one loads soon. */
+  warmUp(): void
   /** Loads a code. It takes the thread for `limits.startupMs` at most, and the watchdog ends the process soon after. Throws {@link LoadError}. */
   load(source: CodeSource, host: EngineHost): EngineIsolate
 }

@@ -7,10 +7,18 @@
  * around it is watched and disposable.
  */
 
-import type { CodeSource, Engine, EngineHost, EngineIsolate, EntryWatch } from '../engine.ts'
+import {
+  type CodeSource,
+  type Engine,
+  type EngineHost,
+  type EngineIsolate,
+  type EntryWatch,
+  LoadError,
+} from '../engine.ts'
 import { type CpuBucket, createCpuBucket, createPace, type Pace } from './budget.ts'
 import { IsolatedCode } from './isolated-code.ts'
 import { bundleScript, type CachedScript, preludeScript } from './script.ts'
+import { nobody, warmUpRequest, warmUpSource } from './warm-up.ts'
 
 /** What the engine is made with. */
 export interface IsolatedEngineOptions {
@@ -43,6 +51,20 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
 
   return {
     name: 'isolated-vm',
+    warmUp() {
+      const { cpuBucketMs, cpuRefillMsPerSecond } = warmUpSource.limits
+      const own = createCpuBucket(cpuBucketMs, cpuRefillMsPerSecond, performance.now())
+      const code = new IsolatedCode({ source: warmUpSource, host: nobody, bucket: own, pace, watch: options.watch })
+      try {
+        code.start(prelude, bundleScript(warmUpSource.bundle))
+        code.dispatch(1, warmUpRequest)
+        if (!code.isGone) code.keepCompiled(prelude)
+      } catch (thrown) {
+        // A machine that is too busy for it: the first code is compiled when it comes.
+        if (!(thrown instanceof LoadError)) throw thrown
+      }
+      code.dispose()
+    },
     load(source: CodeSource, host: EngineHost): EngineIsolate {
       const { cpuBucketMs, cpuRefillMsPerSecond } = source.limits
       bucket ??= createCpuBucket(cpuBucketMs, cpuRefillMsPerSecond, performance.now())

@@ -15,7 +15,7 @@ import {
   loadGuest,
   timedOut,
 } from './loading.ts'
-import type { CachedScript } from './script.ts'
+import { type CachedScript, compileWarm } from './script.ts'
 import { createDecoders } from './text-calls.ts'
 
 /** What an isolate is made with. */
@@ -134,6 +134,11 @@ export class IsolatedCode implements EngineIsolate {
 
   deliver(id: number, owner: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void {
     this.#enter(owner, 'deliver', [id, kind, crossing(payload), crossing(bytes)], kind === deliveries.over)
+  }
+
+  /** Keeps the compiled form of a script with what was called of it here. */
+  keepCompiled(script: CachedScript): void {
+    compileWarm(this.#isolate, script)
   }
 
   charge(id: number, ms: number): void {

@@ -60,6 +60,8 @@ export function runTenant({ supervisor, fronts, watch, over }: TenantOptions): v
   function takeFrame(type: number, stream: number, payload: Buffer): boolean {
     if (type === frameTypes.prelude) {
       engine ??= createIsolatedEngine({ prelude: payload.toString('utf8'), watch })
+      // A process that waits for its site has the time; one whose code is here already has not.
+      setImmediate(() => codes.size === 0 && engine?.warmUp())
       return true
     }
     if (type === frameTypes.unload) return unload(payload)

@@ -108,6 +108,22 @@ t.test('limits by the clock are longer while the machine is busy', (t) => {
   t.end()
 })
 
+t.test('an engine can warm up, whatever its prelude does with it', (t) => {
+  const watched: string[] = []
+  const watch = { enter: () => watched.push('in'), leave: () => watched.push('out') }
+  const engine = createIsolatedEngine({ prelude: smallPrelude, watch, pace: steady })
+  engine.warmUp()
+  t.same(watched.filter((word) => word === 'in').length, watched.filter((word) => word === 'out').length)
+  const host = createRecordingHost()
+  const source = { site: 'a', version: 1, bundle: bundleOf(`{ fetch: () => ({ body: 'x' }) }`), vars: {}, wasm: [] }
+  const code = engine.load({ ...source, assets: false, data: false, limits: defaultSandboxLimits }, host)
+  code.dispatch(1, request)
+  t.equal(bodyOf(host, 1), 'x')
+  code.dispose()
+  createIsolatedEngine({ prelude: 'throw 1', watch, pace: steady }).warmUp()
+  t.end()
+})
+
 t.test('a module of WebAssembly arrives, and can be used again by the next isolate', (t) => {
   const bytes = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0])
   for (let i = 0; i < 2; i++) {
