@@ -104,13 +104,22 @@ t.test('the packed package serves and publishes from an empty folder', { timeout
       t.match((await run(node, ['--version'])).stdout, new RegExp(`^v${major}\\.`))
       const env = { PATH: `${bin}${delimiter}${process.env['PATH']}` }
       const command = [...plain, node, join(installed, 'node_modules/.bin/grove')]
-      const grove = await startGrove(t, { command, env, config: { fronts: 1 }, from: installed })
+      const grove = await startGrove(t, {
+        command,
+        env,
+        config: { fronts: 1, sandbox: { spares: 1 } },
+        from: installed,
+      })
       const site = join(grove.folder, 'site')
       mkdirSync(site)
       writeFileSync(join(site, 'index.html'), `served by ${major}`)
-      t.match(await grove.publish('blog', site), { version: 1, added: 1 })
+      const code =
+        'export default { fetch: (request: Request) => new Response("code at " + new URL(request.url).pathname) }'
+      writeFileSync(join(site, '_worker.ts'), code)
+      t.match(await grove.publish('blog', site), { version: 1 })
       for (const ask of ['http1', 'http2'] as const)
         t.equal(String((await grove.visitor[ask](grove.url('blog'))).body), `served by ${major}`)
+      t.equal(String((await grove.visitor.http1(grove.url('blog', '/x'))).body), 'code at /x', 'in a sandbox')
       const { processes } = await grove.status()
       for (const { kind, pid } of processes)
         t.match(
