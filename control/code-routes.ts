@@ -59,8 +59,9 @@ export function codeRoutes({ registry, secrets, output, sandboxes, checkHosts }:
       pattern: '/sites/:name/output',
       run: async (request) => {
         const site = await served(request)
+        const most = countIn(request.query.get('lines'))
         const isFollowed = request.query.get('follow') === '1'
-        return new Lines(linesOf(output, site, request, isFollowed), { live: isFollowed })
+        return new Lines(linesOf(output, site, request, { most, isFollowed }), { live: isFollowed })
       },
     },
     {
@@ -78,9 +79,8 @@ async function* linesOf(
   output: CodeRoutesOptions['output'],
   site: SiteName,
   { query, signal }: AdminRequest,
-  isFollowed: boolean,
+  { most, isFollowed }: { readonly most: number; readonly isFollowed: boolean },
 ): AsyncGenerator<SiteLogLine | { readonly beat: true }> {
-  const most = countIn(query.get('lines'))
   const isWanted = query.get('requests') === '1' ? () => true : ({ usage }: SiteLogLine) => usage === undefined
   if (!isFollowed) {
     yield* await output.read(site, most, isWanted)

@@ -2,13 +2,20 @@ import { mock } from 'node:test'
 import t from 'tap'
 import { Meter } from '../../control/meter.ts'
 import { limits } from '../../core/limits.ts'
-import type { Usage } from '../../core/usage.ts'
+import type { SiteUsage } from '../../core/supervisor-messages.ts'
+import { type Usage, usageListSchema } from '../../core/usage.ts'
 import { silentLog } from './fixtures/silent-log.ts'
 import { usageOf } from './fixtures/usage.ts'
 
 /** A meter over fronts and a log that a test plays. */
 function make() {
-  const state = { counted: [] as Usage[], wanted: true, disk: 'fine' as 'fine' | 'full', takes: 0 }
+  const state = {
+    counted: [] as Usage[],
+    code: [] as SiteUsage[],
+    wanted: true,
+    disk: 'fine' as 'fine' | 'full',
+    takes: 0,
+  }
   const kept: (readonly Usage[])[] = []
   const order: string[] = []
   const meter = new Meter({
@@ -18,6 +25,7 @@ function make() {
         return state.counted.splice(0)
       },
     },
+    sandboxes: { takeUsage: async () => state.code.splice(0) },
     usageLog: {
       async append(usage) {
         if (state.disk === 'full') throw new Error('the disk is full')
@@ -45,6 +53,36 @@ t.test('what the fronts counted is one batch: each site once, sums over the fron
   await meter.take()
   t.equal(kept.length, 1, 'where nothing was used nothing is kept')
 })
+
+t.test(
+  'what code of sites used is told with the rest of the site, and alone where there is nothing else',
+  async (t) => {
+    const { meter, state, kept } = make()
+    await using _ = meter
+    const used = (site: string, cpuMs: number, memoryPeakBytes: number): SiteUsage => ({
+      ...{ site, cpuMs, memoryPeakBytes, requests: 2, subrequests: 1 },
+      ...{ receivedBytes: 3, sentBytes: 4, egressBytes: 5, ingressBytes: 6, kills: 0 },
+    })
+    state.disk = 'full'
+    state.code = [used('blog', 1.5, 100)]
+    await meter.take()
+    state.disk = 'fine'
+    state.counted = [usageOf('blog', 4)]
+    state.code = [used('blog', 2, 50), used('quiet', 7, 9)]
+    await meter.take()
+    t.match(kept, [
+      [
+        {
+          site: 'blog',
+          requests: 4,
+          code: { cpuMs: 3.5, memoryPeakBytes: 100, requests: 4, subrequests: 2, egressBytes: 10, ingressBytes: 12 },
+        },
+        { site: 'quiet', requests: 0, answered: { static: 0, error: 0 }, code: { cpuMs: 7, memoryPeakBytes: 9 } },
+      ],
+    ])
+    t.same(usageListSchema.parse(kept[0]), kept[0], 'it is kept whole')
+  },
+)
 
 t.test('a batch that cannot be kept is kept with the next', async (t) => {
   const { meter, state, kept } = make()
