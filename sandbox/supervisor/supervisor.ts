@@ -5,19 +5,13 @@
  */
 
 import type { Logger } from 'pino'
-import { GroveError, toGroveError } from '../../core/errors.ts'
+import { GroveError } from '../../core/errors.ts'
 import { nextRequestId } from '../../core/ids.ts'
 import type { Layout } from '../../core/layout.ts'
 import { limits } from '../../core/limits.ts'
-import type { SiteName, VersionNumber } from '../../core/names.ts'
-import type {
-  ControlToSupervisor,
-  SiteLogLine,
-  SupervisorStatus,
-  SupervisorToControl,
-} from '../../core/supervisor-messages.ts'
+import type { ControlToSupervisor, SupervisorStatus, SupervisorToControl } from '../../core/supervisor-messages.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
-import { type ControlCalls, createCodes, type LoadedCode } from './codes.ts'
+import { type ControlCalls, createCodes } from './codes.ts'
 import { type Confinement, findConfinement } from './confinement.ts'
 import { createFronts, type FrontMessage, type Fronts } from './fronts.ts'
 import { createLauncher, type Launcher } from './launch.ts'
@@ -27,6 +21,7 @@ import { type ProgramFiles, tenantFiles } from './program-files.ts'
 import { createQuarantine, type Quarantine } from './quarantine.ts'
 import { findResourceGroups } from './resources.ts'
 import { type TenantEvents, TenantProcess } from './tenant-process.ts'
+import { createTenantReports, type TakeSiteLine, type TenantReports } from './tenant-reports.ts'
 import { createTenants, type Tenants, type TenantTimes } from './tenants.ts'
 import { createWarmPool, type WarmPool } from './warm-pool.ts'
 
@@ -36,8 +31,8 @@ export interface SupervisorOptions {
   readonly control: ControlCalls
   /** Does what tenants ask of the host, see host-operations.ts. */
   readonly operations: Operations
-  /** Takes lines of sites' logs; `code` has the secrets that must not be in them, where the line is of one code. */
-  readonly siteLog: (line: SiteLogLine, code: LoadedCode | undefined) => void
+  /** Takes lines of sites' logs, see site-log.ts. */
+  readonly siteLog: TakeSiteLine
   readonly log: Logger
   /** The guest's prelude, which every process gets, see isolated/prelude-bundle.ts. */
   readonly prelude: string
@@ -81,6 +76,8 @@ class SandboxSupervisor implements Supervisor {
   readonly #options: SupervisorOptions
   readonly #log: Logger
   readonly #accounts: Accounts = createAccounts()
+  readonly #reports: TenantReports
+  readonly #events: TenantEvents
   readonly #quarantine: Quarantine = createQuarantine()
   /** Every process that is not gone. Keyed by its id. */
   readonly #processes = new Map<string, TenantProcess>()
@@ -97,6 +94,12 @@ class SandboxSupervisor implements Supervisor {
     const { layout, log, control } = options
     this.#options = options
     this.#log = log
+    this.#reports = createTenantReports({ siteLog: options.siteLog, accounts: this.#accounts, log })
+    this.#events = {
+      ...this.#reports,
+      over: (tenant, end) => this.#over(tenant, end),
+      gone: (tenant, errors, stragglers) => this.#gone(tenant, errors, stragglers),
+    }
     this.#fronts = createFronts({
       socket: layout.supervisorSocket,
       receive: (front, message) => this.#fromFront(front, message),
@@ -118,7 +121,7 @@ class SandboxSupervisor implements Supervisor {
       processes: this.#processes,
       mostProcesses: this.#most,
       times: { ...limits.sandboxProcess, ...options.times },
-      loadFailed: (site, version, error) => this.#loadFailed(site, version, error),
+      loadFailed: this.#reports.loadFailed,
     })
   }
 
@@ -241,41 +244,13 @@ class SandboxSupervisor implements Supervisor {
     this.#pool.refresh()
   }
 
-  readonly #events: TenantEvents = {
-    log: ({ site, codes }, { version, request, level, text }) => {
-      if (site === undefined) return
-      const line = { atMs: Date.now(), site, version, level, text, from: 'code' as const }
-      this.#options.siteLog({ ...line, ...(request !== undefined && { request }) }, codes.get(version))
-    },
-    logLost: ({ site }, lines) => this.#tell(site, 'warn', `${lines} lines were left out: more than the log takes`),
-    usage: ({ site, codes }, usage) => {
-      if (site === undefined) return
-      const { version, request } = usage
-      const text = `${usage.status ?? '-'} in ${Math.round(usage.wallMs)} ms, ${usage.cpuMs.toFixed(1)} ms of CPU`
-      const line = { atMs: Date.now(), site, version, request, level: 'debug', text, from: 'grove', usage } as const
-      this.#options.siteLog(line, codes.get(version))
-    },
-    spent: ({ site }, cpuMs, rssBytes) => {
-      if (site !== undefined) this.#accounts.add(site, { cpuMs, memoryPeakBytes: rssBytes })
-    },
-    counted: ({ site }, kind, begun, outBytes, inBytes) => {
-      if (site === undefined || kind !== 'fetch') return
-      this.#accounts.add(site, { subrequests: begun, egressBytes: outBytes, ingressBytes: inBytes })
-    },
-    failed: ({ site }, error, { kind, request }) =>
-      this.#log.warn({ err: toGroveError(error), site, request, kind }, 'an operation for site code failed'),
-    over: (tenant, end) => this.#over(tenant, end),
-    gone: (tenant, errors, stragglers) => {
-      if (stragglers > 0)
-        this.#log.error({ site: tenant.site, process: tenant.id, stragglers }, 'a sandbox has left processes behind')
-      this.#processes.delete(tenant.id)
-      this.#options.operations.ended?.(tenant.id)
-      if (tenant.end && isKill(tenant.end) && errors !== '')
-        this.#log.debug(
-          { site: tenant.site, process: tenant.id, errors: errors.slice(-2_000) },
-          'last words of a sandbox',
-        )
-    },
+  #gone(tenant: TenantProcess, errors: string, stragglers: number): void {
+    const { id, site, end } = tenant
+    this.#processes.delete(id)
+    this.#options.operations.ended?.(id)
+    if (stragglers > 0) this.#log.error({ site, process: id, stragglers }, 'a sandbox has left processes behind')
+    if (end && isKill(end) && errors !== '')
+      this.#log.debug({ site, process: id, errors: errors.slice(-2_000) }, 'last words of a sandbox')
   }
 
   #over(tenant: TenantProcess, end: ProcessEnd): void {
@@ -288,19 +263,8 @@ class SandboxSupervisor implements Supervisor {
     if (!isKill(end) || site === undefined) return
     this.#accounts.add(site, { kills: 1 })
     const { restMs, isQuarantine } = this.#quarantine.killed(site, end.reason)
-    this.#tell(site, 'error', `the process of the site's code was ended: ${end.detail}`)
-    if (isQuarantine) this.#tell(site, 'error', `too many ends: the code rests for ${Math.round(restMs / 1_000)} s`)
-  }
-
-  #loadFailed(site: SiteName, version: VersionNumber, error: GroveError): void {
-    const { stack } = (error.details ?? {}) as { stack?: unknown }
-    const text = typeof stack === 'string' && stack !== '' ? `${error.message}\n${stack}` : error.message
-    this.#options.siteLog({ atMs: Date.now(), site, version, level: 'error', text, from: 'grove' }, undefined)
-  }
-
-  /** Says something about a site to its author. */
-  #tell(site: SiteName | undefined, level: 'warn' | 'error', text: string): void {
-    if (site === undefined) return
-    this.#options.siteLog({ atMs: Date.now(), site, level, text, from: 'grove' }, undefined)
+    this.#reports.tell(site, 'error', `the process of the site's code was ended: ${end.detail}`)
+    if (isQuarantine)
+      this.#reports.tell(site, 'error', `too many ends: the code rests for ${Math.round(restMs / 1_000)} s`)
   }
 }

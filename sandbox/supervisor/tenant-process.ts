@@ -11,24 +11,16 @@ import { setNewest } from '../../core/newest.ts'
 import { frameTypes } from '../../core/sandbox-frames.ts'
 import { defaultSandboxLimits } from '../../core/sandbox-limits.ts'
 import { createFrameLink, type FrameLink } from '../../core/sandbox-link.ts'
-import {
-  type LogLine,
-  logSchema,
-  type Op,
-  type OpKind,
-  type RequestUsage,
-  readJson,
-  requestUsageSchema,
-} from '../../core/sandbox-messages.ts'
+import type { LogLine, Op, OpKind, RequestUsage } from '../../core/sandbox-messages.ts'
 import type { TenantInfo } from '../../core/supervisor-messages.ts'
 import { type CodeLoads, createCodeLoads } from './code-loads.ts'
 import type { CodeContents, LoadedCode } from './codes.ts'
 import { keepLastWords } from './last-words.ts'
 import type { Launched, Launcher } from './launch.ts'
 import type { Operations } from './operations.ts'
+import { createOwnFrames } from './own-frames.ts'
 import { endOf, type ProcessEnd } from './process-end.ts'
 import { type ProcessStats, readProcessStats } from './process-stats.ts'
-import { createRate } from './rate.ts'
 import { createTenantOperations, type TenantOperations } from './tenant-operations.ts'
 import { createWatch } from './watch.ts'
 
@@ -97,9 +89,7 @@ export class TenantProcess {
   readonly #startTimer: NodeJS.Timeout
   readonly #becameReady = Promise.withResolvers<void>()
   readonly #wentAway = Promise.withResolvers<void>()
-  readonly #logRate = createRate(limits.sandboxTenant.logBurst, limits.sandboxTenant.logPerSecond)
-  readonly #noticeRate = createRate(1, 1)
-  #lostLines = 0
+  readonly #takeOwn: (type: number, payload: Buffer) => string | undefined
   #isReady = false
   #end: ProcessEnd | undefined
   #stats: ProcessStats = { cpuMs: 0, rssBytes: 0 }
@@ -116,6 +106,12 @@ export class TenantProcess {
     this.gone = this.#wentAway.promise
     this.#launched = launcher.launch(id, [...links.values()], this.#memoryBytes)
     this.#watch = createWatch(this.#startedAtMs)
+    this.#takeOwn = createOwnFrames({
+      beat: (nowMs) => this.#beat(nowMs),
+      log: (line) => events.log(this, line),
+      logLost: (lines) => events.logLost(this, lines),
+      usage: (usage) => events.usage(this, usage),
+    })
     this.#link = createFrameLink({
       socket: this.#launched.link,
       budget: tightest,
@@ -128,7 +124,7 @@ export class TenantProcess {
       process: id,
       link: this.#link,
       operations,
-      codeOf: (version) => this.codes.get(version) ?? this.#leaving.get(version),
+      codeOf: (version) => this.codeOf(version),
       count: (kind, begun, outBytes, inBytes) => events.counted(this, kind, begun, outBytes, inBytes),
       failed: (error, op) => events.failed(this, error, op),
     })
@@ -155,6 +151,11 @@ export class TenantProcess {
     if (this.#loads.size > 0 || this.#operations.size > 0) return true
     for (const count of this.underWay.values()) if (count > 0) return true
     return false
+  }
+
+  /** A code that it has, or has had until lately. */
+  codeOf(version: VersionNumber): LoadedCode | undefined {
+    return this.codes.get(version) ?? this.#leaving.get(version)
   }
 
   /** Gives it a code. See {@link CodeLoads.load}. */
@@ -247,45 +248,12 @@ export class TenantProcess {
     return (stream % 2 === 0 ? this.#loads : this.#operations).take(type, stream, payload)
   }
 
-  #takeOwn(type: number, payload: Buffer): string | undefined {
-    switch (type) {
-      case frameTypes.beat:
-        if (payload.length > 0) return 'a sign of life with a payload'
-        this.#beat()
-        return undefined
-      case frameTypes.log: {
-        const line = readJson(logSchema, payload)
-        if (!line) return 'a line of the log that is none'
-        this.#log(line)
-        return undefined
-      }
-      case frameTypes.usage: {
-        const usage = readJson(requestUsageSchema, payload)
-        if (!usage) return 'a report of use that is none'
-        this.#options.events.usage(this, usage)
-        return undefined
-      }
-      default:
-        return `a frame of type ${type} without a stream`
-    }
-  }
-
-  #beat(): void {
-    this.#watch.beat(performance.now())
+  #beat(nowMs: number): void {
+    this.#watch.beat(nowMs)
     if (this.#isReady) return
     this.#isReady = true
     clearTimeout(this.#startTimer)
     this.#becameReady.resolve()
-  }
-
-  #log(line: LogLine): void {
-    const nowMs = performance.now()
-    if (!this.#logRate.take(nowMs)) {
-      this.#lostLines += 1
-      if (!this.#noticeRate.take(nowMs)) return
-      this.#options.events.logLost(this, this.#lostLines)
-      this.#lostLines = 0
-    } else this.#options.events.log(this, line)
   }
 
   #linkEnded(fault: string | undefined): void {

@@ -12,6 +12,7 @@ import type { Codes } from './codes.ts'
 import type { Fronts } from './fronts.ts'
 import type { ProcessEnd } from './process-end.ts'
 import type { Quarantine } from './quarantine.ts'
+import { busy, findVictim, untilGone } from './room.ts'
 import type { TenantProcess } from './tenant-process.ts'
 import { createVersionLoads, type VersionLoads } from './version-loads.ts'
 import type { WarmPool } from './warm-pool.ts'
@@ -211,31 +212,21 @@ class SiteTenants implements Tenants {
     return process
   }
 
-  /** Ends the process that was not used for longest, one that was replaced before any other. */
+  /** Ends a process that can end for another. Rejects with `ERR_SANDBOX_BUSY` when there is none. */
   async #makeRoom(): Promise<void> {
-    const nowMs = performance.now()
-    const idle = [...this.#options.processes.values()].filter(
-      (process) =>
-        process.site !== undefined &&
-        !process.end &&
-        !process.isBusy &&
-        nowMs - process.usedAtMs > this.#options.times.roomQuietMs,
-    )
-    const rank = ({ drainUntilMs, usedAtMs }: TenantProcess) => (drainUntilMs === undefined ? usedAtMs : -1)
-    const [victim] = idle.sort((a, b) => rank(a) - rank(b))
+    const { processes, fronts, times, mostProcesses } = this.#options
+    const victim = findVictim(processes.values(), times.roomQuietMs)
     if (!victim) {
-      const dying = [...this.#options.processes.values()].find((process) => process.end)
-      if (!dying) throw busy(`all ${this.#options.mostProcesses} processes for site code are in use`)
-      return Promise.race([dying.gone, lateness()])
+      const dying = [...processes.values()].find((process) => process.end)
+      if (!dying) throw busy(`all ${mostProcesses} processes for site code are in use`)
+      return untilGone(dying)
     }
     this.over(victim)
-    await this.#options.fronts.release(victim.id)
+    await fronts.release(victim.id)
     // Somebody was quicker: it finishes that, and another is looked for.
-    if (victim.isBusy) this.#drain(victim)
-    else {
-      victim.stop({ reason: 'idle', detail: 'another site needed its place' })
-      await Promise.race([victim.gone, lateness()])
-    }
+    if (victim.isBusy) return this.#drain(victim)
+    victim.stop({ reason: 'idle', detail: 'another site needed its place' })
+    await untilGone(victim)
   }
 
   #drain(process: TenantProcess): void {
@@ -284,15 +275,6 @@ function isServed(tenant: Tenant, front: number): tenant is Tenant & { current: 
 }
 
 const drained: ProcessEnd = { reason: 'drained', detail: 'it has finished what it had' }
-
-const lateness = () =>
-  new Promise<void>((_, reject) =>
-    setTimeout(() => reject(busy('a process is slow to end')), limits.sandboxProcess.releaseMs).unref(),
-  )
-
-function busy(message: string): GroveError {
-  return new GroveError('ERR_SANDBOX_BUSY', message, { details: { retryAfterMs: limits.sandboxProcess.busyRetryMs } })
-}
 
 /** A process that ends while it is needed is a reason to come again. */
 function toBusy(error: unknown): GroveError {
