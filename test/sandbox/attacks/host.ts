@@ -34,7 +34,7 @@ import { openMemoryStore } from '../../../store/drivers/memory.ts'
 import { shortFolder } from '../../control/fixtures/short-folder.ts'
 import { silentLog } from '../../control/fixtures/silent-log.ts'
 import { bundleFiles, type Files } from '../bundle/fixtures/site.ts'
-import { publicAddress, startNames } from '../egress/fixtures/web.ts'
+import { type Names, publicAddress, startNames } from '../egress/fixtures/web.ts'
 
 const mebibyte = 2 ** 20
 /** A neighbour that is slower than this while others attack is disturbed. Wide, because machines that test are busy. */
@@ -100,6 +100,8 @@ export interface GroundOptions {
   /** Ports that sites may reach beside 80 and 443. */
   readonly ports?: readonly number[]
   readonly ca?: string
+  /** Records of names, beside those of `*.example`. */
+  readonly names?: Names
   readonly neighbour?: { readonly code?: string } & Publication
   readonly asset?: (message: Extract<SupervisorToControl, { kind: 'asset' }>) => unknown
 }
@@ -117,7 +119,7 @@ export async function layGround(t: Test, options: GroundOptions = {}): Promise<G
   const ownLog: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void ownLog.push(line) })
   const redactors = new WeakMap<LoadedCode, Redactor>()
-  const dns = await startNames(t)
+  const dns = await startNames(t, options.names)
   const program = await openTenantProgram()
   const confinement = await findConfinement({ ...program, secret: [layout.root] })
   const control: ControlCalls = { send: () => {}, call: answer }
