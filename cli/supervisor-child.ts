@@ -3,12 +3,8 @@
 import { fork } from 'node:child_process'
 import type { Logger } from 'pino'
 import { limits } from '../core/limits.ts'
-import {
-  type ParentToSupervisor,
-  type ProcessInfo,
-  type SupervisorSettings,
-  supervisorToParentSchema,
-} from '../core/messages.ts'
+import type { ProcessInfo } from '../core/messages.ts'
+import { type ParentToSupervisor, type SupervisorSettings, supervisorToParentSchema } from '../core/supervisor-start.ts'
 import { SupervisedChild } from './supervised-child.ts'
 
 /** What it is made with. */

@@ -5,10 +5,14 @@ import { GroveError, toGroveError } from '../core/errors.ts'
 import { layoutOf } from '../core/layout.ts'
 import { limits } from '../core/limits.ts'
 import { createLog } from '../core/log.ts'
-import { parentToSupervisorSchema, type SupervisorToParent, supervisorSettingsSchema } from '../core/messages.ts'
 import type { SiteName } from '../core/names.ts'
 import { setNewest } from '../core/newest.ts'
 import { type SupervisorStatus, type SupervisorToControl, siteCodeSchema } from '../core/supervisor-messages.ts'
+import {
+  parentToSupervisorSchema,
+  type SupervisorToParent,
+  supervisorSettingsSchema,
+} from '../core/supervisor-start.ts'
 import { createAddressCheck } from '../sandbox/egress/addresses.ts'
 import { buildPrelude } from '../sandbox/isolated/prelude-bundle.ts'
 import { createRedactor, type Redactor } from '../sandbox/secrets.ts'

@@ -2,7 +2,8 @@
 
 import type { Config } from '../core/config.ts'
 import type { LoadedConfig } from '../core/load-config.ts'
-import type { FrontSettings, ListenerName, ListenSpec, SupervisorSettings } from '../core/messages.ts'
+import type { FrontSettings, ListenerName, ListenSpec } from '../core/messages.ts'
+import type { SupervisorSettings } from '../core/supervisor-start.ts'
 import { hstsHeader } from '../core/tls-config.ts'
 
 /** The real port of each listener, where the config says 0. */

@@ -2,7 +2,8 @@
 
 import { fromPlainError, GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { ControlToParent, ListenSpec, ParentToControl, SupervisorSettings } from '../core/messages.ts'
+import type { ControlToParent, ListenSpec, ParentToControl } from '../core/messages.ts'
+import type { SupervisorSettings } from '../core/supervisor-start.ts'
 import type { Ports } from './front-settings.ts'
 
 /** Where to listen and with how many fronts. */

@@ -23,6 +23,9 @@ export type CodeRoute = z.output<typeof codeRouteSchema>
 /** The routes of a site, in the order in which they are looked at: the first that matches counts. */
 export const codeRoutesSchema = z.array(codeRouteSchema).max(codeLimits.siteFile.routes)
 
+/** The code of a live version, as fronts are told of it; a version without code has none. */
+export const codeStateSchema = z.object({ routes: codeRoutesSchema })
+
 /** Where a path is to go: undefined where no route says. */
 export function routeOf(routes: readonly CodeRoute[], path: string): CodeRoute['to'] | undefined {
   return routes.find(({ pattern }) =>

@@ -1,17 +1,18 @@
 /**
  * Every message between Grove's processes, one schema each; both ends of a channel check against it.
  *
- * Control with each front (over `<data>/fronts.sock`); the parent with control, with each front and with the supervisor of
- * sandboxes (over Node's own channel to a child, which can carry listening sockets).
+ * Control with each front (over `<data>/fronts.sock`); the parent with control and with each front (over Node's
+ * own channel to a child, which can carry listening sockets). Those of the supervisor of sandboxes: supervisor-start.ts.
  */
 
 import { z } from 'zod'
 import { challengeSetSchema } from './challenge-set.ts'
-import { codeRoutesSchema } from './code-routes.ts'
+import { codeStateSchema } from './code-routes.ts'
 import { plainErrorSchema } from './errors.ts'
 import { limits } from './limits.ts'
 import { blobHashSchema } from './names.ts'
 import { revocationSchema } from './session.ts'
+import { supervisorSettingsSchema } from './supervisor-start.ts'
 import { usageListSchema } from './usage.ts'
 
 const siteName = z.string()
@@ -224,23 +225,6 @@ export const listenSpecSchema = z.object({
 /** One kind of listener at one port on some addresses. */
 export type ListenSpec = z.output<typeof listenSpecSchema>
 
-/** How the supervisor of sandboxes is started. */
-export const supervisorSettingsSchema = z.object({
-  logLevel: z.enum(['silent', 'error', 'warn', 'info', 'debug']),
-  /** Processes for site code at one time, and how many of them wait for a site. */
-  processes: z.int(),
-  spares: z.int(),
-  /** The first of the accounts that they get; absent where Grove finds some. */
-  firstUid: z.int().optional(),
-  /** A control group that Grove was given, or `off`. */
-  group: z.string().optional(),
-  /** Ports beside 80 and 443 that sites may be allowed, and networks that none may reach. */
-  ports: z.array(z.int()),
-  denied: z.array(z.string()),
-})
-/** How the supervisor of sandboxes is started. */
-export type SupervisorSettings = z.output<typeof supervisorSettingsSchema>
-
 /** Control to parent. */
 export const controlToParentSchema = z.discriminatedUnion('kind', [
   /**
@@ -308,22 +292,6 @@ export const parentToFrontSchema = z.discriminatedUnion('kind', [
 ])
 /** Parent to front. */
 export type ParentToFront = z.output<typeof parentToFrontSchema>
-
-/** Parent to the supervisor of sandboxes. */
-export const parentToSupervisorSchema = z.discriminatedUnion('kind', [
-  /** End all processes, and exit 0. */
-  z.object({ kind: z.literal('stop') }),
-])
-/** Parent to the supervisor of sandboxes. */
-export type ParentToSupervisor = z.output<typeof parentToSupervisorSchema>
-
-/** The supervisor of sandboxes to parent. */
-export const supervisorToParentSchema = z.discriminatedUnion('kind', [
-  /** It takes requests of fronts, or has said why it never will. */
-  z.object({ kind: z.literal('ready') }),
-])
-/** The supervisor of sandboxes to parent. */
-export type SupervisorToParent = z.output<typeof supervisorToParentSchema>
 
 /** Front to parent. */
 export const frontToParentSchema = z.discriminatedUnion('kind', [
