@@ -34,12 +34,7 @@ export const siteStateSchema = z.object({
   authorities: z.array(z.string()),
   /** The live version and the compiled form of it; absent before the first publish. */
   live: z
-    .object({
-      version: z.int().positive(),
-      compiled: blobHashSchema,
-      /** Absent for a version without code. */
-      code: z.object({ routes: codeRoutesSchema }).optional(),
-    })
+    .object({ version: z.int().positive(), compiled: blobHashSchema, code: codeStateSchema.optional() })
     .optional(),
   /** Whether there is a live version that cannot be told now: a front goes on with the one that it has. */
   unavailable: z.boolean().optional(),
