@@ -7,6 +7,7 @@ import { isMadePath } from '../core/code-manifest.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { SandboxLimits } from '../core/sandbox-limits.ts'
+import type { Bundle, BundleOptions } from '../sandbox/bundle/bundle.ts'
 import { bundleTree } from '../sandbox/bundle/bundle-tree.ts'
 import { compilePatterns } from '../sandbox/egress/host-pattern.ts'
 import { defaultEntry, emptySiteFile, readSiteFile, type SiteFile, siteFileName } from '../sandbox/site-file.ts'
@@ -21,19 +22,33 @@ const defaultEntries = [defaultEntry, '_worker.ts']
 /** Everything that control needs for site code. */
 export const codeTools: CodeTools = { compile: compileCode, checkHosts: compilePatterns, createStackMap }
 
-/**
- * Makes the code of a tree, or answers undefined where it has none. Throws `ERR_CODE` with the places of the faults, and
- * what reading the tree throws.
- */
+/** What code is made from: a tree to come, or an author's folder. */
+export interface CodeOrigin {
+  /** Whether there is a file, by its path from the root. */
+  has(path: string): Promise<boolean>
+  read(path: string): Promise<Uint8Array | undefined>
+  bundle(options: BundleOptions): Promise<Bundle>
+}
+
+/** Makes the code of a tree. Throws `ERR_CODE` with the places of the faults, and what reading the tree throws. */
 async function compileCode(tree: TreeToCome, siteLimits: SandboxLimits): ReturnType<CompileCode> {
   const read = (path: string) => readFrom(tree, path)
-  const siteFile = await readSiteFileOf(read, siteLimits)
-  const entry = await findEntry(tree, siteFile)
+  const has = async (path: string) => (await tree.find(path)) !== undefined
+  return compileFrom({ has, read, bundle: (options) => bundleTree({ ...options, readTree: read }) }, siteLimits)
+}
+
+/**
+ * Makes the code that lies somewhere, or answers undefined where there is none. Throws `ERR_CODE` with the places of the
+ * faults, and what the origin throws.
+ */
+export async function compileFrom(origin: CodeOrigin, siteLimits: SandboxLimits): ReturnType<CompileCode> {
+  const siteFile = await readSiteFileOf(origin, siteLimits)
+  const entry = await findEntry(origin, siteFile)
   if (entry === undefined) return undefined
   const { bundleBytes } = siteLimits
-  const { code, map, wasm: imported, inputs, warnings } = await bundleTree({ entry, bundleBytes, readTree: read })
+  const { code, map, wasm: imported, inputs, warnings } = await origin.bundle({ entry, bundleBytes })
   const modules = new Map(imported.map(({ name, bytes }) => [name, bytes]))
-  for (const [name, path] of Object.entries(siteFile.wasm)) modules.set(name, await needed(read, path))
+  for (const [name, path] of Object.entries(siteFile.wasm)) modules.set(name, await needed(origin, path))
   if (modules.size > limits.sandboxCode.modules)
     throw new GroveError('ERR_CODE', `${modules.size} modules of WebAssembly; at most ${limits.sandboxCode.modules}`)
   const { wasm, notes } = await checkModules(modules, siteLimits)
@@ -51,26 +66,26 @@ async function compileCode(tree: TreeToCome, siteLimits: SandboxLimits): ReturnT
   }
 }
 
-type Read = (path: string) => Promise<Uint8Array | undefined>
-
 /** What was made of an earlier version is no source of the next. */
 async function readFrom(tree: TreeToCome, path: string): Promise<Uint8Array | undefined> {
   const file = isMadePath(path) ? undefined : await tree.find(path)
   return file && (await tree.read(file))
 }
 
-async function readSiteFileOf(read: Read, siteLimits: SandboxLimits): Promise<SiteFile> {
+/** What a site says itself. */
+export async function readSiteFileOf({ read }: Pick<CodeOrigin, 'read'>, siteLimits: SandboxLimits): Promise<SiteFile> {
   const bytes = await read(siteFileName)
   return bytes ? readSiteFile(bytes, siteLimits) : emptySiteFile
 }
 
-async function findEntry(tree: TreeToCome, { code }: SiteFile): Promise<string | undefined> {
-  for (const path of code === undefined ? defaultEntries : [code]) if (await tree.find(path)) return path
+/** The module that a site's code begins with; undefined where it has none. Throws `ERR_CODE` where that is not there. */
+export async function findEntry({ has }: Pick<CodeOrigin, 'has'>, { code }: SiteFile): Promise<string | undefined> {
+  for (const path of code === undefined ? defaultEntries : [code]) if (await has(path)) return path
   if (code === undefined) return undefined
   throw new GroveError('ERR_CODE', `${siteFileName}: code: there is no file ${JSON.stringify(code)}`)
 }
 
-async function needed(read: Read, path: string): Promise<Uint8Array> {
+async function needed({ read }: CodeOrigin, path: string): Promise<Uint8Array> {
   const bytes = await read(path)
   if (bytes) return bytes
   throw new GroveError('ERR_CODE', `${siteFileName}: wasm: there is no file ${JSON.stringify(path)}`)
@@ -99,7 +114,7 @@ async function checkModules(
  * Of the files that a code was made of, those in the folder of its entry and below: they are the server's. What lies
  * elsewhere may be for browsers as well.
  */
-function sourcesOf(entry: string, inputs: readonly string[]): string[] {
+export function sourcesOf(entry: string, inputs: readonly string[]): string[] {
   const folder = dirname(entry)
   const prefix = folder === '.' ? '' : `${folder}/`
   return inputs.filter((path) => path.startsWith(prefix))

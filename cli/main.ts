@@ -6,6 +6,7 @@ import { type PlainError, toGroveError, toPlainError } from '../core/errors.ts'
 import type { CommandContext } from './command-context.ts'
 import { addBackup } from './commands/backup.ts'
 import { addCert } from './commands/cert.ts'
+import { addDev } from './commands/dev.ts'
 import { addGrant } from './commands/grant.ts'
 import { addLogs } from './commands/logs.ts'
 import { addPublish } from './commands/publish.ts'
@@ -70,6 +71,7 @@ Example:
 Exit codes: 0 done, 1 failed, 2 wrong usage.`,
     )
   addServe(program, context)
+  addDev(program, context)
   addPublish(program, context)
   addSite(program, context)
   addSecret(program, context)

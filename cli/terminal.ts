@@ -27,9 +27,14 @@ export function processTerminal(): Terminal {
 /** What a terminal would obey, and what would show the text around it in another order (UAX 9, UTR 36 section 2.6). */
 const steering = /[^\P{Cc}\n]|\p{Bidi_Control}/gu
 
-/** Writes lines for people. What steers a terminal is shown as a sign, not sent: names and messages come from others. */
+/** A text for people. What steers a terminal is shown as a sign, not sent: names and messages come from others. */
+export function shownText(text: string): string {
+  return text.replace(steering, '\ufffd')
+}
+
+/** Writes lines for people, each as {@link shownText} gives it. */
 export function printLines(stream: Writable, lines: readonly string[]): void {
-  for (const line of lines) stream.write(`${line.replace(steering, '\ufffd')}\n`)
+  for (const line of lines) stream.write(`${shownText(line)}\n`)
 }
 
 /** Writes one JSON text for machines. */

@@ -10,6 +10,8 @@ import type { Authority } from './names.ts'
 export interface UpstreamRequest {
   readonly id: string
   readonly method: string
+  /** How the visitor asked, for code that sees a URL. @default 'https' */
+  readonly scheme?: 'https' | 'http'
   readonly authority: Authority
   /** Origin-form, as the visitor sent it. */
   readonly target: string

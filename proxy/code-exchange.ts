@@ -82,12 +82,12 @@ export class CodeExchange {
   /** Sends the request. */
   begin(): void {
     const { link, stream, request, version, upgrade } = this.#options
-    const { id, method, authority, target, headers, body, signal, timeoutMs } = request
+    const { id, method, scheme = 'https', authority, target, headers, body, signal, timeoutMs } = request
     if (signal.aborted) {
       this.#end(toError(signal.reason))
       return
     }
-    const url = `https://${authority}${target}`
+    const url = `${scheme}://${authority}${target}`
     const head = { id, version, method, url, headers, hasBody: body !== undefined, isUpgrade: upgrade !== undefined }
     link.write(frameTypes.request, stream, JSON.stringify(head))
     signal.addEventListener('abort', this.#aborted, { once: true })
