@@ -134,4 +134,20 @@ export const codeLimits = {
   },
   /** Stacks of errors as the author reads them. */
   stack: { chars: 16_384, lines: 50 },
+  /** `grove dev`, which serves a site while it is written. */
+  dev: {
+    /** Sandboxes: that of the code in force, one that drains, and one that waits. */
+    processes: 4,
+    /** Codes whose requests may still be under way. */
+    versions: 5,
+    /** How long files have to be quiet before a change counts. */
+    settleMs: 80,
+    /** Pages that listen for changes. */
+    pages: 100,
+    /** Errors that are kept for the pages that ran into them; how long such a page waits for one, and how often it looks. */
+    errors: 100,
+    errorWaitMs: 1_000,
+    errorLookMs: 10,
+    headMs: 60_000,
+  },
 } as const

@@ -288,22 +288,6 @@ export const limits = {
     namesShown: 100,
     publishRounds: 10,
   },
-  /** `grove dev`. */
-  dev: {
-    /** Sandboxes: that of the code in force, one that drains, and one that waits. */
-    processes: 4,
-    /** Codes whose requests may still be under way. */
-    versions: 5,
-    /** How long files have to be quiet before a change counts. */
-    settleMs: 80,
-    /** Pages that listen for changes. */
-    pages: 100,
-    /** Errors that are kept for the pages that ran into them; how long such a page waits for one, and how often it looks. */
-    errors: 100,
-    errorWaitMs: 1_000,
-    errorLookMs: 10,
-    headMs: 60_000,
-  },
   /** `grove trust`: the system's own tools, and folders of browser profiles that are looked through. */
   trust: { toolMs: 120_000, toolOutputBytes: 16_777_216, profiles: 100 },
   /** The parent: how long fronts may take to accept from a new socket, and tries for a port that is free on all addresses. */

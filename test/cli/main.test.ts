@@ -95,6 +95,7 @@ for (const { args, err } of usage) {
 /** Keyed by command: its subcommands. */
 const commands: Readonly<Record<string, readonly string[]>> = {
   serve: [],
+  dev: [],
   publish: [],
   site: 'create list show versions rollback tag pin prune diff log delete domain'.split(' '),
   'site domain': 'add verify list remove'.split(' '),
@@ -135,7 +136,7 @@ for (const command of Object.entries(commands).flatMap(([name, more]) => [
       err: '',
       out: new RegExp(`^Usage: grove ${command} [^]*\nExample:\n {2}(?:sudo |GROVE_TOKEN=\\$\\()?grove `),
     })
-    if (!commands[command]?.length && command !== 'serve') t.match(ran.out, '--json')
+    if (!commands[command]?.length && command !== 'serve' && command !== 'dev') t.match(ran.out, '--json')
   })
 }
 
