@@ -183,12 +183,15 @@ class SiteTenants implements Tenants {
   }
 
   async #processFor(tenant: Tenant, front: number): Promise<TenantProcess> {
-    if (isServed(tenant, front)) return tenant.current
-    tenant.starting ??= this.#acquire(tenant).finally(() => {
-      tenant.starting = undefined
-    })
-    const process = await tenant.starting
-    if (process.fronts.has(front)) return process
+    // One that was being started when the front came has no link with it; the next one has.
+    for (let tries = 0; tries < 2; tries += 1) {
+      if (isServed(tenant, front)) return tenant.current
+      tenant.starting ??= this.#acquire(tenant).finally(() => {
+        tenant.starting = undefined
+      })
+      const process = await tenant.starting
+      if (process.fronts.has(front)) return process
+    }
     throw busy('this front is not connected to the sandboxes yet')
   }
 
