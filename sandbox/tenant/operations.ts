@@ -142,7 +142,8 @@ export function createOperations(options: OperationsOptions): Operations {
     const tell = teller(exchange, id)
     let isStopped = false
     add(id, { exchange, incoming: undefined, outgoing: undefined, stop: () => (isStopped = true) })
-    void subtle.run(args, bytes).then(({ error, text, bytes: result }) => {
+    const running = subtle.run(args, bytes, () => !isStopped)
+    void running.then(({ error, text, bytes: result }) => {
       if (isStopped) return
       if (error) tell(deliveries.error, JSON.stringify(error))
       else tell(deliveries.answer, text, result)

@@ -16,8 +16,11 @@ export interface SubtleOutcome {
 
 /** SubtleCrypto of one process. */
 export interface Subtle {
-  /** Does `operations.subtle`. Never rejects. */
-  run(args: string, bytes: Uint8Array | undefined): Promise<SubtleOutcome>
+  /**
+   * Does `operations.subtle`. Never rejects. `isWanted` is asked when its turn comes: what waits for a request that is over
+   * is not done any more.
+   */
+  run(args: string, bytes: Uint8Array | undefined, isWanted?: () => boolean): Promise<SubtleOutcome>
 }
 
 const methods = new Set<string>([
@@ -49,15 +52,18 @@ export function createSubtle(limits: SandboxLimits): Subtle {
   const slow = createPlaces(tenantLimits.slowCrypto)
   const all = createPlaces(tenantLimits.crypto)
 
-  async function call(method: string, args: readonly unknown[]): Promise<unknown> {
+  async function call(method: string, args: readonly unknown[], isWanted: () => boolean): Promise<unknown> {
     const { subtle } = globalThis.crypto
     const target = subtle[method as keyof SubtleCrypto] as (...args: unknown[]) => Promise<unknown>
-    const act = () => all.hold(() => target.apply(subtle, [...args]))
-    return slowMethods.has(method) ? slow.hold(act) : act()
+    const act = async () => {
+      if (!isWanted()) throw new DOMException('nobody waits for it', 'AbortError')
+      return target.apply(subtle, [...args])
+    }
+    return slowMethods.has(method) ? slow.hold(() => all.hold(act)) : all.hold(act)
   }
 
   return {
-    async run(text, bytes) {
+    async run(text, bytes, isWanted = () => true) {
       try {
         const { method, args, parts } = JSON.parse(text) as Partial<SubtleArguments>
         if (typeof method !== 'string' || !methods.has(method) || !Array.isArray(args) || !Array.isArray(parts))
@@ -68,7 +74,7 @@ export function createSubtle(limits: SandboxLimits): Subtle {
         const revived = args.map((arg) => reviveValue(arg, cutParts, keys))
         const fault = tooCostly(method, revived, limits)
         if (fault) return failed('OperationError', fault)
-        const result = await call(method, revived)
+        const result = await call(method, revived, isWanted)
         const resultParts: Uint8Array[] = []
         const written = writeValue(result, resultParts, keys, method === 'importKey')
         const lengths = resultParts.map((part) => part.byteLength)

@@ -79,5 +79,20 @@ t.test('attacks through the front, and a neighbour beside them', async (t) => {
   const ground = await layGround(t)
   await publishRows(ground, 'mallory', rows)
   await visitRows(t, ground, 'mallory', rows)
+  await t.test('work that is done outside of the isolate ends with its request', async (t) => {
+    const derive = `crypto.subtle.deriveBits({ name: 'PBKDF2', hash: 'SHA-512', iterations: 600000, salt: new Uint8Array(8) }, key, 256)`
+    const key = `const key = await crypto.subtle.importKey('raw', new Uint8Array(8), 'PBKDF2', false, ['deriveBits'])`
+    await ground.publish(
+      'deriver',
+      `export default { async fetch(request) { ${key}; await Promise.all(Array.from({ length: request.url.endsWith('/one') ? 1 : 60 }, () => ${derive})); return new Response('derived') } }`,
+      { limits: { firstByteMs: 4_000 } },
+    )
+    t.match(await ground.ask('deriver', { path: '/many' }), { status: 504, failed: 'wall' })
+    t.match(
+      await ground.ask('deriver', { path: '/one' }),
+      { status: 200, body: 'derived' },
+      'nothing is in line before it',
+    )
+  })
   await t.test('at the end', (t) => ground.endsWell(t))
 })

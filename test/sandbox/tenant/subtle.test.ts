@@ -161,3 +161,17 @@ for (const { name, text, expected } of hostile)
     t.notMatch(error?.message, /node:|\/|\.ts/)
     t.equal(Object.getPrototypeOf({})['name'], undefined)
   })
+
+t.test('what nobody waits for any more is not done when its turn comes', async (t) => {
+  const args = JSON.stringify({
+    method: 'generateKey',
+    args: [{ name: 'AES-GCM', length: 256 }, false, ['encrypt']],
+    parts: [],
+  })
+  const asked: string[] = []
+  const before = subtle.run(args, undefined, () => asked.push('first') > 0)
+  const gone = subtle.run(args, undefined, () => asked.push('second') < 0)
+  t.notOk((await before).error)
+  t.match((await gone).error, { name: 'AbortError' })
+  t.same(asked, ['first', 'second'], 'each is asked when its turn comes')
+})
