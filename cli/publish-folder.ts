@@ -14,7 +14,7 @@ import { forEachParallel } from '../core/parallel.ts'
 import type { AdminClient } from './admin-client.ts'
 import { hashFiles, openContent } from './contents.ts'
 import type { Progress } from './progress.ts'
-import { type ScannedFile, scanFolder } from './scan.ts'
+import type { ScannedFile } from './scan.ts'
 
 /** What to publish, and where. */
 export interface PublishInput {
@@ -27,6 +27,8 @@ export interface PublishInput {
 export interface Published {
   readonly result: PublishResult
   readonly skipped: readonly string[]
+  /** What the author should know of the files, a sentence each. */
+  readonly notes: readonly string[]
   readonly files: number
   readonly bytes: number
   /** Contents that control did not have, each counted once. */
@@ -43,7 +45,10 @@ export async function publishFolder(
   { folder, site, message }: PublishInput,
   progress: Progress,
 ): Promise<Published> {
-  const { files, skipped } = await scanFolder(folder)
+  // It brings the bundler with it, which no other command needs.
+  const { readPublishedFiles } = await import('./publish-code.ts')
+  await using published = await readPublishedFiles(folder)
+  const { files, skipped, notes } = published
   const before = await liveFiles(client, site)
   progress.begin('reading', total(files))
   const hashed = await hashFiles(files, (bytes) => progress.add(bytes))
@@ -66,6 +71,7 @@ export async function publishFolder(
       return {
         result,
         skipped,
+        notes,
         files: files.length,
         bytes: total(hashed),
         sentContents: sent.size,

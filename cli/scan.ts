@@ -38,6 +38,12 @@ export interface Refusal {
   readonly reason: string
 }
 
+/** What is scanned. */
+export interface ScanOptions {
+  /** Whether folders called `node_modules` are left out. @default false */
+  readonly withoutPackages?: boolean
+}
+
 /** The one name with a dot that is published: RFC 8615 puts things there that must be served. */
 const published = '.well-known'
 
@@ -45,7 +51,7 @@ const published = '.well-known'
  * Scans a folder. Throws `ERR_NOT_FOUND` when it is not one, and `ERR_PUBLISH_REFUSED` that names every path that
  * cannot be published (`details.refused`, the first 100) or says that there is nothing to publish.
  */
-export async function scanFolder(folder: string): Promise<Scan> {
+export async function scanFolder(folder: string, { withoutPackages = false }: ScanOptions = {}): Promise<Scan> {
   const isFolder = await stat(folder).then(
     (stats) => stats.isDirectory(),
     () => false,
@@ -56,6 +62,7 @@ export async function scanFolder(folder: string): Promise<Scan> {
     })
   const scan: Walk = {
     folder,
+    withoutPackages,
     root: await realpath(folder),
     files: [],
     skipped: [],
@@ -78,6 +85,7 @@ export async function scanFolder(folder: string): Promise<Scan> {
 interface Walk {
   /** As the author named it. */
   readonly folder: string
+  readonly withoutPackages: boolean
   readonly root: string
   readonly files: ScannedFile[]
   readonly skipped: string[]
@@ -99,6 +107,7 @@ async function walk(scan: Walk, folder: string, prefix: string): Promise<void> {
       scan.skipped.push(entry.isDirectory() ? `${path}/` : path)
       continue
     }
+    if (scan.withoutPackages && name === 'node_modules') continue
     // Many disks, and some caches, would take the two for one; to look at siblings is enough, also for folders.
     const other = siblings.get(clashKey(name))
     siblings.set(clashKey(name), name)

@@ -33,6 +33,8 @@ export function addPublish(program: Command, context: CommandContext): void {
 Without a token it is done as the operator. In CI, put a token into the variable GROVE_TOKEN (grove grant create).
 Only contents that Grove does not have are sent. All of it goes live in one step, or nothing does.
 Names that begin with a dot (.git, .DS_Store, ._*) are left out, but for .well-known.
+Site code that imports packages is bundled here, with those of its project, and sent as one file; a site with code is
+sent without node_modules.
 Refused, each with its name: links that lead out of the folder or to a folder, pipes and devices, names that
 differ only by case or Unicode form, names with control characters or a backslash, and what is over the limits.`,
   )
@@ -50,10 +52,11 @@ async function publish(folder: string, options: Options, context: CommandContext
   const state = await receipts(client, site, published.result, options.wait)
   const { result, ...sent } = published
   const { missing: _none, ...outcome } = result
+  const notes = [...sent.notes, ...outcome.notes]
   printResult(
     options,
     context,
-    { site, ...outcome, ...sent, durationMs, receipts: state?.receipts ?? [], pending: state?.pending ?? [] },
+    { site, ...outcome, ...sent, notes, durationMs, receipts: state?.receipts ?? [], pending: state?.pending ?? [] },
     [...summary(site, published, durationMs), ...receiptLines(site, result, state)],
   )
 }
@@ -90,7 +93,7 @@ function summary(site: string, published: Published, durationMs: number): string
   ]
   if (fronts && fronts.live < fronts.connected)
     lines.push(`  live on ${fronts.live} of ${fronts.connected} fronts so far; the others follow`)
-  for (const note of notes) lines.push(`  note: ${note}`)
+  for (const note of [...published.notes, ...notes]) lines.push(`  note: ${note}`)
   if (skipped.length > 0) {
     const names = skipped.slice(0, 5).join(', ')
     lines.push(`  note: left out, since the name begins with a dot: ${names}${skipped.length > 5 ? ', …' : ''}`)

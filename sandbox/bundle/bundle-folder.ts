@@ -16,6 +16,24 @@ import { entryText, type Gathered, wasmNameOf, wasmText } from './tree-plugin.ts
 
 /** Bundles what begins with a file of a folder. Rejects with `ERR_CODE`. */
 export async function bundleFolder(folder: string, options: BundleOptions): Promise<Bundle> {
+  return bundle(folder, options)
+}
+
+/**
+ * Bundles to one module, which can be bundled again without the packages that it was made of. Modules of WebAssembly stay
+ * imports; `wasmPath` says from where, by their names. Its map is put into it. Rejects with `ERR_CODE`.
+ */
+export async function bundleModule(
+  folder: string,
+  options: BundleOptions,
+  wasmPath: (name: string) => string,
+): Promise<Bundle> {
+  const made = await bundle(folder, options, wasmPath)
+  const map = Buffer.from(made.map).toString('base64')
+  return { ...made, code: `${made.code.trimEnd()}\n//# sourceMappingURL=data:application/json;base64,${map}\n` }
+}
+
+async function bundle(folder: string, options: BundleOptions, wasmPath?: (name: string) => string): Promise<Bundle> {
   const root = resolve(folder)
   const gathered: Gathered = { reasons: new Map(), wasm: new Map() }
   // Where the project says nothing of JSX it is as in an upload; the rest of its options esbuild reads by itself.
@@ -24,7 +42,8 @@ export async function bundleFolder(folder: string, options: BundleOptions): Prom
   return compileBundle({
     ...options,
     gathered,
-    plugin: createFolderPlugin(root, options.entry, gathered),
+    format: wasmPath ? 'esm' : 'iife',
+    plugin: createFolderPlugin(root, options.entry, gathered, wasmPath),
     where: {
       entryPoints: ['entry'],
       absWorkingDir: root,
@@ -38,7 +57,12 @@ export async function bundleFolder(folder: string, options: BundleOptions): Prom
 /** Marks questions that the plugin asks itself. */
 const asked = Symbol('asked')
 
-function createFolderPlugin(root: string, entry: string, { reasons, wasm }: Gathered): Plugin {
+function createFolderPlugin(
+  root: string,
+  entry: string,
+  { reasons, wasm }: Gathered,
+  outerPath?: (name: string) => string,
+): Plugin {
   return {
     name: 'grove-folder',
     setup(build) {
@@ -55,7 +79,11 @@ function createFolderPlugin(root: string, entry: string, { reasons, wasm }: Gath
         const wasmPath = path.replace(/\.wasm\?module$/, '.wasm')
         if (!wasmPath.endsWith('.wasm')) return undefined
         const found = await build.resolve(wasmPath, { resolveDir, kind, pluginData: asked })
-        return found.errors.length > 0 ? undefined : { path: found.path, namespace: 'wasm' }
+        if (found.errors.length > 0) return undefined
+        if (!outerPath) return { path: found.path, namespace: 'wasm' }
+        const name = wasmNameOf(toSourceName(relative(root, found.path)))
+        wasm.set(name, await readFile(found.path))
+        return { path: outerPath(name), external: true }
       }
       build.onResolve({ filter: /.*/ }, resolveHere)
       build.onLoad({ filter: /.*/, namespace: 'entry' }, () => ({

@@ -13,6 +13,8 @@ import type { Gathered } from './tree-plugin.ts'
 export interface CompileOptions extends BundleOptions {
   readonly plugin: Plugin
   readonly gathered: Gathered
+  /** As a script that is loaded, or as a module that is bundled again. @default 'iife' */
+  readonly format?: 'iife' | 'esm' | undefined
   /** Options of esbuild that say where sources are, and how they are read. */
   readonly where: Pick<BuildOptions, 'absWorkingDir' | 'conditions' | 'entryPoints' | 'jsx' | 'loader' | 'tsconfigRaw'>
 }
@@ -39,7 +41,14 @@ export async function compileBundle(options: CompileOptions): Promise<Bundle> {
 
 type Built = BuildResult<{ metafile: true; write: false }>
 
-async function run({ plugin, where, mode = 'production', entry, gathered }: CompileOptions): Promise<Built> {
+async function run({
+  plugin,
+  where,
+  mode = 'production',
+  format = 'iife',
+  entry,
+  gathered,
+}: CompileOptions): Promise<Built> {
   try {
     return await build({
       ...where,
@@ -48,8 +57,8 @@ async function run({ plugin, where, mode = 'production', entry, gathered }: Comp
       metafile: true,
       outfile: 'bundle.js',
       plugins: [plugin],
-      format: 'iife',
-      globalName: siteName,
+      format,
+      ...(format === 'iife' && { globalName: siteName }),
       platform: 'browser',
       // What the oldest engine that Grove runs on has.
       target: 'node24',
