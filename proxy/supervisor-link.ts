@@ -190,9 +190,18 @@ export class SupervisorLink implements Disposable {
 
   #linkEnded(process: string, link: CodeLink, fault: string | undefined): void {
     if (this.#links.get(process) === link) this.#links.delete(process)
-    if (fault === undefined) return
+    if (fault === undefined) {
+      void this.#linkLost(process)
+      return
+    }
     this.#options.log.warn({ sandbox: process, fault }, 'a sandbox has sent what none may send; its link is ended')
     this.#channel?.send({ kind: 'broken', process, reason: fault.slice(0, 1_000) })
+  }
+
+  /** A process that has closed its link and lives on would be found again and again, and serve nobody here. */
+  async #linkLost(process: string): Promise<void> {
+    if (this.#isEnded || (await this.#whyEnded(process)) || this.#isEnded) return
+    this.#channel?.send({ kind: 'broken', process, reason: 'it has closed its link with a front' })
   }
 
   #ending(process: string): Ending {

@@ -49,6 +49,8 @@ export class IsolatedCode implements EngineIsolate {
   #hostMs = 0
   #isInside = false
   #isDraining = false
+  /** Whether an entry was stopped in its middle. */
+  #wasStopped = false
   /** What entries have taken in this turn of the event loop, and whether that is enough. */
   #turnMs = 0
   #isTurnCounted = false
@@ -163,10 +165,23 @@ export class IsolatedCode implements EngineIsolate {
     return this.#accounts.get(id)?.usedMs ?? 0
   }
 
+  /**
+   * What its heap holds, in bytes; 0 where that cannot be asked. To ask is an entry too: ivm then runs what waits in the queue
+   * of promises. After an entry that ended by itself nothing does; after one that was stopped the rest of it does, so such
+   * an isolate is not asked. It is watched all the same, and what it throws is nobody's.
+   */
   memoryBytes(): number {
-    if (this.isGone || this.#isInside) return 0
-    const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
-    return used_heap_size + externally_allocated_size
+    if (this.isGone || this.#isInside || this.#wasStopped) return 0
+    const { watch } = this.#options
+    watch.enter(this.#limits.entryMs)
+    try {
+      const { used_heap_size, externally_allocated_size } = this.#isolate.getHeapStatisticsSync()
+      return used_heap_size + externally_allocated_size
+    } catch {
+      return 0
+    } finally {
+      watch.leave()
+    }
   }
 
   dispose(): void {
@@ -249,6 +264,7 @@ export class IsolatedCode implements EngineIsolate {
       return
     }
     // What it was in the middle of is not known, be it the site's or the prelude's: no new request sees such an isolate.
+    this.#wasStopped = true
     host.unfit()
     const place = placeOf(error.stack, siteFilename)
     const { usedMs = 0 } = this.#accounts.get(owner) ?? {}
