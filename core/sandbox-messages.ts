@@ -273,19 +273,6 @@ export const requestUsageSchema = z.object({
 /** Tenant to supervisor, `usage`. */
 export type RequestUsage = z.output<typeof requestUsageSchema>
 
-/** What a process's own watchdog says on standard error before it kills the process, after {@link lastWordsPrefix}. */
-export const lastWordsSchema = z.object({
-  reason: z.enum(['cpu', 'memory', 'wall']),
-  /** What was found and what was allowed, in milliseconds or bytes. */
-  value: z.number().nonnegative(),
-  limit: z.number().nonnegative(),
-})
-/** What a process's own watchdog says before it kills the process. */
-export type LastWords = z.output<typeof lastWordsSchema>
-
-/** How the line of {@link lastWordsSchema} begins. */
-export const lastWordsPrefix = 'grove-end '
-
 /** The JSON of a frame, or undefined if it is none, too long, or does not fit the schema. Never throws. */
 export function readJson<T>(
   schema: z.ZodType<T>,

@@ -6,7 +6,8 @@
  */
 
 import type { SandboxLimits } from '../core/sandbox-limits.ts'
-import type { AnswerHead, BridgeValue, GuestError } from './bridge.ts'
+import type { BridgeValue } from './bridge.ts'
+import type { AnswerHead, GuestError } from './bridge-shapes.ts'
 
 /** The code of one version, and what it may use. */
 export interface CodeSource {

@@ -1,6 +1,7 @@
 /** `env.ASSETS`: the files of the site's own version, fetched as a visitor would, without what needs the site's code. */
 
-import { type AssetArguments, operations } from '../bridge.ts'
+import { operations } from '../bridge.ts'
+import type { AssetArguments } from '../bridge-shapes.ts'
 import { requireArguments } from './convert.ts'
 import { exchange } from './exchange.ts'
 import { createBox, listOf } from './header-list.ts'

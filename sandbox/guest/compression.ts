@@ -4,7 +4,8 @@
  */
 
 import type { ReadableStream, WritableStream } from 'web-streams-polyfill'
-import { type BridgeValue, bridgeLimits, type CompressArguments, deliveries, operations } from '../bridge.ts'
+import { type BridgeValue, bridgeLimits, deliveries, operations } from '../bridge.ts'
+import type { CompressArguments } from '../bridge-shapes.ts'
 import { bytesOf, requireArguments, toEnum } from './convert.ts'
 import { defineInterface } from './idl.ts'
 import { Incoming } from './incoming.ts'

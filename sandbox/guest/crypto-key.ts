@@ -1,6 +1,6 @@
 /** CryptoKey (Web Cryptography API, section 13): what a key is; the key itself is with the host, under a number. */
 
-import type { SubtleKey } from '../bridge.ts'
+import type { SubtleKey } from '../bridge-shapes.ts'
 import { defineInterface, internal, requireInternal } from './idl.ts'
 
 /** How a key was imported, so that the host can be given it again. */

@@ -3,14 +3,8 @@
  * has a tag, by which `checkAndSet` changes it only if nobody else has.
  */
 
-import {
-  type BridgeValue,
-  bridgeLimits,
-  type DataAnswer,
-  type DataArguments,
-  deliveries,
-  operations,
-} from '../bridge.ts'
+import { type BridgeValue, bridgeLimits, deliveries, operations } from '../bridge.ts'
+import type { DataAnswer, DataArguments } from '../bridge-shapes.ts'
 import { blobBytes, isBlob } from './blob.ts'
 import { createBody, extractBody, readBytes, streamOf } from './body.ts'
 import {

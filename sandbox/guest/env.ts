@@ -1,6 +1,6 @@
 /** `env`, the second argument of a handler: frozen, made once for a loaded code. */
 
-import type { LoadBegin } from '../bridge.ts'
+import type { LoadBegin } from '../bridge-shapes.ts'
 import { createAssets } from './assets.ts'
 import { createData } from './data.ts'
 import { defineValue, maps, objects } from './primordials.ts'

@@ -3,7 +3,8 @@
  * thrown are run under guard; that they end is the entry's time limit's to see to, and this runs inside of an entry.
  */
 
-import { bridgeLimits, type GuestError } from '../bridge.ts'
+import { bridgeLimits } from '../bridge.ts'
+import type { GuestError } from '../bridge-shapes.ts'
 import { bounds } from './bounds.ts'
 import { inspect } from './inspect.ts'
 import { json, numbers, objects, strings } from './primordials.ts'

@@ -3,7 +3,8 @@
  * is there; the body is asked for as it is read.
  */
 
-import { type BridgeValue, bridgeLimits, deliveries, type FetchAnswer } from '../bridge.ts'
+import { type BridgeValue, bridgeLimits, deliveries } from '../bridge.ts'
+import type { FetchAnswer } from '../bridge-shapes.ts'
 import { whenAborted } from './abort.ts'
 import { type Body, createBody } from './body.ts'
 import { createBox } from './header-list.ts'

@@ -3,7 +3,8 @@
  * written down and given to it. `redirect: 'manual'` answers the redirect as it came, as servers have use for it.
  */
 
-import { type FetchArguments, operations } from '../bridge.ts'
+import { operations } from '../bridge.ts'
+import type { FetchArguments } from '../bridge-shapes.ts'
 import { requireArguments } from './convert.ts'
 import { isDOMException } from './dom-exception.ts'
 import { exchange } from './exchange.ts'

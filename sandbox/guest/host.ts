@@ -3,7 +3,8 @@
  * Nothing of the site can reach it: it is handed to no function and stands on no object.
  */
 
-import type { BridgeValue, GuestLimits, HostCall } from '../bridge.ts'
+import type { BridgeValue, HostCall } from '../bridge.ts'
+import type { GuestLimits } from '../bridge-shapes.ts'
 import { dates, numbers } from './primordials.ts'
 
 let hostCall: HostCall = () => {

@@ -3,7 +3,8 @@
  * A number that is not known is ignored: it was never ours, or is over.
  */
 
-import { type BridgeError, type BridgeValue, faults, ops } from '../bridge.ts'
+import { type BridgeValue, faults, ops } from '../bridge.ts'
+import type { BridgeError } from '../bridge-shapes.ts'
 import { DOMException } from './dom-exception.ts'
 import { call, current, enter, limits } from './host.ts'
 import { jsonOf } from './json-text.ts'

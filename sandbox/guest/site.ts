@@ -4,7 +4,8 @@
  * of the default export; the older `addEventListener('fetch', …)` is not offered.
  */
 
-import { type BridgeValue, failures, type LoadBegin, loadSteps, ops, requestFlags } from '../bridge.ts'
+import { type BridgeValue, failures, loadSteps, ops, requestFlags } from '../bridge.ts'
+import type { LoadBegin } from '../bridge-shapes.ts'
 import { isObject } from './convert.ts'
 import { createEnvironment } from './env.ts'
 import { describeJson } from './errors.ts'

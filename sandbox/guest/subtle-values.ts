@@ -3,7 +3,7 @@
  * into plain values with bytes and keys among them; these are then written as the bridge wants them.
  */
 
-import type { SubtleAnswer, SubtleKey } from '../bridge.ts'
+import type { SubtleAnswer, SubtleKey } from '../bridge-shapes.ts'
 import { bytesOf, isObject, toDOMString, toInteger, toSequence } from './convert.ts'
 import { type CryptoKey, createKey, type KeyImport, type KeyState, keyStateOf } from './crypto-key.ts'
 import { arrays, buffers, bytes, defineValue, objects } from './primordials.ts'

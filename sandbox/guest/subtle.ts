@@ -3,7 +3,8 @@
  * and all checks with Node's own Web Crypto, off the thread of the site, under caps.
  */
 
-import { bridgeLimits, deliveries, forgottenKeyName, operations, ops, type SubtleAnswer } from '../bridge.ts'
+import { bridgeLimits, deliveries, operations, ops } from '../bridge.ts'
+import { forgottenKeyName, type SubtleAnswer } from '../bridge-shapes.ts'
 import { requireArguments, toDOMString, toUnsignedLong } from './convert.ts'
 import type { CryptoKey, KeyImport, KeyState } from './crypto-key.ts'
 import { keyStateOf } from './crypto-key.ts'

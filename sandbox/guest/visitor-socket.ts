@@ -1,6 +1,7 @@
 /** The WebSocket of a visitor, as the guest's end of it: messages out as the host takes them, messages in as they arrive. */
 
-import { type BridgeValue, deliveries, ops, type SocketClose } from '../bridge.ts'
+import { type BridgeValue, deliveries, ops } from '../bridge.ts'
+import type { SocketClose } from '../bridge-shapes.ts'
 import { DOMException } from './dom-exception.ts'
 import { call } from './host.ts'
 import { readJson } from './operations.ts'

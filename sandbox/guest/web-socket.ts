@@ -3,7 +3,7 @@
  * status 101; what is sent into the other comes out there. The names are those of WebSockets Standard where it has them.
  */
 
-import type { SocketClose } from '../bridge.ts'
+import type { SocketClose } from '../bridge-shapes.ts'
 import { CloseEvent } from './close-event.ts'
 import { requireArguments, toUnsignedShort, toUSVString } from './convert.ts'
 import { DOMException } from './dom-exception.ts'

@@ -3,7 +3,7 @@
 import { isValidHeader } from '../../core/headers.ts'
 import { limits as bounds } from '../../core/limits.ts'
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
-import type { AnswerHead } from '../bridge.ts'
+import type { AnswerHead } from '../bridge-shapes.ts'
 
 /** The head in a text, or why it cannot be sent. The text itself goes to the front, so it has to fit into a frame. */
 export function readAnswerHead(text: string, limits: SandboxLimits): AnswerHead | string {

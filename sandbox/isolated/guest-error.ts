@@ -1,6 +1,7 @@
 /** Errors of site code as plain text, from whatever side they come. */
 
-import { type BridgeValue, bridgeLimits, type GuestError } from '../bridge.ts'
+import { type BridgeValue, bridgeLimits } from '../bridge.ts'
+import type { GuestError } from '../bridge-shapes.ts'
 
 /** What ends the guest's part of a stack: below it lie the frames of the host, which nobody is shown. */
 const boundary = '\n    at (<isolated-vm boundary>)'

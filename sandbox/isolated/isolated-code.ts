@@ -7,6 +7,7 @@ import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch }
 import { CpuAccount, type CpuBucket, type Pace } from './budget.ts'
 import { type CallScope, createHostCall } from './calls.ts'
 import { placeOf, thrownError } from './guest-error.ts'
+import { GuestTimers } from './guest-timers.ts'
 import {
   type EntryArgument,
   type GuestReferences,
@@ -29,8 +30,6 @@ export interface IsolatedCodeOptions {
 
 /** Names of handlers that are longer are none that anybody calls. */
 const longestName = 64
-/** A timer of the host is set no further ahead than this; one that fires too early is set again. */
-const longestTimerMs = 2_147_483_647
 
 /** An isolate and the code in it. */
 export class IsolatedCode implements EngineIsolate {
@@ -57,9 +56,7 @@ export class IsolatedCode implements EngineIsolate {
   #isTurnOver = false
   /** Entries that were asked for while the isolate was entered, or when the turn was over. */
   #waiting: (() => void)[] = []
-  #timer: NodeJS.Timeout | undefined
-  /** What the timer of the host is set for; -1 when it is not. */
-  #timerDueMs = -1
+  readonly #timers = new GuestTimers(this.#accounts, (owner, nowMs) => this.#enter(owner, 'tick', [owner, nowMs]))
 
   constructor(options: IsolatedCodeOptions) {
     this.#options = options
@@ -96,7 +93,7 @@ export class IsolatedCode implements EngineIsolate {
       host: this.#options.host,
       decoders: this.#decoders,
       isOwner: (id) => this.#accounts.has(id),
-      setTimer: (owner, dueMs) => this.#setTimer(owner, dueMs),
+      setTimer: (owner, dueMs) => this.#timers.set(owner, dueMs),
       loaded: (handlers) => {
         outcome.handlers ??= handlers
       },
@@ -186,7 +183,7 @@ export class IsolatedCode implements EngineIsolate {
 
   dispose(): void {
     this.isGone = true
-    clearTimeout(this.#timer)
+    this.#timers.close()
     this.#accounts.clear()
     this.#waiting = []
     if (this.#isInside) setImmediate(() => this.dispose())
@@ -300,36 +297,6 @@ export class IsolatedCode implements EngineIsolate {
       next()
     }
     this.#isDraining = false
-  }
-
-  #setTimer(owner: number, dueMs: number): void {
-    const account = this.#accounts.get(owner)
-    if (!account) return
-    account.timerDueMs = Number.isFinite(dueMs) && dueMs >= 0 ? dueMs : -1
-    if (account.timerDueMs !== -1 && (this.#timerDueMs === -1 || account.timerDueMs < this.#timerDueMs)) this.#arm()
-  }
-
-  /** Sets the one timer of the host for the earliest of all. */
-  #arm(): void {
-    clearTimeout(this.#timer)
-    this.#timerDueMs = -1
-    for (const { timerDueMs } of this.#accounts.values())
-      if (timerDueMs !== -1 && (this.#timerDueMs === -1 || timerDueMs < this.#timerDueMs)) this.#timerDueMs = timerDueMs
-    if (this.#timerDueMs === -1 || this.isGone) return
-    const inMs = Math.min(longestTimerMs, Math.max(0, this.#timerDueMs - Date.now()))
-    this.#timer = setTimeout(() => this.#fire(), inMs)
-  }
-
-  #fire(): void {
-    const nowMs = Date.now()
-    const due: number[] = []
-    for (const [owner, account] of this.#accounts) {
-      if (account.timerDueMs === -1 || account.timerDueMs > nowMs) continue
-      account.timerDueMs = -1
-      due.push(owner)
-    }
-    for (const owner of due) this.#enter(owner, 'tick', [owner, nowMs])
-    this.#arm()
   }
 }
 

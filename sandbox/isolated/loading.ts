@@ -8,13 +8,12 @@ import {
   defineName,
   entryNames,
   type GuestEntries,
-  type GuestLimits,
   type HostCall,
   hostCallName,
-  type LoadBegin,
   loadSteps,
   siteFilename,
 } from '../bridge.ts'
+import type { GuestLimits, LoadBegin } from '../bridge-shapes.ts'
 import { type CodeSource, LoadError } from '../engine.ts'
 import { placeOf, readGuestError, thrownError } from './guest-error.ts'
 import { type CachedScript, compileScript } from './script.ts'

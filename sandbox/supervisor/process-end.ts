@@ -1,6 +1,6 @@
 /** Why a tenant process has ended: what its requests, its author and the count of kills are told. */
 
-import { type LastWords, lastWordsPrefix, lastWordsSchema } from '../../core/sandbox-messages.ts'
+import { type LastWords, lastWordsPrefix, lastWordsSchema } from '../../core/last-words.ts'
 
 /** Why a process ended. The first are in order; the others are the tenant's doing, and counted. */
 export type EndReason =

@@ -1,7 +1,8 @@
 /** What an isolate calls: the numbers of its requests and operations become frames of the right streams, or faults. */
 
 import { frameTypes } from '../../core/sandbox-frames.ts'
-import { type AnswerHead, deliveries, failures, faults, type GuestError } from '../bridge.ts'
+import { deliveries, failures, faults } from '../bridge.ts'
+import type { AnswerHead, GuestError } from '../bridge-shapes.ts'
 import type { EngineHost } from '../engine.ts'
 import type { Exchange } from './exchange.ts'
 import { describeError, failureOf } from './failures.ts'

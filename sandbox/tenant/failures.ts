@@ -3,7 +3,7 @@
 import { limits } from '../../core/limits.ts'
 import { tenantLimits } from '../../core/sandbox-limits.ts'
 import type { FailureCode, RequestFailed } from '../../core/sandbox-messages.ts'
-import type { GuestError } from '../bridge.ts'
+import type { GuestError } from '../bridge-shapes.ts'
 import type { Breach } from '../engine.ts'
 
 const reasonChars = 1_000

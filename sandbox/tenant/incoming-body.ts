@@ -1,7 +1,8 @@
 /** A body on its way into an isolate: it waits here until the guest asks, and the sender learns what was taken. */
 
 import { createReceiveWindow } from '../../core/sandbox-window.ts'
-import { type BridgeError, deliveries, faults, pulled } from '../bridge.ts'
+import { deliveries, faults, pulled } from '../bridge.ts'
+import type { BridgeError } from '../bridge-shapes.ts'
 
 /** What such a body is made with. */
 export interface IncomingBodyOptions {

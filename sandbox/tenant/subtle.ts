@@ -4,7 +4,7 @@
  */
 
 import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
-import { type BridgeError, forgottenKeyName, type SubtleArguments } from '../bridge.ts'
+import { type BridgeError, forgottenKeyName, type SubtleArguments } from '../bridge-shapes.ts'
 import { createKeyTable, reviveValue, UnknownKey, writeValue } from './subtle-values.ts'
 
 /** What an operation has come to: an error, or a text and bytes for the guest. */

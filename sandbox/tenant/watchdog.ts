@@ -8,8 +8,8 @@
 
 import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
+import type { LastWords } from '../../core/last-words.ts'
 import { tenantLimits } from '../../core/sandbox-limits.ts'
-import type { LastWords } from '../../core/sandbox-messages.ts'
 import { watchSlots } from './watch-slots.ts'
 
 const slots = workerData as Int32Array

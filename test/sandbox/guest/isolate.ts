@@ -4,7 +4,8 @@
  */
 
 import { mostSandboxLimits, type SandboxLimits } from '../../../core/sandbox-limits.ts'
-import { type AnswerHead, type GuestError, pulled } from '../../../sandbox/bridge.ts'
+import { pulled } from '../../../sandbox/bridge.ts'
+import type { AnswerHead, GuestError } from '../../../sandbox/bridge-shapes.ts'
 import type { Breach, EngineHost, EngineIsolate } from '../../../sandbox/engine.ts'
 import { createIsolatedEngine } from '../../../sandbox/isolated/engine.ts'
 import { buildPrelude } from '../../../sandbox/isolated/prelude-bundle.ts'

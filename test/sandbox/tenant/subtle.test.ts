@@ -1,6 +1,6 @@
 import t from 'tap'
 import { defaultSandboxLimits } from '../../../core/sandbox-limits.ts'
-import { forgottenKeyName } from '../../../sandbox/bridge.ts'
+import { forgottenKeyName } from '../../../sandbox/bridge-shapes.ts'
 import { createSubtle, type Subtle, type SubtleOutcome } from '../../../sandbox/tenant/subtle.ts'
 
 const subtle = createSubtle({ ...defaultSandboxLimits, cryptoKeys: 20 })
