@@ -2,12 +2,13 @@
 
 import ivm from 'isolated-vm'
 import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
-import { type BridgeValue, deliveries, type HostCall, requestFlags, siteFilename } from '../bridge.ts'
+import { type BridgeValue, deliveries, requestFlags, siteFilename } from '../bridge.ts'
 import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch } from '../engine.ts'
 import { CpuAccount, type CpuBucket, type Pace } from './budget.ts'
 import { type CallScope, createHostCall } from './calls.ts'
 import { placeOf, thrownError } from './guest-error.ts'
 import { GuestTimers } from './guest-timers.ts'
+import { IsolateClock } from './isolate-clock.ts'
 import {
   type EntryArgument,
   type GuestReferences,
@@ -43,9 +44,7 @@ export class IsolatedCode implements EngineIsolate {
   /** Requests that are charged. Keyed by number. */
   readonly #accounts = new Map<number, CpuAccount>()
   #guest: GuestReferences | undefined
-  /** CPU of the isolate that is accounted for, and what calls of the host have taken since. */
-  #knownCpuNs = 0n
-  #hostMs = 0
+  readonly #clock: IsolateClock
   #isInside = false
   #isDraining = false
   /** Whether an entry was stopped in its middle. */
@@ -62,6 +61,7 @@ export class IsolatedCode implements EngineIsolate {
     this.#options = options
     this.#limits = options.source.limits
     this.#isolate = new ivm.Isolate({ memoryLimit: Math.max(8, this.#limits.heapMiB) })
+    this.#clock = new IsolateClock(this.#isolate)
   }
 
   /** Runs the prelude and the code. Throws `LoadError`; everything is freed then. */
@@ -70,7 +70,7 @@ export class IsolatedCode implements EngineIsolate {
     const startupMs = Math.ceil(this.#limits.startupMs * pace.factor)
     const startedAt = performance.now()
     const outcome: LoadOutcome = {}
-    const call = this.#timed(createHostCall(this.#scope(outcome)))
+    const call = this.#clock.counted(createHostCall(this.#scope(outcome)))
     this.#isInside = true
     watch.enter(startupMs)
     try {
@@ -79,7 +79,7 @@ export class IsolatedCode implements EngineIsolate {
     } finally {
       watch.leave()
       this.#isInside = false
-      this.startupCpuMs = this.#takeCpuMs(performance.now() - startedAt)
+      this.startupCpuMs = this.#clock.takeMs(performance.now() - startedAt)
       pace.note(performance.now() - startedAt, this.startupCpuMs)
       bucket.take(this.startupCpuMs, performance.now())
       if (!this.#guest) this.dispose()
@@ -101,27 +101,6 @@ export class IsolatedCode implements EngineIsolate {
         outcome.error ??= error
       },
     }
-  }
-
-  /** A call whose time is counted, since the isolate's own clock stands still meanwhile. */
-  #timed(call: HostCall): HostCall {
-    return (op, a, b, c, d) => {
-      const startedAt = performance.now()
-      const answer = call(op, a, b, c, d)
-      this.#hostMs += performance.now() - startedAt
-      return answer
-    }
-  }
-
-  /** What was used since the last time. An isolate that is gone does not say: then it is what the clock says. */
-  #takeCpuMs(wallMs: number): number {
-    const hostMs = this.#hostMs
-    this.#hostMs = 0
-    if (this.#isolate.isDisposed) return wallMs
-    const cpuNs = this.#isolate.cpuTime
-    const usedMs = Number(cpuNs - this.#knownCpuNs) / 1e6
-    this.#knownCpuNs = cpuNs
-    return usedMs + hostMs
   }
 
   dispatch(id: number, request: EngineRequest): void {
@@ -242,7 +221,7 @@ export class IsolatedCode implements EngineIsolate {
     }
     watch.leave()
     this.#isInside = false
-    return { hasThrown, thrown, cpuMs: this.#takeCpuMs(performance.now() - startedAt) }
+    return { hasThrown, thrown, cpuMs: this.#clock.takeMs(performance.now() - startedAt) }
   }
 
   /** What an entry came to that did not end by itself, or left a rejection behind that nobody handles. */
