@@ -145,8 +145,10 @@ class Parent {
       await this.#fronts.change(change)
       closeSockets(change.dropped, change.sockets)
       this.#fronts.resize(fronts, data)
-      this.#supervisor.use(sandbox && { data, settings: sandbox })
-      this.#tellControl({ kind: 'applied', id, ports: portsOf(change.sockets) })
+      const ports = portsOf(change.sockets)
+      const port = ports.https ?? sandbox?.own.port ?? 0
+      this.#supervisor.use(sandbox && { data, settings: { ...sandbox, own: { ...sandbox.own, port } } })
+      this.#tellControl({ kind: 'applied', id, ports })
     } catch (thrown) {
       this.#tellControl({ kind: 'applied', id, error: toPlainError(thrown) })
     }

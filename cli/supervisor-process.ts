@@ -1,5 +1,6 @@
 /** The entry of the process that supervises sandboxes: starts the supervisor, and ends when the parent is gone. */
 
+import { join } from 'node:path'
 import { z } from 'zod'
 import { GroveError, toGroveError } from '../core/errors.ts'
 import { layoutOf } from '../core/layout.ts'
@@ -7,6 +8,7 @@ import { limits } from '../core/limits.ts'
 import { createLog } from '../core/log.ts'
 import type { SiteName } from '../core/names.ts'
 import { setNewest } from '../core/newest.ts'
+import { readIfThere } from '../core/private-file.ts'
 import { type SupervisorStatus, type SupervisorToControl, siteCodeSchema } from '../core/supervisor-messages.ts'
 import {
   parentToSupervisorSchema,
@@ -14,6 +16,7 @@ import {
   supervisorSettingsSchema,
 } from '../core/supervisor-start.ts'
 import { createAddressCheck } from '../sandbox/egress/addresses.ts'
+import type { OwnPlace } from '../sandbox/egress/policy.ts'
 import { buildPrelude } from '../sandbox/isolated/prelude-bundle.ts'
 import { createRedactor, type Redactor } from '../sandbox/secrets.ts'
 import type { ControlCalls } from '../sandbox/supervisor/codes.ts'
@@ -109,7 +112,12 @@ async function createWhole(): Promise<Supervisor> {
     layout,
     control,
     operations: createHostOperations({
-      fetch: createEgressOperations({ check, ports: settings.ports }),
+      fetch: createEgressOperations({
+        check,
+        ports: settings.ports,
+        own,
+        ca: await readIfThere(join(layout.certs, 'root.pem')),
+      }),
       control,
       layout,
     }),
@@ -125,6 +133,12 @@ async function createWhole(): Promise<Supervisor> {
     ...(firstUid !== undefined && { firstUid }),
     ...(group !== undefined && { group }),
   })
+}
+
+/** Where a site of this Grove is: its front's own address, whatever its name leads to elsewhere. */
+function own(hostname: string, port: number): OwnPlace | undefined {
+  const { domain, address, port: ownPort } = settings.own
+  return port === ownPort && hostname.endsWith(`.${domain}`) ? { address, port } : undefined
 }
 
 /** Secrets are learned as they pass by, so that no line about a site is written before they are known. */

@@ -43,10 +43,12 @@ export function frontSettings(loaded: LoadedConfig, generation: number, ports: P
   }
 }
 
-/** The settings of the supervisor of sandboxes; undefined where none is to run. */
-export function supervisorSettings({ sandbox, log }: Config): SupervisorSettings | undefined {
+/** The settings of the supervisor of sandboxes; undefined where none is to run. Port 0 stands for the one that is bound. */
+export function supervisorSettings({ sandbox, log, domain, listen }: Config): SupervisorSettings | undefined {
   const { enabled, processes, spares, firstUid, group, ports, denied } = sandbox
   if (!enabled) return undefined
+  const { addresses = everywhere } = listen
+  const address = addresses.includes('0.0.0.0') ? '127.0.0.1' : (addresses[0] ?? '127.0.0.1')
   return {
     logLevel: log.level,
     processes,
@@ -55,5 +57,6 @@ export function supervisorSettings({ sandbox, log }: Config): SupervisorSettings
     ...(group !== undefined && { group }),
     ports,
     denied,
+    own: { domain, address, port: listen.https },
   }
 }

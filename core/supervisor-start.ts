@@ -15,6 +15,8 @@ export const supervisorSettingsSchema = z.object({
   /** Ports beside 80 and 443 that sites may be allowed, and networks that none may reach. */
   ports: z.array(z.int()),
   denied: z.array(z.string()),
+  /** Where this Grove's own sites are, so that one can fetch another: `<name>.<domain>`, at a port of an address. */
+  own: z.object({ domain: z.string(), address: z.string(), port: z.int() }),
 })
 /** How the supervisor of sandboxes is started. */
 export type SupervisorSettings = z.output<typeof supervisorSettingsSchema>

@@ -8,7 +8,8 @@ import { SupervisorChild } from '../../cli/supervisor-child.ts'
 import type { SupervisorSettings } from '../../core/supervisor-start.ts'
 
 const entry = join(import.meta.dirname, 'fixtures/supervisor.ts')
-const settings: SupervisorSettings = { logLevel: 'info', processes: 1, spares: 0, ports: [], denied: [] }
+const own = { domain: 'localhost', address: '127.0.0.1', port: 1 }
+const settings: SupervisorSettings = { logLevel: 'info', processes: 1, spares: 0, ports: [], denied: [], own }
 
 function make(t: Test, module: string | undefined = entry) {
   const data = mkdtempSync(join(tmpdir(), 'grove-supervisor-'))

@@ -223,6 +223,34 @@ t.test('secrets reach the code or a host, and nothing else', async (t) => {
   t.ok(await grove.until(async () => JSON.parse((await get(grove, '/secret')).text).key === undefined))
 })
 
+t.test('sites fetch each other, not in a circle, and nothing that is not public', async (t) => {
+  const grove = await startGrove(t, withSandboxes)
+  const text = `export default {
+    async fetch(request) {
+      const { searchParams } = new URL(request.url)
+      try {
+        const own = 'https://blog.localhost:' + searchParams.get('port') + '/circle?port=' + searchParams.get('port')
+        const answer = await fetch(searchParams.get('url') ?? own)
+        return new Response(answer.status + ' ' + (await answer.text()))
+      } catch (error) {
+        return new Response('refused: ' + error.message, { status: 502 })
+      }
+    },
+  }`
+  await grove.publish('blog', t.testdir({ '_worker.js': text, other: { 'index.html': 'of the other' } }))
+  await grove.publish('other', join(t.testdirName, 'other'))
+  const fetched = async (url: string) => (await get(grove, `/x?url=${encodeURIComponent(url)}`)).text
+  t.equal(await fetched(grove.url('other')), '200 of the other')
+  t.match(await get(grove, `/circle?port=${grove.httpsPort}`), { status: 200, text: /refused: .*in a circle/ })
+  for (const url of [
+    'http://127.0.0.1:1/',
+    'https://localhost/',
+    `http://127.0.0.1:${grove.httpPort}/`,
+    'http://[::1]/',
+  ])
+    t.match(await fetched(url), /^refused: /, url)
+})
+
 t.test('logs can be followed', async (t) => {
   const grove = await startGrove(t, withSandboxes)
   await grove.publish('blog', folderOf(t))
