@@ -11,7 +11,7 @@ import { mostSandboxLimits, type SandboxLimits } from '../core/sandbox-limits.ts
 import { bundleModule } from '../sandbox/bundle/bundle-folder.ts'
 import { defaultEntry, type SiteFile, siteFileName } from '../sandbox/site-file.ts'
 import { findEntry, readSiteFileOf, sourcesOf } from './compile-code.ts'
-import { formatBytes, formatCount } from './human-text.ts'
+import { formatCount } from './human-text.ts'
 import { type Scan, type ScannedFile, scanFolder } from './scan.ts'
 
 /** What is published of a folder. */
@@ -54,7 +54,7 @@ export async function readPublishedFiles(folder: string): Promise<PublishedFiles
   written.set(siteFileName, siteFileFor(await read(siteFileName)))
   const gone = new Set([entry, ...sourcesFor(siteFile, entry, made.inputs)])
   const kept = scan.files.filter(({ path }) => !gone.has(path) && !written.has(path))
-  const notes = [`code: ${formatBytes(made.code.length)} from ${formatCount(made.inputs.length, 'file')}, bundled here`]
+  const notes = [`code: ${formatCount(made.inputs.length, 'file')} bundled here, with the packages of this project`]
   return { ...(await withWritten(kept, written)), skipped: scan.skipped, notes: [...notes, ...made.warnings] }
 }
 

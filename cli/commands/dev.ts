@@ -9,6 +9,8 @@ interface Options {
   readonly reload: boolean
 }
 
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 const examples = `grove dev ./my-site                  # http://localhost:8787
 grove dev ./my-site --port 0         # any free port
 grove dev . --no-reload              # open pages stay as they are`
@@ -35,13 +37,19 @@ there, which belongs into .gitignore. Neither is ever published.`,
       const { startDev } = await import('../dev/dev.ts')
       const { terminal } = context
       const ended = Promise.withResolvers<void>()
-      const end = () => ended.resolve()
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end)
+      let isEnding = false
+      const end = () => {
+        // Who says it twice does not want to wait: sandboxes end with this process, however it ends.
+        if (isEnding) process.exit(1)
+        isEnding = true
+        ended.resolve()
+      }
+      for (const signal of signals) process.on(signal, end)
       try {
         await using _dev = await startDev({ folder: resolve(terminal.cwd, folder), port, reload, terminal })
         await ended.promise
       } finally {
-        for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, end)
+        for (const signal of signals) process.off(signal, end)
       }
     })
 }

@@ -85,7 +85,8 @@ export class DevLines {
     const { text, place } = splitPlace(said)
     const frame = level === 'error' ? await frameOf(text, this.#folder) : undefined
     if (level === 'error') setNewest(this.#errors, request, { text, frame }, limits.dev.errors)
-    this.say(level, text, place)
+    // A stack says by itself where it is from.
+    this.say(level, text, frame === undefined ? place : undefined)
     if (frame !== undefined) this.#write(['', ...frame.split('\n').map((each) => margin + shownText(each)), ''])
   }
 
