@@ -1,0 +1,90 @@
+/** Requests per second and latency: Grove, workerd, and workerd behind Grove, in turn. */
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Measured, measured, workerText } from './handlers.ts'
+import { type Found, load, median } from './load.ts'
+import { ports, type Running, startGrove, startWorkerd } from './servers.ts'
+
+const rounds = 3
+const seconds = Number(process.env['BENCH_SECONDS'] ?? 6)
+
+/** The three that are measured. */
+export const subjects = ['Grove', 'workerd, plain HTTP', 'workerd behind Grove'] as const
+/** One of {@link subjects}. */
+export type Subject = (typeof subjects)[number]
+
+/** Medians of one handler at one subject. */
+export interface Throughput {
+  readonly subject: Subject
+  readonly handler: Measured
+  /** 64 connections. */
+  readonly perSecond: number
+  /** One connection, one request after the other. */
+  readonly alone: Found
+  /** 8 connections: neither idle nor at the end of its strength. */
+  readonly some: Found
+}
+
+/** Measures all. `file` is a static file of 11 bytes through Grove, for what code adds to it. */
+export async function measureThroughput(folder: string, say: (line: string) => void) {
+  const found = new Map<string, Found[][]>()
+  const file: Found[] = []
+  for (let round = 1; round <= rounds; round += 1)
+    for (const subject of subjects) {
+      const here = join(folder, `${round}-${subjects.indexOf(subject)}`)
+      mkdirSync(here)
+      await using _running = await startSubject(subject, here)
+      const base = subject === 'workerd, plain HTTP' ? `http://127.0.0.1:${ports.workerd}` : grove
+      for (const handler of measured) {
+        const url = `${base}${handler.path}`
+        await load(here, url, handler, { connections: 64, seconds: 2 })
+        const all: Found[] = []
+        for (const connections of [64, 1, 8]) all.push(await load(here, url, handler, { connections, seconds }))
+        const key = `${subject} ${handler.name}`
+        found.set(key, [...(found.get(key) ?? []), all])
+        say(`${round}/${rounds} ${subject}, ${handler.name}: ${Math.round(all[0]?.perSecond ?? 0)}/s`)
+      }
+      if (subject === 'Grove')
+        file.push(await load(here, `${grove}/file.txt`, { bodyBytes: 0 }, { connections: 1, seconds }))
+    }
+  const rows: Throughput[] = subjects.flatMap((subject) =>
+    measured.map((handler) => {
+      const all = found.get(`${subject} ${handler.name}`) ?? []
+      const of = (index: number) => middle(all.map((one) => one[index] as Found))
+      return { subject, handler, perSecond: of(0).perSecond, alone: of(1), some: of(2) }
+    }),
+  )
+  return { rows, file: middle(file) }
+}
+
+const grove = `https://bench.localhost:${ports.grove}`
+
+function middle(all: readonly Found[]): Found {
+  return {
+    perSecond: median(all.map(({ perSecond }) => perSecond)),
+    p50Ms: median(all.map(({ p50Ms }) => p50Ms)),
+    p99Ms: median(all.map(({ p99Ms }) => p99Ms)),
+  }
+}
+
+async function startSubject(subject: Subject, folder: string): Promise<Running> {
+  if (subject === 'workerd, plain HTTP') return startWorkerd(folder)
+  if (subject === 'Grove') {
+    const running = await startGrove(folder, {
+      bench: { files: { '_worker.js': workerText, 'file.txt': 'hello world' } },
+    })
+    await pause(1_000)
+    return running
+  }
+  const worker = await startWorkerd(folder)
+  const front = await startGrove(folder, { bench: { upstreams: [`http://127.0.0.1:${ports.workerd}`] } })
+  return {
+    pid: front.pid,
+    async [Symbol.asyncDispose]() {
+      await front[Symbol.asyncDispose]()
+      await worker[Symbol.asyncDispose]()
+    },
+  }
+}
