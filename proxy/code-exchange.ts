@@ -10,7 +10,7 @@ import { closeSocketSchema, readJson, requestFailedSchema } from '../core/sandbo
 import { createReceiveWindow, createSendWindow } from '../core/sandbox-window.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { readCodeAnswer } from './code-answer.ts'
-import { CodePassed, failureError, slow, toError } from './code-failures.ts'
+import { CodePassed, failureError, slow, toError, tooLarge } from './code-failures.ts'
 
 /** A WebSocket as the code has it: what the visitor says goes in. */
 export interface CodeSocket {
@@ -47,6 +47,8 @@ export interface CodeExchangeOptions {
 
 /** Statuses that never have a body (RFC 9110 section 6.4.1). */
 const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304])
+
+const { headBytes } = limits.sandboxLink
 
 /** One request under way. */
 export class CodeExchange {
@@ -89,7 +91,13 @@ export class CodeExchange {
     }
     const url = `${scheme}://${authority}${target}`
     const head = { id, version, method, url, headers, hasBody: body !== undefined, isUpgrade: upgrade !== undefined }
-    link.write(frameTypes.request, stream, JSON.stringify(head))
+    const text = JSON.stringify(head)
+    // A process would take such a frame for a fault of the front, and end its link.
+    if (text.length > headBytes / 3 && Buffer.byteLength(text) > headBytes) {
+      this.#end(tooLarge())
+      return
+    }
+    link.write(frameTypes.request, stream, text)
     signal.addEventListener('abort', this.#aborted, { once: true })
     this.#timer = setTimeout(() => this.cancel(slow(timeoutMs)), timeoutMs)
     if (body) void this.#sendBody(body)

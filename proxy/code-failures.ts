@@ -24,6 +24,13 @@ export function failureError({ status, code, reason, retryAfterSeconds }: Reques
   return new GroveError('ERR_CODE_FAILED', `${code}: ${why}`, { details: { status, code, retryAfterSeconds } })
 }
 
+/** A request whose line and headers are more than a process takes. */
+export function tooLarge(): GroveError {
+  return new GroveError('ERR_CODE_FAILED', 'limit: the request has headers that are too large for code', {
+    details: { status: 431, code: 'limit' },
+  })
+}
+
 /** No answer in time. */
 export function slow(timeoutMs: number): GroveError {
   return new GroveError('ERR_UPSTREAM_SLOW', `the site's code has not answered within ${timeoutMs} ms`)
