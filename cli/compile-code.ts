@@ -61,7 +61,7 @@ export async function compileFrom(origin: CodeOrigin, siteLimits: SandboxLimits)
     routes,
     vars,
     allow,
-    sources: siteFile.code === undefined ? [] : sourcesOf(entry, inputs),
+    sources: sourcesOf(siteFile.code, inputs),
     notes: [`code: ${formatBytes(bundle.length)} from ${formatCount(inputs.length, 'file')}`, ...notes, ...warnings],
   }
 }
@@ -111,11 +111,12 @@ async function checkModules(
 }
 
 /**
- * Of the files that a code was made of, those in the folder of its entry and below: they are the server's. What lies
- * elsewhere may be for browsers as well.
+ * Of the files that a code was made of, those that are the server's: packages, and where the site says what its code is,
+ * what lies in the folder of that and below. All others may be for browsers as well.
  */
-export function sourcesOf(entry: string, inputs: readonly string[]): string[] {
-  const folder = dirname(entry)
+export function sourcesOf(code: string | undefined, inputs: readonly string[]): string[] {
+  const folder = code === undefined ? undefined : dirname(code)
   const prefix = folder === '.' ? '' : `${folder}/`
-  return inputs.filter((path) => path.startsWith(prefix))
+  const isOwn = (path: string) => folder !== undefined && path.startsWith(prefix)
+  return inputs.filter((path) => isOwn(path) || /(?:^|\/)node_modules\//.test(path))
 }

@@ -138,7 +138,11 @@ async function run(t: Test) {
 t.test('a supervisor gets a version’s code with what belongs to it', async (t) => {
   const { socket, channel, heard } = await run(t)
   await ask(socket, 'PUT', '/sites/blog/secrets/KEY', { value: 'a long secret', hosts: ['api.example.com'] })
-  t.same(heard, [{ kind: 'changed', site: 'blog' }])
+  await ask(socket, 'POST', '/sites/blog/release', {})
+  t.same(heard.splice(0), [
+    { kind: 'changed', site: 'blog' },
+    { kind: 'release', site: 'blog' },
+  ])
   const answer = siteCodeSchema.parse(await channel.call({ kind: 'code', site: 'blog', version: 1 }))
   t.match(answer, {
     bundle: { hash: hashOf('the code'), bytes: 8 },

@@ -159,7 +159,8 @@ t.test('grove.json says what the code is, which paths are its, and what it may u
       'main.ts': `import { name } from '../shared.ts'
         export default { fetch: (request: Request, env: { COLOR: string }): Response => new Response(name + env.COLOR) }`,
     },
-    'shared.ts': `export const name: string = 'typed '`,
+    'shared.ts': `import { word } from 'words'\nexport const name: string = word + ' '`,
+    node_modules: { words: { 'index.js': `export const word = 'typed'`, 'package.json': '{"type":"module"}' } },
   })
   await grove.publish('blog', folder)
   t.equal((await get(grove, '/index.html')).text, 'typed green')
@@ -167,6 +168,7 @@ t.test('grove.json says what the code is, which paths are its, and what it may u
   t.equal((await get(grove, '/static/none')).status, 404)
   t.equal((await get(grove, '/server/main.ts')).text, 'typed green', 'its sources are not served')
   t.match((await get(grove, '/shared.ts')).text, /export const name/)
+  t.equal((await get(grove, '/node_modules/words/index.js')).text, 'typed green', 'nor are packages')
 
   writeFileSync(join(folder, 'grove.json'), JSON.stringify({ ...siteFile, rotues: [] }))
   t.match(await grove.command(['publish', folder, '--site', 'blog']), { exitCode: 1, err: /grove\.json: .*rotues/ })
