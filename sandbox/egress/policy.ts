@@ -28,7 +28,7 @@ export interface EdgeSecret {
   /** What the site's code holds, see edge-secrets.ts. */
   readonly placeholder: string
   readonly value: string
-  /** Patterns of the hosts that may get it. Empty: none may. */
+  /** Patterns of the hosts that may get it; with none, nobody does. */
   readonly hosts: readonly string[]
 }
 
