@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { mostSandboxLimits, type SandboxLimits } from '../core/sandbox-limits.ts'
 import { bundleModule } from '../sandbox/bundle/bundle-folder.ts'
-import { defaultEntry, type SiteFile, siteFileName } from '../sandbox/site-file.ts'
+import { defaultEntry, siteFileName } from '../sandbox/site-file.ts'
 import { findEntry, readSiteFileOf, sourcesOf } from './compile-code.ts'
 import { formatCount } from './human-text.ts'
 import { type Scan, type ScannedFile, scanFolder } from './scan.ts'
@@ -52,7 +52,7 @@ export async function readPublishedFiles(folder: string): Promise<PublishedFiles
   const written = new Map<string, Uint8Array>([[defaultEntry, Buffer.from(made.code)]])
   for (const { name, bytes } of made.wasm) written.set(places.get(name) ?? name, bytes)
   written.set(siteFileName, siteFileFor(await read(siteFileName)))
-  const gone = new Set([entry, ...sourcesFor(siteFile, entry, made.inputs)])
+  const gone = new Set([entry, ...sourcesOf(siteFile.code, made.inputs)])
   const kept = scan.files.filter(({ path }) => !gone.has(path) && !written.has(path))
   const notes = [`code: ${formatCount(made.inputs.length, 'file')} bundled here, with the packages of this project`]
   return { ...(await withWritten(kept, written)), skipped: scan.skipped, notes: [...notes, ...made.warnings] }
@@ -60,11 +60,6 @@ export async function readPublishedFiles(folder: string): Promise<PublishedFiles
 
 function asTheyAre(scan: Scan): PublishedFiles {
   return { ...scan, notes: [], [Symbol.asyncDispose]: async () => {} }
-}
-
-/** Sources of code whose folder is named are the server's alone, see compile-code.ts. */
-function sourcesFor({ code }: SiteFile, entry: string, inputs: readonly string[]): string[] {
-  return code === undefined ? [] : sourcesOf(entry, inputs)
 }
 
 /** What the site says itself, with the bundle as its code. */
