@@ -55,6 +55,7 @@ import { name } from 'pack'
 export default {
   async fetch(request: Request, env: any, ctx: any): Promise<Response> {
     const { pathname, origin } = new URL(request.url)
+    if (pathname === '/page') return new Response('<h1>page</h1>', { headers: { 'content-type': 'text/html', 'content-length': '13' } })
     if (pathname === '/own') return new Response('by the code')
     if (pathname === '/say') say(pathname)
     if (pathname === '/secret') console.error(env.KEY)
@@ -87,12 +88,16 @@ export default {
   t.match(await site.fetch('/own'), { text: 'by the code' })
   t.match(await site.fetch('/file'), { status: 200, text: '<h1>home</h1>' })
   t.match(await site.fetch('/pass'), { status: 404 })
+  t.match(await site.fetch('/page'), { status: 200, text: /^<h1>page<\/h1>$/ })
+  t.match(await site.fetch('/page', page), { status: 200, text: /^<h1>page<\/h1>\n<script src="\/\.grove\/dev/ })
+  t.match(await site.fetch('/page', { method: 'HEAD' }), { status: 200, text: '' })
+  t.match(await site.fetch('/%zz'), { status: 400 })
   for (const path of ['/src/index.ts', '/grove.json', '/.dev.vars', '/node_modules/pack/main.js'])
     t.match((await site.fetch(path)).text, /"count"/, `${path} is not served`)
   await site.fetch('/say')
   await site.waitFor(/info {2}said \/say \{ a: 1 \} {2}src\/say\.ts:2:11\n/)
   await site.fetch('/secret')
-  await site.waitFor(/error \[secret KEY\] {2}src\/index\.ts:8:\d+\n/)
+  await site.waitFor(/error \[secret KEY\] {2}src\/index\.ts:9:\d+\n/)
   t.match(site.printed(), /50 ms of CPU a request/)
   t.match(site.printed(), /confined by: .*permissions/)
 
