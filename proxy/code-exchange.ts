@@ -11,6 +11,7 @@ import { createReceiveWindow, createSendWindow } from '../core/sandbox-window.ts
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { readCodeAnswer } from './code-answer.ts'
 import { CodePassed, failureError, slow, toError, tooLarge } from './code-failures.ts'
+import { encodeCodeRequest } from './code-request.ts'
 
 /** A WebSocket as the code has it: what the visitor says goes in. */
 export interface CodeSocket {
@@ -48,8 +49,6 @@ export interface CodeExchangeOptions {
 /** Statuses that never have a body (RFC 9110 section 6.4.1). */
 const bodiless: ReadonlySet<number> = new Set([101, 204, 205, 304])
 
-const { headBytes } = limits.sandboxLink
-
 /** One request under way. */
 export class CodeExchange {
   /**
@@ -84,17 +83,10 @@ export class CodeExchange {
   /** Sends the request. */
   begin(): void {
     const { link, stream, request, version, upgrade } = this.#options
-    const { id, method, scheme = 'https', authority, target, headers, body, signal, timeoutMs } = request
-    if (signal.aborted) {
-      this.#end(toError(signal.reason))
-      return
-    }
-    const url = `${scheme}://${authority}${target}`
-    const head = { id, version, method, url, headers, hasBody: body !== undefined, isUpgrade: upgrade !== undefined }
-    const text = JSON.stringify(head)
-    // A process would take such a frame for a fault of the front, and end its link.
-    if (text.length > headBytes / 3 && Buffer.byteLength(text) > headBytes) {
-      this.#end(tooLarge())
+    const { body, signal, timeoutMs } = request
+    const text = encodeCodeRequest(request, version, upgrade !== undefined)
+    if (signal.aborted || text === undefined) {
+      this.#end(signal.aborted ? toError(signal.reason) : tooLarge())
       return
     }
     link.write(frameTypes.request, stream, text)
