@@ -8,6 +8,9 @@
 import { z } from 'zod'
 import { limits } from './limits.ts'
 
+/** The only protocol that a handshake of tls-alpn-01 agrees on (RFC 8737 section 6.2). */
+export const acmeTlsProtocol = 'acme-tls/1'
+
 const most = limits.challenges.most
 
 /** All answers to challenges that are asked for now. */
@@ -35,6 +38,3 @@ export const challengeSetSchema = z.object({
 })
 /** All answers to challenges that are asked for now. */
 export type ChallengeSet = z.output<typeof challengeSetSchema>
-
-/** Nothing is asked for. */
-export const noChallenges: ChallengeSet = { http: [], tlsAlpn: [] }

@@ -8,16 +8,14 @@
  */
 
 import { createServer } from 'node:tls'
+import { acmeTlsProtocol } from '../core/challenge-set.ts'
 import type { ChallengeAnswers } from './challenges.ts'
 import type { Handshakes } from './hello-router.ts'
-
-/** The only protocol that such a handshake agrees on (RFC 8737 section 6.2). */
-const acmeTls = 'acme-tls/1'
 
 /** The handshakes for the challenges that are answered. `timeoutMs`: how long one may take. */
 export function createChallengeHandshakes(answers: ChallengeAnswers, timeoutMs: number): Handshakes {
   const server = createServer({
-    ALPNProtocols: [acmeTls],
+    ALPNProtocols: [acmeTlsProtocol],
     minVersion: 'TLSv1.2',
     handshakeTimeout: timeoutMs,
     SNICallback: (name, done) => done(null, answers.context(name.toLowerCase())),
@@ -34,7 +32,7 @@ export function createChallengeHandshakes(answers: ChallengeAnswers, timeoutMs: 
     },
     takes: ({ serverName, protocols }) =>
       protocols.length === 1 &&
-      protocols[0] === acmeTls &&
+      protocols[0] === acmeTlsProtocol &&
       serverName !== undefined &&
       answers.context(serverName) !== undefined,
     accept: (socket) => void server.emit('connection', socket),

@@ -4,6 +4,7 @@ import 'reflect-metadata' // Asked for by a dependency of @peculiar/x509, which 
 import { createHash } from 'node:crypto'
 import { connect } from 'node:tls'
 import { SubjectAlternativeNameExtension, X509Certificate } from '@peculiar/x509'
+import { acmeTlsProtocol } from '../../core/challenge-set.ts'
 import { toAddress } from '../addresses.ts'
 import { der, derTags } from '../der.ts'
 import { reverseName } from './identifiers.ts'
@@ -11,7 +12,6 @@ import { problem } from './problem.ts'
 import { addressesOf, firstOf, type ResolveOptions } from './resolve.ts'
 import type { Proof } from './validations.ts'
 
-const protocol = 'acme-tls/1'
 /** OID of the extension that holds the proof (RFC 8737 section 6.1). */
 const identifierOid = '1.3.6.1.5.5.7.1.31'
 
@@ -38,7 +38,7 @@ function shakeHands(host: string, { type, value }: Proof, port: number, signal: 
       port,
       // RFC 8738 section 6: SNI has no addresses, so the name that stands for it in the DNS goes there.
       servername: type === 'ip' ? reverseName(value) : value,
-      ALPNProtocols: [protocol],
+      ALPNProtocols: [acmeTlsProtocol],
       minVersion: 'TLSv1.2',
       rejectUnauthorized: false,
     })
@@ -53,7 +53,7 @@ function shakeHands(host: string, { type, value }: Proof, port: number, signal: 
       const { alpnProtocol } = socket
       const raw = socket.getPeerX509Certificate()?.raw
       socket.destroy()
-      if (alpnProtocol !== protocol) reject(noHandshake('it speaks other protocols'))
+      if (alpnProtocol !== acmeTlsProtocol) reject(noHandshake('it speaks other protocols'))
       else if (!raw) reject(noHandshake('it has shown no certificate'))
       else resolve(raw)
     })
@@ -62,7 +62,7 @@ function shakeHands(host: string, { type, value }: Proof, port: number, signal: 
 
 /** One sentence for the client, whatever it is that listens there. */
 function noHandshake(why: string): Error {
-  return problem('tls', `the server does not shake hands for ${protocol}`, { cause: new Error(why) })
+  return problem('tls', `the server does not shake hands for ${acmeTlsProtocol}`, { cause: new Error(why) })
 }
 
 /** RFC 8737 section 3: self-signed, for this one name, with the hash of the key authorization in a critical extension. */

@@ -9,9 +9,6 @@ import { createHash } from 'node:crypto'
 import { Extension, PemConverter, SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509'
 import type { Challenge } from './solver.ts'
 
-/** The only protocol that such a handshake agrees on (RFC 8737 section 6.2). */
-export const acmeTlsProtocol = 'acme-tls/1'
-
 const dayMs = 86_400_000
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256' }
 

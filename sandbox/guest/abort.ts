@@ -166,11 +166,6 @@ export function abort(signal: AbortSignal, reason?: unknown): void {
   control.abort(signal, reason)
 }
 
-/** Whether a value is an AbortSignal, by its private fields. */
-export function isSignal(value: unknown): value is AbortSignal {
-  return control.is(value)
-}
-
 /** The value if it is an AbortSignal; a TypeError if not. */
 export function requireSignal(value: unknown): AbortSignal {
   if (!control.is(value)) throw new TypeError('not an AbortSignal')

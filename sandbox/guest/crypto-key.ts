@@ -2,6 +2,7 @@
 
 import type { SubtleKey } from '../bridge-shapes.ts'
 import { defineInterface, internal, requireInternal } from './idl.ts'
+import { addCloneable } from './structured-clone.ts'
 
 /** How a key was imported, so that the host can be given it again. */
 export interface KeyImport {
@@ -53,6 +54,11 @@ export class CryptoKey {
   }
 }
 defineInterface(CryptoKey)
+// Section 13.6: a clone is another object for the same key.
+addCloneable((value) => {
+  const state = stateIn(value)
+  return state && createKey(state)
+})
 
 /** The CryptoKey of a state. */
 export function createKey(state: KeyState): CryptoKey {

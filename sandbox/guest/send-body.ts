@@ -1,7 +1,6 @@
 /** Sends a body to the host: whole with its head where it is here and small, else piece by piece as the host takes them. */
 
 import type { ReadableStream } from 'web-streams-polyfill'
-import { bridgeLimits } from '../bridge.ts'
 import { blobBytes } from './blob.ts'
 import { type Body, type BodySource, isPiece, takeBody } from './body.ts'
 import { describeJson } from './errors.ts'
@@ -92,6 +91,3 @@ async function sendStream(
     outgoing.abort(describeJson(error))
   }
 }
-
-/** How much of an answer's body goes along with its head. */
-export const firstBytesOfAnswer = bridgeLimits.wholeBytes

@@ -3,13 +3,11 @@
  */
 
 import { urlParts as settable } from '../bridge.ts'
-import { isObject, requireArguments, toUSVString } from './convert.ts'
+import { requireArguments, toUSVString } from './convert.ts'
 import { defineInterface, internal } from './idl.ts'
 import { strings } from './primordials.ts'
 import { parseUrl, part, setPart, type UrlParts } from './url-parts.ts'
 import { createQuery, replaceQuery, type URLSearchParams } from './url-search-params.ts'
-
-let partsOf: (value: unknown) => UrlParts | undefined
 
 /** A parsed URL. */
 export class URL {
@@ -144,17 +142,8 @@ export class URL {
     const text = toUSVString(value)
     this.#parts = setPart(this.#parts, name, text)
   }
-
-  static {
-    partsOf = (value) => (isObject(value) && #parts in value ? value.#parts : undefined)
-  }
 }
 defineInterface(URL, { name: 'URL' })
-
-/** The parts of a URL object, by its private fields; undefined for anything else. */
-export function urlPartsOf(value: unknown): UrlParts | undefined {
-  return partsOf(value)
-}
 
 function parse(url: unknown, base: unknown): UrlParts | undefined {
   const text = toUSVString(url)

@@ -9,7 +9,6 @@ import { openOwnCa } from '../../certs/own-ca.ts'
 import { openTickets } from '../../certs/tickets.ts'
 import type { FrontState } from '../../control/fronts.ts'
 import { openKeys } from '../../control/keys.ts'
-import { noChallenges } from '../../core/challenge-set.ts'
 import { Channel } from '../../core/channel.ts'
 import { GroveError } from '../../core/errors.ts'
 import { blobFile, layoutOf } from '../../core/layout.ts'
@@ -107,7 +106,7 @@ async function startFront(t: Test) {
       defaults: { upstreams: [], timeoutMs: 1_000, bodyBytes: 0 },
       sites: [],
       revocations: [],
-      challenges: noChallenges,
+      challenges: { http: [], tlsAlpn: [] },
     }
   }
   const listen = async (): Promise<Visitor> => {

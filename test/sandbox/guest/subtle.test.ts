@@ -3,6 +3,7 @@ import t from 'tap'
 import { crypto } from '../../../sandbox/guest/crypto.ts'
 import { CryptoKey } from '../../../sandbox/guest/crypto-key.ts'
 import { Response } from '../../../sandbox/guest/response.ts'
+import { structuredClone } from '../../../sandbox/guest/structured-clone.ts'
 import { SubtleCrypto } from '../../../sandbox/guest/subtle.ts'
 import { createRequestHost } from './fixtures/request-host.ts'
 
@@ -65,6 +66,18 @@ t.test('HMAC', async (t) => {
     t.match(await subtle.exportKey('jwk', again), jwk)
     await t.rejects(subtle.importKey('raw', raw, { name: 'HMAC', hash: 'SHA-256' }, true, []), { name: 'SyntaxError' })
     await t.rejects(subtle.importKey('raw', raw, 'HMAC', true, ['sign']), TypeError)
+  })
+})
+
+t.test('a clone of a key is another object for the same key', async (t) => {
+  await inside(async () => {
+    const hmac = { name: 'HMAC', hash: 'SHA-256' }
+    const key = await subtle.importKey('raw', Buffer.alloc(32, 1), hmac, false, ['sign'])
+    const clone = structuredClone(key) as unknown as typeof key
+    t.not(clone, key)
+    t.match(clone, { type: 'secret', extractable: false, usages: ['sign'] })
+    t.equal(hex(await subtle.sign('HMAC', clone, data)), hex(await subtle.sign('HMAC', key, data)))
+    await t.rejects(subtle.exportKey('raw', clone), { name: 'InvalidAccessError' }, 'and may do no more')
   })
 })
 
