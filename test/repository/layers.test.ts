@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { readImports } from '../../scripts/imports.ts'
 import { checkLayers, layers } from '../../scripts/layers.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -85,3 +88,17 @@ for (const { name, files, faults } of planted) {
     t.match(found, faults)
   })
 }
+
+t.test('whoever runs isolates in the process of a test ends it at once', async (t) => {
+  const files = execFileSync('git', ['ls-files', 'test/*.ts'], { cwd: root }).toString('utf8').trim().split('\n')
+  const hosts = files
+    .map((file) => ({ file, imports: readImports(readFileSync(join(root, file), 'utf8')) }))
+    .filter(({ imports }) =>
+      imports.some((name) => /sandbox\/(isolated\/(engine|isolated-code)|tenant\/tenant)\.ts$/.test(name)),
+    )
+  t.ok(hosts.length >= 5)
+  t.strictSame(
+    hosts.filter(({ imports }) => !imports.some((name) => name.endsWith('/exit-at-once.ts'))).map(({ file }) => file),
+    [],
+  )
+})

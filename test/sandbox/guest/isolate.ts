@@ -3,6 +3,7 @@
  * beyond text, URLs and randomness, a test brings itself.
  */
 
+import '../fixtures/exit-at-once.ts'
 import { mostSandboxLimits, type SandboxLimits } from '../../../core/sandbox-limits.ts'
 import { pulled } from '../../../sandbox/bridge.ts'
 import type { AnswerHead, GuestError } from '../../../sandbox/bridge-shapes.ts'

@@ -1,3 +1,4 @@
+import '../fixtures/exit-at-once.ts'
 import t from 'tap'
 import { defaultSandboxLimits, type SandboxLimits } from '../../../core/sandbox-limits.ts'
 import { deliveries, faults } from '../../../sandbox/bridge.ts'

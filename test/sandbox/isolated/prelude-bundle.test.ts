@@ -1,3 +1,4 @@
+import '../fixtures/exit-at-once.ts'
 import t from 'tap'
 import { defaultSandboxLimits } from '../../../core/sandbox-limits.ts'
 import { createIsolatedEngine } from '../../../sandbox/isolated/engine.ts'
