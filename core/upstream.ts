@@ -24,10 +24,16 @@ export interface UpstreamRequest {
   readonly visitor?: string
 }
 
-/** An upstream's answer: hop-by-hop headers are gone. The body errors when the upstream dies midway. */
+/** An upstream's answer: hop-by-hop headers are gone. */
 export interface UpstreamAnswer {
   readonly status: number
   readonly headers: HeaderList
+  /** None, the whole of it, or what goes on coming, and errors when the upstream dies midway. */
+  readonly body: Readable | Uint8Array | undefined
+}
+
+/** An answer whose body, if it has one, goes on coming. */
+export interface StreamedAnswer extends UpstreamAnswer {
   readonly body: Readable | undefined
 }
 

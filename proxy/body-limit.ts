@@ -4,10 +4,14 @@ import { Readable } from 'node:stream'
 import { GroveError } from '../core/errors.ts'
 import { getHeader, type HeaderList } from '../core/headers.ts'
 
-/** Throws `ERR_TOO_LARGE` when a request announces a larger body, so that not a byte of it need be read. */
-export function checkAnnouncedLength(headers: HeaderList, maxBytes: number): void {
+/**
+ * Throws `ERR_TOO_LARGE` when a request announces a larger body, so that not a byte of it need be read. Answers whether it
+ * announces any length.
+ */
+export function checkAnnouncedLength(headers: HeaderList, maxBytes: number): boolean {
   const length = getHeader(headers, 'content-length')
   if (length !== undefined && Number(length) > maxBytes) throw tooLarge(maxBytes)
+  return length !== undefined
 }
 
 /**

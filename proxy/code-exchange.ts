@@ -7,9 +7,10 @@ import { limits } from '../core/limits.ts'
 import { frameTypes, readCredit } from '../core/sandbox-frames.ts'
 import type { FrameLink } from '../core/sandbox-link.ts'
 import { closeSocketSchema, readJson, requestFailedSchema } from '../core/sandbox-messages.ts'
-import { createReceiveWindow, createSendWindow } from '../core/sandbox-window.ts'
+import { createReceiveWindow } from '../core/sandbox-window.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { readCodeAnswer } from './code-answer.ts'
+import { CodeBodySender } from './code-body-sender.ts'
 import { CodePassed, failureError, slow, toError, tooLarge } from './code-failures.ts'
 import { encodeCodeRequest } from './code-request.ts'
 
@@ -56,20 +57,20 @@ export class CodeExchange {
    * `ERR_UPSTREAM_DOWN`, `ERR_UPSTREAM_SLOW`, or the reason of the request's signal.
    */
   readonly answer: Promise<UpstreamAnswer>
-  /** Bytes of bodies, to the process and from it. */
-  sentBytes = 0
+  /** Bytes of the answer's body, or of a WebSocket's messages, from the process. */
   receivedBytes = 0
   readonly #options: CodeExchangeOptions
-  readonly #sending = createSendWindow()
   readonly #receiving = createReceiveWindow()
   readonly #resolve: (answer: UpstreamAnswer) => void
   readonly #reject: (error: Error) => void
   #timer: NodeJS.Timeout | undefined
-  #credit: PromiseWithResolvers<void> | undefined
+  #sender: CodeBodySender | undefined
+  #messageBytes = 0
+  /** What has come of the answer's body before its head was handed on; undefined when there is none, and afterwards. */
+  #pieces: Buffer[] | undefined
   #body: Readable | undefined
   #visitorSocket: VisitorSocket | undefined
   #isAnswered = false
-  #isBodyWanted = true
   #isOver = false
 
   constructor(options: CodeExchangeOptions) {
@@ -78,6 +79,11 @@ export class CodeExchange {
     this.answer = promise
     this.#resolve = resolve
     this.#reject = reject
+  }
+
+  /** Bytes of the request's body, or of a WebSocket's messages, to the process. */
+  get sentBytes(): number {
+    return this.#messageBytes + (this.#sender?.sentBytes ?? 0)
   }
 
   /** Sends the request. */
@@ -92,7 +98,9 @@ export class CodeExchange {
     link.write(frameTypes.request, stream, text)
     signal.addEventListener('abort', this.#aborted, { once: true })
     this.#timer = setTimeout(() => this.cancel(slow(timeoutMs)), timeoutMs)
-    if (body) void this.#sendBody(body)
+    if (!body) return
+    this.#sender = new CodeBodySender({ link, stream, body, failed: (error) => this.cancel(toError(error)) })
+    this.#sender.begin()
   }
 
   /** Takes a frame of its stream. A text says what is wrong with it: then the link is to end. */
@@ -121,8 +129,7 @@ export class CodeExchange {
         return undefined
       case frameTypes.cancel:
         // It wants no more of the request's body; the answer goes on.
-        this.#isBodyWanted = false
-        this.#wake()
+        this.#sender?.stop()
         return undefined
       default:
         return this.#takeSocketFrame(type, payload)
@@ -169,12 +176,31 @@ export class CodeExchange {
     this.#isAnswered = true
     clearTimeout(this.#timer)
     const { status, headers } = head
-    const isSent = request.method !== 'HEAD' && !bodiless.has(status)
-    if (head.hasBody && isSent) this.#body = this.#createBody()
-    this.#resolve({ status, headers, body: this.#body })
-    if (head.hasBody && !isSent) this.cancel(new GroveError('ERR_CLOSED', 'the answer has no body'))
-    else if (!head.hasBody) this.#end(undefined)
+    if (head.hasBody && request.method !== 'HEAD' && !bodiless.has(status)) {
+      this.#pieces = []
+      // After all that came with the head: most answers are whole then.
+      queueMicrotask(() => this.#handOn(status, headers))
+      return undefined
+    }
+    this.#resolve({ status, headers, body: undefined })
+    if (head.hasBody) this.cancel(new GroveError('ERR_CLOSED', 'the answer has no body'))
+    else this.#end(undefined)
     return undefined
+  }
+
+  /** Hands on the head, with a body that is whole where it is, or one that goes on coming. */
+  #handOn(status: number, headers: HeaderList): void {
+    const pieces = this.#pieces ?? []
+    this.#pieces = undefined
+    if (this.#isOver) {
+      // After a failure the answer has been rejected, and this changes nothing.
+      const body = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+      this.#resolve({ status, headers, body })
+      return
+    }
+    this.#body = this.#createBody()
+    for (const piece of pieces) this.#body.push(piece)
+    this.#resolve({ status, headers, body: this.#body })
   }
 
   #upgraded(headers: HeaderList): string | undefined {
@@ -186,7 +212,7 @@ export class CodeExchange {
     this.#options.request.signal.removeEventListener('abort', this.#aborted)
     this.#visitorSocket = upgrade(headers, {
       message: (message) => {
-        this.sentBytes += message.length
+        this.#messageBytes += message.length
         return link.write(
           typeof message === 'string' ? frameTypes.textMessage : frameTypes.bytesMessage,
           stream,
@@ -205,23 +231,18 @@ export class CodeExchange {
   }
 
   #arrived(piece: Buffer): string | undefined {
-    if (!this.#body) return 'a body that was not announced'
+    const isWaiting = this.#pieces !== undefined
+    if (!this.#body && !isWaiting) return 'a body that was not announced'
     if (!this.#receiving.arrive(piece.length)) return 'more of a body than there was credit for'
     this.receivedBytes += piece.length
-    this.#body.push(piece)
+    if (this.#body) this.#body.push(piece)
+    else this.#pieces?.push(piece)
     return undefined
   }
 
   #credited(payload: Buffer): string | undefined {
     const bytes = readCredit(payload)
-    if (bytes === undefined || !this.#sending.give(bytes)) return 'credit that cannot be'
-    this.#wake()
-    return undefined
-  }
-
-  #wake(): void {
-    this.#credit?.resolve()
-    this.#credit = undefined
+    return bytes === undefined || !this.#sender?.give(bytes) ? 'credit that cannot be' : undefined
   }
 
   #createBody(): Readable {
@@ -237,7 +258,7 @@ export class CodeExchange {
         if (credit > 0 && !this.#isOver) link.credit(stream, credit)
       },
       destroy: (error, done) => {
-        this.cancel(error ?? new GroveError('ERR_CLOSED', 'nobody takes the answer any more'))
+        if (!this.#isOver) this.cancel(error ?? new GroveError('ERR_CLOSED', 'nobody takes the answer any more'))
         done(error)
       },
     })
@@ -245,47 +266,12 @@ export class CodeExchange {
     return body
   }
 
-  async #sendBody(body: Readable): Promise<void> {
-    const { link, stream } = this.#options
-    try {
-      // What is not wanted is read to its end all the same: the visitor's connection goes on.
-      for await (const chunk of body.iterator({ destroyOnReturn: false })) {
-        if (!(await this.#sendPiece(chunk))) {
-          body.resume()
-          return
-        }
-      }
-      if (!this.#isOver) link.write(frameTypes.end, stream)
-    } catch (error) {
-      this.cancel(toError(error))
-    }
-  }
-
-  /** Sends a piece as credit allows. Answers false when nobody wants it any more. */
-  async #sendPiece(chunk: Buffer): Promise<boolean> {
-    const { link, stream } = this.#options
-    for (let at = 0; at < chunk.length; ) {
-      if (this.#isOver || !this.#isBodyWanted) return false
-      const taken = this.#sending.take(Math.min(chunk.length - at, limits.sandboxLink.chunkBytes))
-      if (taken === 0) {
-        this.#credit ??= Promise.withResolvers<void>()
-        await this.#credit.promise
-        continue
-      }
-      this.sentBytes += taken
-      link.write(frameTypes.body, stream, chunk.subarray(at, at + taken))
-      at += taken
-      await link.whenDrained()
-    }
-    return true
-  }
-
   #end(error: Error | undefined): void {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#timer)
     this.#options.request.signal.removeEventListener('abort', this.#aborted)
-    this.#wake()
+    this.#sender?.stop()
     if (error) {
       this.#reject(error)
       if (this.#body && !this.#body.destroyed) this.#body.destroy(error)

@@ -13,6 +13,7 @@ import type { SiteInfo } from '../core/plugin.ts'
 import type { Session } from '../core/session.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { checkAnnouncedLength, limitBody } from './body-limit.ts'
+import { disposeBody } from './body-writer.ts'
 import { CodePassed } from './code-failures.ts'
 import { shakeWithCode } from './code-socket.ts'
 import type { CodeUpstream } from './code-upstream.ts'
@@ -85,7 +86,8 @@ export function createDynamic(options: DynamicOptions): Dynamic {
 
   const answer = async (exchange: Exchange, site: DynamicSite, session: Session | undefined): Promise<void> => {
     const { bodyBytes, timeoutMs } = site.state
-    checkAnnouncedLength(exchange.headers, bodyBytes)
+    // The transports hold a body to the length that it announces (RFC 9112 section 6.3, RFC 9113 section 8.1.1).
+    const isAnnounced = checkAnnouncedLength(exchange.headers, bodyBytes)
     const origin = visitedOrigin(exchange, options.publicPort())
     const request: UpstreamRequest = {
       id: exchange.id,
@@ -93,7 +95,7 @@ export function createDynamic(options: DynamicOptions): Dynamic {
       authority: exchange.authority,
       target: exchange.target,
       headers: forward(exchange, site, session, origin),
-      body: exchange.body && limitBody(exchange.body, bodyBytes),
+      body: exchange.body && (isAnnounced ? exchange.body : limitBody(exchange.body, bodyBytes)),
       signal: exchange.signal,
       timeoutMs,
       visitor: networkOf(exchange.clientAddress),
@@ -150,13 +152,13 @@ function identify(identity: Identity | undefined, session: Session | undefined, 
 
 function passOn(exchange: Exchange, { status, headers, body }: UpstreamAnswer, signedIn: boolean): void {
   if (exchange.signal.aborted) {
-    body?.destroy()
+    disposeBody(body)
     return
   }
   try {
     exchange.respond(status, forwardAnswerHeaders(headers, signedIn), body)
   } catch (error) {
-    body?.destroy()
+    disposeBody(body)
     throw error
   }
 }

@@ -5,7 +5,8 @@
 
 import { GroveError } from '../core/errors.ts'
 import type { MiddlewareContext, Plugin } from '../core/plugin.ts'
-import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import type { StreamedAnswer, Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import { disposeBody } from './body-writer.ts'
 import { fromWebRequest, fromWebResponse, toWebRequest, toWebResponse } from './web-conversion.ts'
 
 type Send = (request: Request) => Promise<Response>
@@ -58,7 +59,7 @@ export async function sendThrough(
   upstream: Pick<Upstream, 'send'>,
   request: UpstreamRequest,
   visited: { readonly origin: string; readonly context: MiddlewareContext },
-): Promise<UpstreamAnswer> {
+): Promise<StreamedAnswer> {
   const asked = toWebRequest(request, visited.origin)
   let answered: { readonly answer: UpstreamAnswer; readonly response: Response } | undefined
   try {
@@ -70,7 +71,7 @@ export async function sendThrough(
     return fromWebResponse(response, answered)
   } catch (error) {
     // An answer that nobody passed on must not hold its connection.
-    answered?.answer.body?.destroy()
+    disposeBody(answered?.answer.body)
     throw error
   }
 }

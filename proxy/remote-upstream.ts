@@ -14,7 +14,7 @@ import { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import type { StreamedAnswer, Upstream, UpstreamRequest } from '../core/upstream.ts'
 import { createShares, type Release, type Shares } from './shares.ts'
 import { AnswerReceiver } from './upstream-answer.ts'
 import {
@@ -28,6 +28,7 @@ import {
 
 /** A site's own servers. */
 export interface RemoteUpstream extends Upstream {
+  send(request: UpstreamRequest): Promise<StreamedAnswer>
   /**
    * A connection of its own, for an upgrade: to the server whose turn it is, or the next that takes it. Rejects with
    * `ERR_UPSTREAM_DOWN`, or `ERR_CLOSED` when `signal` aborts. The caller owns the socket.
@@ -151,7 +152,7 @@ async function sendInTurn(
   origins: readonly Origin[],
   connections: Shares,
   attempt: Attempt,
-): Promise<UpstreamAnswer> {
+): Promise<StreamedAnswer> {
   const { signal, timeoutMs, visitor } = request
   const stop = new AbortController()
   let receiver: AnswerReceiver | undefined

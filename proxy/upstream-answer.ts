@@ -7,16 +7,16 @@ import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { GroveError } from '../core/errors.ts'
 import { getHeader, isValidHeader } from '../core/headers.ts'
-import type { UpstreamAnswer } from '../core/upstream.ts'
+import type { StreamedAnswer } from '../core/upstream.ts'
 import { withoutHopByHop } from './forward-headers.ts'
 
 /** Receives one answer. */
 export class AnswerReceiver implements Dispatcher.DispatchHandler {
   /** The answer once its headers are there. Rejects with undici's error, or with what it was cancelled with. */
-  readonly answer: Promise<UpstreamAnswer>
+  readonly answer: Promise<StreamedAnswer>
   readonly #method: string
   readonly #finished: () => void
-  readonly #resolve: (answer: UpstreamAnswer) => void
+  readonly #resolve: (answer: StreamedAnswer) => void
   readonly #reject: (error: Error) => void
   #controller: Dispatcher.DispatchController | undefined
   #cancelled: Error | undefined
@@ -28,7 +28,7 @@ export class AnswerReceiver implements Dispatcher.DispatchHandler {
   constructor(method: string, finished: () => void) {
     this.#method = method
     this.#finished = finished
-    const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>()
+    const { promise, resolve, reject } = Promise.withResolvers<StreamedAnswer>()
     this.answer = promise
     this.#resolve = resolve
     this.#reject = reject

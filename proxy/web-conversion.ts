@@ -6,7 +6,8 @@
 import { Readable } from 'node:stream'
 import { GroveError } from '../core/errors.ts'
 import { fromHeaders, toHeaders, withoutHeaders } from '../core/headers.ts'
-import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import type { StreamedAnswer, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import { disposeBody } from './body-writer.ts'
 
 /** A request as a plugin sees it. Throws `ERR_BAD_REQUEST` for what the web's `Request` cannot be, such as the method TRACK. */
 export function toWebRequest(request: UpstreamRequest, origin: string): Request {
@@ -43,20 +44,21 @@ export function fromWebRequest(forwarded: Request, asked: Request, original: Ups
 /** An upstream's answer as a plugin sees it. */
 export function toWebResponse({ status, headers, body }: UpstreamAnswer): Response {
   const mayHaveBody = body !== undefined && status !== 204 && status !== 205 && status !== 304
-  if (!mayHaveBody) body?.resume()
-  return new Response(mayHaveBody ? toWebStream(body) : null, { status, headers: toHeaders(headers) })
+  if (!mayHaveBody && body instanceof Readable) body.resume()
+  const content = body instanceof Readable ? toWebStream(body) : body
+  return new Response(mayHaveBody ? content : null, { status, headers: toHeaders(headers) })
 }
 
 /** What the plugins answered. `answered` is what the upstream had answered, if it was asked. */
 export function fromWebResponse(
   response: Response,
   answered: { readonly answer: UpstreamAnswer; readonly response: Response } | undefined,
-): UpstreamAnswer {
+): StreamedAnswer {
   if (isTaken(response)) throw new GroveError('ERR_PLUGIN', 'middleware answered with a response that it had read')
   const headers = fromHeaders(response.headers)
   const body = response.body ? fromWebStream(response.body) : undefined
   // What a plugin left unread of the upstream's answer must not hold a connection beyond the answer that it gave.
-  const release = () => void answered?.answer.body?.destroy()
+  const release = () => disposeBody(answered?.answer.body)
   if (body) body.once('close', release)
   else release()
   const isSame = response === answered?.response

@@ -75,7 +75,15 @@ const w :Workerd.Worker = (
 
 /** Sites of a Grove, by name: files by path, or servers. */
 export type Sites = Readonly<
-  Record<string, { readonly files?: Readonly<Record<string, string>>; readonly upstreams?: string[] }>
+  Record<
+    string,
+    {
+      readonly files?: Readonly<Record<string, string>>
+      readonly upstreams?: string[]
+      /** Other names: wrk resolves the name that it asks, and few systems know of names below localhost. */
+      readonly authorities?: string[]
+    }
+  >
 >
 
 /** Starts Grove with one front on a core, and publishes its sites. */
@@ -85,14 +93,14 @@ export async function startGrove(
   { core = 0, sandbox = {} }: { readonly core?: number | undefined; readonly sandbox?: Record<string, unknown> } = {},
 ): Promise<Running> {
   const configFile = join(folder, 'grove.config.json')
-  const configured = Object.entries(sites).filter(([, { upstreams }]) => upstreams)
+  const configured = Object.entries(sites).filter(([, { upstreams, authorities }]) => upstreams ?? authorities)
   writeFileSync(
     configFile,
     JSON.stringify({
       listen: { https: ports.grove, http: false },
       fronts: 1,
       log: { access: false, level: 'warn' },
-      sites: Object.fromEntries(configured.map(([name, { upstreams }]) => [name, { upstreams }])),
+      sites: Object.fromEntries(configured.map(([name, { files, ...site }]) => [name, site])),
       ...(Object.keys(sandbox).length > 0 && { sandbox }),
     }),
   )

@@ -114,11 +114,11 @@ export async function measureMany(folder: string, count: number) {
 export async function measureAttacked(folder: string) {
   const attacker = `export default { fetch() { for (;;); } }`
   const sites = {
-    calm: { files: { 'file.txt': 'hello world' } },
+    calm: { authorities: ['localhost'], files: { 'file.txt': 'hello world' } },
     angry: { files: { '_worker.js': attacker } },
   }
   await using _grove = await startGrove(folder, sites, { core: -1 })
-  const url = `https://calm.localhost:${ports.grove}/file.txt`
+  const url = `https://localhost:${ports.grove}/file.txt`
   const measure = () => load(folder, url, { bodyBytes: 0 }, { connections: 2, seconds: 8 })
   await measure()
   const calm = await measure()

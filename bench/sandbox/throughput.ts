@@ -59,7 +59,7 @@ export async function measureThroughput(folder: string, say: (line: string) => v
   return { rows, file: middle(file) }
 }
 
-const grove = `https://bench.localhost:${ports.grove}`
+const grove = `https://localhost:${ports.grove}`
 
 function middle(all: readonly Found[]): Found {
   return {
@@ -73,13 +73,15 @@ async function startSubject(subject: Subject, folder: string): Promise<Running> 
   if (subject === 'workerd, plain HTTP') return startWorkerd(folder)
   if (subject === 'Grove') {
     const running = await startGrove(folder, {
-      bench: { files: { '_worker.js': workerText, 'file.txt': 'hello world' } },
+      bench: { authorities: ['localhost'], files: { '_worker.js': workerText, 'file.txt': 'hello world' } },
     })
     await pause(1_000)
     return running
   }
   const worker = await startWorkerd(folder)
-  const front = await startGrove(folder, { bench: { upstreams: [`http://127.0.0.1:${ports.workerd}`] } })
+  const front = await startGrove(folder, {
+    bench: { authorities: ['localhost'], upstreams: [`http://127.0.0.1:${ports.workerd}`] },
+  })
   return {
     pid: front.pid,
     async [Symbol.asyncDispose]() {

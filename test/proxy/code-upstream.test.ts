@@ -13,6 +13,11 @@ import { createCodeUpstream } from '../../proxy/code-upstream.ts'
 import { SupervisorLink } from '../../proxy/supervisor-link.ts'
 import { echoing, type OnFrame, startSupervisor, type TestSupervisor } from './fixtures/tenant.ts'
 
+/** A body, whole or not, as a stream. */
+function streamOf(body: Readable | Uint8Array | undefined): Readable {
+  return body instanceof Readable ? body : Readable.from(body ? [body] : [])
+}
+
 const log = pino({ level: 'silent' })
 
 function requestOf(more: Partial<UpstreamRequest> = {}): UpstreamRequest {
@@ -56,12 +61,12 @@ t.test('a request goes to the process that has the code, and its answer comes ba
   }
   const first = await upstream.send(requestOf())
   t.match(first, { status: 200, headers: ['x-code', '1'] })
-  const { head } = JSON.parse(await text(first.body ?? Readable.from([])))
+  const { head } = JSON.parse(await text(streamOf(first.body)))
   const url = 'https://blog.localhost/a?b=1'
   const headers = ['accept', '*/*']
   t.same(head, { id: 'r-1', version: 3, method: 'GET', url, headers, hasBody: false, isUpgrade: false })
   const all = await Promise.all(Array.from({ length: 50 }, (_, i) => upstream.send(requestOf({ id: `r-${i}` }))))
-  const ids = await Promise.all(all.map(async ({ body }) => JSON.parse(await text(body ?? Readable.from([]))).head.id))
+  const ids = await Promise.all(all.map(async ({ body }) => JSON.parse(await text(streamOf(body))).head.id))
   t.same(
     ids,
     Array.from({ length: 50 }, (_, i) => `r-${i}`),
@@ -74,7 +79,7 @@ t.test('large bodies go both ways at the speed of who takes them', async (t) => 
   const bytes = 3_000_000
   const { upstream } = await make(t)
   const sent = await upstream.send(requestOf({ method: 'POST', body: Readable.from([Buffer.alloc(bytes)]) }))
-  t.equal(JSON.parse(await text(sent.body ?? Readable.from([]))).bytes, bytes)
+  t.equal(JSON.parse(await text(streamOf(sent.body))).bytes, bytes)
 
   let open = 0
   let left = bytes
@@ -98,7 +103,7 @@ t.test('large bodies go both ways at the speed of who takes them', async (t) => 
   const { body } = await streaming.upstream.send(requestOf())
   await pause(50) // Nobody takes it: what is on the way is at most the window and a little.
   t.ok(bytes - left <= limits.sandboxLink.windowBytes * 2, `${bytes - left} bytes before anybody has read`)
-  const whole = await buffer(body ?? Readable.from([]))
+  const whole = await buffer(streamOf(body))
   t.ok(whole.length === bytes && whole.every((byte) => byte === 7))
 })
 
@@ -171,7 +176,7 @@ t.test('an answer that breaks off is not taken for whole', async (t) => {
   })
   const { body } = await upstream.send(requestOf())
   process.close()
-  await t.rejects(text(body ?? Readable.from([])), { code: 'ERR_CODE_FAILED' })
+  await t.rejects(text(streamOf(body)), { code: 'ERR_CODE_FAILED' })
 })
 
 t.test('a request that the code passes on is told apart', async (t) => {
@@ -238,7 +243,7 @@ t.test('a site that cannot have a process now gets 503 and when to come again', 
 t.test('the supervisor is told what was used', async (t) => {
   const { supervisor, upstream } = await make(t)
   const { body } = await upstream.send(requestOf({ method: 'POST', body: Readable.from([Buffer.alloc(1_000)]) }))
-  const answered = await buffer(body ?? Readable.from([]))
+  const answered = await buffer(streamOf(body))
   const used = () => supervisor.said.flatMap((message) => (message.kind === 'used' ? message.processes : []))
   while (used().length === 0) await pause(20)
   t.match(used()[0], { process: 'p1', underWay: 0, requests: 1, receivedBytes: 1_000, sentBytes: answered.length })

@@ -313,7 +313,8 @@ function watchNeighbour(ask: () => Promise<Seen>, status: () => SupervisorStatus
   return watch
 }
 
-async function readBody(body: Readable | undefined): Promise<{ body: string; isCut?: true }> {
+async function readBody(body: Readable | Uint8Array | undefined): Promise<{ body: string; isCut?: true }> {
+  if (body instanceof Uint8Array) return { body: Buffer.from(body).toString('utf8', 0, 100_000) }
   let text = ''
   try {
     for await (const piece of body ?? []) if (text.length < 100_000) text += (piece as Buffer).toString('utf8')
