@@ -17,6 +17,7 @@ import {
 } from '../engine.ts'
 import { type CpuBucket, createCpuBucket, createPace, type Pace } from './budget.ts'
 import { IsolatedCode } from './isolated-code.ts'
+import { type BlankIsolate, createBlankIsolate } from './prelude.ts'
 import { bundleScript, type CachedScript, preludeScript } from './script.ts'
 import { nobody, warmUpRequest, warmUpSource } from './warm-up.ts'
 
@@ -38,6 +39,7 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
   const bundles = new Map<string, CachedScript>()
   const pace = options.pace ?? createPace()
   let bucket: CpuBucket | undefined
+  let blank: BlankIsolate | undefined
 
   function bundleOf(source: CodeSource): CachedScript {
     const known = bundles.get(source.bundle)
@@ -47,6 +49,27 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
     const [oldest] = bundles.keys()
     if (bundles.size > keptBundles && oldest !== undefined) bundles.delete(oldest)
     return script
+  }
+
+  function prepare(): void {
+    const { heapMiB, startupMs } = warmUpSource.limits
+    options.watch.enter(startupMs)
+    try {
+      blank ??= createBlankIsolate(prelude, heapMiB, startupMs)
+    } catch {
+      // The code that comes gets an isolate of its own, and is told what is wrong if that fails too.
+    } finally {
+      options.watch.leave()
+    }
+  }
+
+  /** The isolate that waits, if its heap is what a code may have. */
+  function takeBlank(heapMiB: number): BlankIsolate | undefined {
+    const taken = blank
+    blank = undefined
+    if (!taken || taken.heapMiB === heapMiB) return taken
+    taken.isolate.dispose()
+    return undefined
   }
 
   return {
@@ -64,11 +87,13 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
         if (!(thrown instanceof LoadError)) throw thrown
       }
       code.dispose()
+      prepare()
     },
     load(source: CodeSource, host: EngineHost): EngineIsolate {
       const { cpuBucketMs, cpuRefillMsPerSecond } = source.limits
       bucket ??= createCpuBucket(cpuBucketMs, cpuRefillMsPerSecond, performance.now())
-      const code = new IsolatedCode({ source, host, bucket, pace, watch: options.watch })
+      const waiting = takeBlank(source.limits.heapMiB)
+      const code = new IsolatedCode({ source, host, bucket, pace, watch: options.watch, blank: waiting })
       code.start(prelude, bundleOf(source))
       return code
     },

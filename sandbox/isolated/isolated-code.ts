@@ -1,6 +1,6 @@
 /** One isolate with a loaded code in it: its entries, its clock, its end. */
 
-import ivm from 'isolated-vm'
+import type ivm from 'isolated-vm'
 import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
 import { type BridgeValue, deliveries, requestFlags, siteFilename } from '../bridge.ts'
 import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch } from '../engine.ts'
@@ -9,14 +9,8 @@ import { type CallScope, createHostCall } from './calls.ts'
 import { placeOf, thrownError } from './guest-error.ts'
 import { GuestTimers } from './guest-timers.ts'
 import { IsolateClock } from './isolate-clock.ts'
-import {
-  type EntryArgument,
-  type GuestReferences,
-  givenAway,
-  type LoadOutcome,
-  loadGuest,
-  timedOut,
-} from './loading.ts'
+import { givenAway, type LoadOutcome, loadGuest, timedOut } from './loading.ts'
+import { type BlankIsolate, createIsolate, type EntryArgument, type GuestReferences } from './prelude.ts'
 import { type CachedScript, compileWarm } from './script.ts'
 import { createDecoders } from './text-calls.ts'
 
@@ -27,6 +21,8 @@ export interface IsolatedCodeOptions {
   readonly bucket: CpuBucket
   readonly pace: Pace
   readonly watch: EntryWatch
+  /** An isolate to use, with the heap that the source's limits allow. @default a new one */
+  readonly blank?: BlankIsolate | undefined
 }
 
 /** Names of handlers that are longer are none that anybody calls. */
@@ -60,13 +56,13 @@ export class IsolatedCode implements EngineIsolate {
   constructor(options: IsolatedCodeOptions) {
     this.#options = options
     this.#limits = options.source.limits
-    this.#isolate = new ivm.Isolate({ memoryLimit: Math.max(8, this.#limits.heapMiB) })
+    this.#isolate = options.blank?.isolate ?? createIsolate(this.#limits.heapMiB)
     this.#clock = new IsolateClock(this.#isolate)
   }
 
   /** Runs the prelude and the code. Throws `LoadError`; everything is freed then. */
   start(prelude: CachedScript, bundle: CachedScript): void {
-    const { watch, bucket, source, pace } = this.#options
+    const { watch, bucket, source, pace, blank } = this.#options
     const startupMs = Math.ceil(this.#limits.startupMs * pace.factor)
     const startedAt = performance.now()
     const outcome: LoadOutcome = {}
@@ -74,7 +70,7 @@ export class IsolatedCode implements EngineIsolate {
     this.#isInside = true
     watch.enter(startupMs)
     try {
-      this.#guest = loadGuest({ isolate: this.#isolate, source, call, prelude, bundle, outcome, startupMs })
+      this.#guest = loadGuest({ isolate: this.#isolate, source, call, prelude, bundle, outcome, startupMs, blank })
       this.handlers = (outcome.handlers ?? '').split(',').filter((name) => name !== '' && name.length <= longestName)
     } finally {
       watch.leave()

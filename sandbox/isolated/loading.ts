@@ -2,33 +2,15 @@
 
 import ivm from 'isolated-vm'
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
-import {
-  type BridgeValue,
-  bridgeLimits,
-  defineName,
-  entryNames,
-  type GuestEntries,
-  type HostCall,
-  hostCallName,
-  loadSteps,
-  siteFilename,
-} from '../bridge.ts'
+import { type BridgeValue, bridgeLimits, defineName, type HostCall, loadSteps, siteFilename } from '../bridge.ts'
 import type { GuestLimits, LoadBegin } from '../bridge-shapes.ts'
 import { type CodeSource, LoadError } from '../engine.ts'
 import { placeOf, readGuestError, thrownError } from './guest-error.ts'
+import { type BlankIsolate, type EntryArgument, type GuestReferences, runPrelude } from './prelude.ts'
 import { type CachedScript, compileScript } from './script.ts'
 
 /** What ivm says when an entry has reached its time limit. */
 export const timedOut = 'Script execution timed out.'
-
-/** What an entry is given: values as they are, bytes as a copy that ivm makes in the isolate. */
-export type EntryArgument = string | number | boolean | undefined | ivm.Copy<Uint8Array>
-
-/** One of the guest's functions. */
-export type GuestEntry = ivm.Reference<(...args: EntryArgument[]) => void>
-
-/** The guest's functions, the only references into an isolate that are held. */
-export type GuestReferences = Readonly<Record<keyof GuestEntries, GuestEntry>>
 
 /** What has become of the bundle, as the guest tells it with `ops.loaded` or `ops.fail`. */
 export interface LoadOutcome {
@@ -46,6 +28,8 @@ export interface Loading {
   readonly outcome: LoadOutcome
   /** How long each step may take, by the clock. */
   readonly startupMs: number
+  /** Set where the isolate has its prelude already. */
+  readonly blank: BlankIsolate | undefined
 }
 
 /** Runs everything up to the site's handlers. Throws {@link LoadError}. */
@@ -58,24 +42,11 @@ export function loadGuest(loading: Loading): GuestReferences {
   }
 }
 
-function runAll({ isolate, source, call, prelude, bundle, outcome, startupMs: timeout }: Loading): GuestReferences {
-  const context = isolate.createContextSync()
+function runAll(loading: Loading): GuestReferences {
+  const { isolate, source, call, prelude, bundle, outcome, startupMs: timeout, blank } = loading
+  blank?.answerBy(call)
+  const { context, references } = blank ?? runPrelude(isolate, prelude, call, timeout)
   const { global } = context
-  global.setSync(hostCallName, new ivm.Callback(call, { sync: true }))
-  compileScript(isolate, prelude).runSync(context, { timeout, release: true })
-  // The prelude has taken its function and deleted it; here is made sure.
-  global.deleteSync(hostCallName)
-  const take = (name: string): GuestEntry => {
-    const entry = global.getSync(name, { reference: true })
-    global.deleteSync(name)
-    return entry
-  }
-  const references: GuestReferences = {
-    dispatch: take(entryNames.dispatch),
-    deliver: take(entryNames.deliver),
-    tick: take(entryNames.tick),
-    load: take(entryNames.load),
-  }
   const load = (...args: EntryArgument[]) => references.load.applySync(undefined, args, { timeout })
   load(loadSteps.begin, JSON.stringify(beginOf(source)))
   for (const { name, bytes } of source.wasm) load(loadSteps.wasm, name, givenAway(new Uint8Array(bytes)))

@@ -9,11 +9,13 @@ export interface CachedScript {
   readonly filename: string
   readonly lineOffset: number
   compiled: ivm.ExternalCopy<ArrayBuffer> | undefined
+  /** Whether it was compiled once: the second time its compiled form is kept. */
+  wasCompiled: boolean
 }
 
 /** The guest's own script. */
 export function preludeScript(text: string): CachedScript {
-  return { text, filename: 'grove:prelude', lineOffset: 0, compiled: undefined }
+  return { text, filename: 'grove:prelude', lineOffset: 0, compiled: undefined, wasCompiled: false }
 }
 
 /**
@@ -23,18 +25,20 @@ export function preludeScript(text: string): CachedScript {
 export function bundleScript(bundle: string): CachedScript {
   // In parentheses of its own: so V8 compiles it at once, instead of reading it now and compiling it when it is called.
   const text = `${defineName}(((${wasmName})=>{"use strict";\n${bundle}\nreturn ${siteName}}))`
-  return { text, filename: siteFilename, lineOffset: -1, compiled: undefined }
+  return { text, filename: siteFilename, lineOffset: -1, compiled: undefined, wasCompiled: false }
 }
 
-/** Compiles a script in an isolate, and keeps the compiled form for the next. */
+/**
+ * Compiles a script in an isolate. The second time it keeps the compiled form for those to come: most scripts are compiled
+ * once, and to make that form is a fifth of the work.
+ */
 export function compileScript(isolate: ivm.Isolate, script: CachedScript): ivm.Script {
   const { text, filename, lineOffset, compiled } = script
   const origin = { filename, lineOffset }
   if (compiled) return isolate.compileScriptSync(text, { ...origin, cachedData: compiled })
-  const made: ivm.Script & ivm.CachedDataResult = isolate.compileScriptSync(text, {
-    ...origin,
-    produceCachedData: true,
-  })
+  const produceCachedData = script.wasCompiled
+  script.wasCompiled = true
+  const made: ivm.Script & ivm.CachedDataResult = isolate.compileScriptSync(text, { ...origin, produceCachedData })
   script.compiled = made.cachedData
   return made
 }
@@ -45,5 +49,6 @@ export function compileScript(isolate: ivm.Isolate, script: CachedScript): ivm.S
  */
 export function compileWarm(isolate: ivm.Isolate, script: CachedScript): void {
   script.compiled = undefined
+  script.wasCompiled = true
   compileScript(isolate, script).release()
 }
