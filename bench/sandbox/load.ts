@@ -14,12 +14,16 @@ export interface Found {
   readonly p99Ms: number
 }
 
-/** Asks for one thing again and again. Throws when an answer is not 2xx. */
+/** Asks for one thing again and again, from the second core unless told otherwise. Throws when an answer is not 2xx. */
 export async function load(
   folder: string,
   url: string,
   { bodyBytes }: Pick<Measured, 'bodyBytes'>,
-  { connections, seconds }: { readonly connections: number; readonly seconds: number },
+  {
+    connections,
+    seconds,
+    core = 1,
+  }: { readonly connections: number; readonly seconds: number; readonly core?: number },
 ): Promise<Found> {
   const script = join(folder, `post-${bodyBytes}.lua`)
   if (bodyBytes > 0)
@@ -35,13 +39,13 @@ export async function load(
     '--latency',
     ...(bodyBytes > 0 ? ['-s', script] : []),
   ]
-  const [program = '', ...args] = onCore(1, [...command, url])
+  const [program = '', ...args] = onCore(core, [...command, url])
   const { stdout: out } = await promisify(execFile)(program, args, { encoding: 'utf8' })
   if (/Non-2xx|Socket errors/.test(out)) throw new Error(out)
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1]),
-    p50Ms: milliseconds(/50%\s+(\S+)/.exec(out)?.[1]),
-    p99Ms: milliseconds(/99%\s+(\S+)/.exec(out)?.[1]),
+    p50Ms: milliseconds(/^\s+50%\s+(\S+)/m.exec(out)?.[1]),
+    p99Ms: milliseconds(/^\s+99%\s+(\S+)/m.exec(out)?.[1]),
   }
 }
 

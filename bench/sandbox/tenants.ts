@@ -1,5 +1,6 @@
 /** Cold starts, many tenants, and a neighbour that is attacked: with a Grove that has all cores. */
 
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
@@ -46,7 +47,7 @@ export function tenantPids(): number[] {
 
 function isTenant(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('sandbox/tenant/main')
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('grove-tenant/')
   } catch {
     return false
   }
@@ -110,19 +111,25 @@ export async function measureMany(folder: string, count: number) {
   }
 }
 
-/** Static files of one site while another site's code burns what it may. */
-export async function measureAttacked(folder: string) {
+/**
+ * Static files of one site while another site's code burns what it may: with the sandboxes on the second core, and
+ * everything else, the load too, on the first; then with all on both.
+ */
+export async function measureAttacked(folder: string, isApart: boolean) {
   const attacker = `export default { fetch() { for (;;); } }`
   const sites = {
     calm: { authorities: ['localhost'], files: { 'file.txt': 'hello world' } },
     angry: { files: { '_worker.js': attacker } },
   }
-  await using _grove = await startGrove(folder, sites, { core: -1 })
+  await using _grove = await startGrove(folder, sites, { core: isApart ? 0 : -1 })
   const url = `https://localhost:${ports.grove}/file.txt`
-  const measure = () => load(folder, url, { bodyBytes: 0 }, { connections: 2, seconds: 8 })
+  const core = isApart ? 0 : 1
+  const measure = () => load(folder, url, { bodyBytes: 0 }, { connections: 2, seconds: 8, core })
   await measure()
   const calm = await measure()
   const stop = new AbortController()
+  // New ones come for those that end.
+  const moving = isApart && setInterval(() => tenantPids().forEach(toSecondCore), 100)
   const attacks = Array.from({ length: 4 }, async () => {
     let answers = 0
     while (!stop.signal.aborted) {
@@ -134,8 +141,14 @@ export async function measureAttacked(folder: string) {
   await pause(500)
   const attacked = await measure()
   stop.abort()
+  if (moving) clearInterval(moving)
   const answers = (await Promise.all(attacks)).reduce((sum, one) => sum + one, 0)
   return { calm, attacked, answers }
+}
+
+function toSecondCore(pid: number): void {
+  // It may have ended meanwhile.
+  spawnSync('taskset', ['-a', '-c', '-p', '1', String(pid)], { stdio: 'ignore' })
 }
 
 function summary(values: readonly number[]): { readonly p50Ms: number; readonly p99Ms: number } {
