@@ -39,17 +39,22 @@ export function ask(site: string, path = '/hello'): Promise<{ readonly ms: numbe
 
 /** Process ids of tenant processes. */
 export function tenantPids(): number[] {
+  return pidsOf('grove-tenant/')
+}
+
+/** Processes whose command line has a text. */
+function pidsOf(text: string): number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number)
-    .filter((pid) => isTenant(pid))
+    .filter((pid) => commandLine(pid).includes(text))
 }
 
-function isTenant(pid: number): boolean {
+function commandLine(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('grove-tenant/')
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
   } catch {
-    return false
+    return '' // It has ended since.
   }
 }
 
@@ -122,14 +127,14 @@ export async function measureAttacked(folder: string, isApart: boolean) {
     angry: { files: { '_worker.js': attacker } },
   }
   await using _grove = await startGrove(folder, sites, { core: isApart ? 0 : -1 })
+  // What it starts from now on is there too.
+  if (isApart) for (const pid of [...pidsOf('supervisor-process'), ...tenantPids()]) toSecondCore(pid)
   const url = `https://localhost:${ports.grove}/file.txt`
   const core = isApart ? 0 : 1
   const measure = () => load(folder, url, { bodyBytes: 0 }, { connections: 2, seconds: 8, core })
   await measure()
   const calm = await measure()
   const stop = new AbortController()
-  // New ones come for those that end.
-  const moving = isApart && setInterval(() => tenantPids().forEach(toSecondCore), 100)
   const attacks = Array.from({ length: 4 }, async () => {
     let answers = 0
     while (!stop.signal.aborted) {
@@ -141,7 +146,6 @@ export async function measureAttacked(folder: string, isApart: boolean) {
   await pause(500)
   const attacked = await measure()
   stop.abort()
-  if (moving) clearInterval(moving)
   const answers = (await Promise.all(attacks)).reduce((sum, one) => sum + one, 0)
   return { calm, attacked, answers }
 }

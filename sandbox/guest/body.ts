@@ -214,7 +214,7 @@ export function isPiece(value: unknown): value is Uint8Array {
 }
 
 function tooLarge(): DOMException {
-  const message = `the body is larger than the ${limits.bufferedBodyBytes} bytes that can be taken at once; read it as a stream`
+  const message = `the body is larger than the ${limits.bufferedBodyBytes} bytes that can be taken at once (bufferedBodyBytes); read it as a stream`
   return new DOMException(message, 'QuotaExceededError')
 }
 
