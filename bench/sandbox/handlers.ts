@@ -25,18 +25,40 @@ export const workerText = `export default {
 }
 `
 
-/** Code of about so many bytes once it is bundled, whose functions are all reached. */
+/** Code of about so many bytes once it is bundled: functions of a dozen lines, all of which are reached, as in a framework. */
 export function largeWorker(bytes: number): string {
   const parts: string[] = []
-  let length = 0
-  for (let i = 0; length < bytes; i += 1) {
-    const part = `export const f${i} = (a, b) => { const list = [a, b, ${i}]; return list.map((x) => x * ${i + 1}).reduce((x, y) => x + y, 'seed${i}'.length) }\n`
-    parts.push(part)
-    length += part.length
-  }
-  const table = parts.map((_, i) => `f${i}`).join(',')
+  // What minifying leaves of one of them.
+  const leftBytes = 535
+  for (let i = 0; i * leftBytes < bytes; i += 1) parts.push(functionText(i))
+  const table = parts.map((_, i) => `step${i}`).join(', ')
   return `${parts.join('')}const table = [${table}]
-export default { fetch: (request) => new Response(String(table.length) + table[request.url.length % table.length](1, 2)) }
+export default {
+  fetch(request) {
+    const state = { depth: 0, seen: new Map() }
+    return new Response(String(table.length) + table[request.url.length % table.length](state, [...request.headers]))
+  },
+}
+`
+}
+
+function functionText(i: number): string {
+  return `function step${i}(state, entries) {
+  const found = []
+  for (const [name, value] of entries) {
+    if (name.startsWith('x-step-${i}')) {
+      state.seen.set(name, value)
+      continue
+    }
+    switch (value.length % 4) {
+      case 0: found.push({ name, value: value.slice(0, ${i % 90}), weight: state.depth * ${i + 1} }); break
+      case 1: state.depth += ${(i % 7) + 1}; break
+      default: found.push({ name: name.toUpperCase(), value: name + '=' + value + ';${i}', weight: 0 })
+    }
+  }
+  const total = found.reduce((sum, { weight }) => sum + weight, ${i})
+  return found.sort((a, b) => a.weight - b.weight).map(({ name, value }) => name + value).join('&') + total
+}
 `
 }
 

@@ -5,11 +5,17 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { bundleHere } from '../../sandbox/bundle/bundle-here.ts'
+import { buildPrelude } from '../../sandbox/isolated/prelude-bundle.ts'
+import { startTenant } from '../../test/sandbox/fixtures/tenant-process.ts'
 import { residentBytes } from '../certs/processes.ts'
 import { quantile } from '../certs/quantiles.ts'
 import { largeWorker, workerText } from './handlers.ts'
 import { load } from './load.ts'
 import { ports, startGrove } from './servers.ts'
+
+/** 200 KB once it is bundled. */
+const large = largeWorker(200_000)
 
 const agent = new Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: false, maxCachedSessions: 1_000 })
 
@@ -61,8 +67,7 @@ function commandLine(pid: number): string {
 /** First bytes of sites whose code nobody has asked for: with a process that waits, and without. Milliseconds. */
 export async function measureCold(folder: string) {
   const names = Array.from({ length: 24 }, (_, i) => `cold-${i}`)
-  const text = largeWorker(200_000)
-  const sites = Object.fromEntries(names.map((name) => [name, { files: { '_worker.js': text, 'index.html': 'x' } }]))
+  const sites = Object.fromEntries(names.map((name) => [name, { files: { '_worker.js': large, 'index.html': 'x' } }]))
   const cold: number[] = []
   const file: number[] = []
   await using _grove = await startGrove(folder, sites, { core: -1 })
@@ -76,11 +81,28 @@ export async function measureCold(folder: string) {
   return { withSpare: summary(cold), file: summary(file) }
 }
 
+/** Loading such a bundle in a process that waits for it, as its supervisor sees it: sent, compiled, run, answered. Milliseconds. */
+export async function measureLoad() {
+  const { code } = await bundleHere({ entry: '_worker.js', bundleBytes: 4_194_304 }, async () => Buffer.from(large))
+  const bundle = Buffer.from(code).toString('utf8')
+  const prelude = await buildPrelude()
+  const loads: number[] = []
+  for (let i = 0; i < 12; i += 1) {
+    const tenant = await startTenant(prelude)
+    await pause(1_000) // It warms up.
+    const startedMs = performance.now()
+    const loaded = await tenant.load({ bundle })
+    loads.push(performance.now() - startedMs)
+    await tenant.close()
+    if ('failed' in loaded) throw new Error(loaded.failed.message)
+  }
+  return { ...summary(loads), bundleBytes: bundle.length }
+}
+
 /** The same when no process waits. */
 export async function measureFromNothing(folder: string) {
   const names = Array.from({ length: 12 }, (_, i) => `none-${i}`)
-  const text = largeWorker(200_000)
-  const sites = Object.fromEntries(names.map((name) => [name, { files: { '_worker.js': text, 'index.html': 'x' } }]))
+  const sites = Object.fromEntries(names.map((name) => [name, { files: { '_worker.js': large, 'index.html': 'x' } }]))
   await using _grove = await startGrove(folder, sites, { core: -1, sandbox: { spares: 0 } })
   const cold: number[] = []
   for (const name of names) {
