@@ -91,11 +91,21 @@ export class SiteCode implements HostedCode {
 
   /** Takes a request of a front. */
   accept(front: FrontLink, stream: number, head: RequestHead): void {
-    const { limits } = this.options.source
     const exchange = new Exchange(this.#nextId(), this, front, stream, head, performance.now())
     front.exchanges.set(stream, exchange)
-    if (head.hasBody) exchange.incoming = this.#incomingOf(exchange)
-    if (this.isClosed) exchange.fail(failureOf('not-loaded', `version ${head.version} is being unloaded`))
+    if (!head.hasBody) {
+      this.#admit(exchange)
+      return
+    }
+    exchange.incoming = this.#incomingOf(exchange)
+    // After all that came with the head: a small body is here whole then, and the guest need not be entered for it again.
+    queueMicrotask(() => exchange.phase === 'queued' && this.#admit(exchange))
+  }
+
+  #admit(exchange: Exchange): void {
+    const { limits } = this.options.source
+    const { version } = exchange.head
+    if (this.isClosed) exchange.fail(failureOf('not-loaded', `version ${version} is being unloaded`))
     else if (this.#running < limits.concurrentRequests) this.#run(exchange)
     else if (this.#queue.length < limits.queuedRequests) this.#queue.push(exchange)
     else this.#refuse(exchange, 'queuedRequests', limits.queuedRequests)
