@@ -4,7 +4,7 @@
  * written. Needs two cores and Debian's wrk; workerd is installed from npm into ~/.cache the first time.
  *
  * For throughput every server has the first core, with all of its processes (Grove: parent, control, supervisor, a front
- * that ends TLS, and the tenant's process), and the load generator the second.
+ * that ends TLS, and the tenant's process), and the load generator the second; then all have all.
  */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -29,7 +29,27 @@ function place(name: string): string {
 }
 
 async function throughput(): Promise<string> {
-  const { rows, file } = await measureThroughput(place('throughput'), say)
+  const oneCore = await throughputTable('one-core', 0)
+  const allCores = await throughputTable('all-cores', -1)
+  return `## Requests per second and latency
+
+Per handler: requests per second with 64 connections; p50 / p99 with one connection, and with 8. Wanted: at least 0.67 of
+workerd's plain HTTP; latency added p50 under 0.3 ms, p99 not above workerd's.
+
+### Each server with all of its processes on one core, the load on the other
+
+${oneCore}
+
+### Servers and load on all cores
+
+workerd has one thread for requests; Grove has a front, and a process for the site.
+
+${allCores}
+`
+}
+
+async function throughputTable(name: string, core: number): Promise<string> {
+  const { rows, file } = await measureThroughput(place(name), core, say)
   const of = (subject: Subject, handler: string) =>
     rows.find((row) => row.subject === subject && row.handler.name === handler) ?? rows[0]
   const line = (subject: Subject) => {
@@ -43,17 +63,11 @@ async function throughput(): Promise<string> {
     })
     return `| ${subject} | ${cells.join(' | ')} |`
   }
-  return `## Requests per second and latency
-
-Per handler: requests per second with 64 connections; p50 / p99 with one connection, and with 8. Wanted: at least 0.67 of
-workerd's plain HTTP; latency added p50 under 0.3 ms, p99 not above workerd's.
-
-| | ${measured.map(({ name }) => `${name} | alone | of 8`).join(' | ')} |
+  return `| | ${measured.map(({ name }) => `${name} | alone | of 8`).join(' | ')} |
 |---|${measured.map(() => '---|---|---|').join('')}
 ${subjects.map(line).join('\n')}
 
-A static file of 11 bytes through the same front, alone: ${milliseconds(file.p50Ms)} / ${milliseconds(file.p99Ms)}; so code adds ${milliseconds((of('Grove', 'hello world')?.alone.p50Ms ?? 0) - file.p50Ms)} to the p50.
-`
+A static file of 11 bytes through the same front, alone: ${milliseconds(file.p50Ms)} / ${milliseconds(file.p99Ms)}; so code adds ${milliseconds((of('Grove', 'hello world')?.alone.p50Ms ?? 0) - file.p50Ms)} to the p50.`
 }
 
 async function cold(): Promise<string> {

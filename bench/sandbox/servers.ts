@@ -15,9 +15,9 @@ const workerdVersion = '1.20261117.1'
 /** The ports that are used. */
 export const ports = { grove: 19443, workerd: 18787 } as const
 
-/** Runs a program on one core. */
+/** Runs a program on one core; -1: on all. */
 export function onCore(core: number, command: readonly string[]): string[] {
-  return ['taskset', '-c', String(core), ...command]
+  return core === -1 ? [...command] : ['taskset', '-c', String(core), ...command]
 }
 
 /** The program of workerd; installed from npm the first time, outside the project: it is 155 MB and only for this. */
@@ -106,7 +106,7 @@ export async function startGrove(
   )
   const grove = [process.execPath, join(root, 'bin/grove.js')]
   const serve = [...grove, 'serve', '--config', configFile]
-  const running = await start(core === -1 ? serve : onCore(core, serve), ports.grove)
+  const running = await start(onCore(core, serve), ports.grove)
   for (const [name, { files }] of Object.entries(sites)) {
     if (!files) continue
     const site = join(folder, 'sites', name)

@@ -8,6 +8,8 @@ import { type Found, load, median } from './load.ts'
 import { ports, type Running, startGrove, startWorkerd } from './servers.ts'
 
 const rounds = 3
+/** Until V8 has compiled what is hot; on one core it has little time for that. */
+const warmUpSeconds = 5
 const seconds = Number(process.env['BENCH_SECONDS'] ?? 6)
 
 /** The three that are measured. */
@@ -27,27 +29,36 @@ export interface Throughput {
   readonly some: Found
 }
 
-/** Measures all. `file` is a static file of 11 bytes through Grove, for what code adds to it. */
-export async function measureThroughput(folder: string, say: (line: string) => void) {
+/**
+ * Measures all. `core`: the one that each server has for all of its processes, the load generator then has the second; -1:
+ * servers and load share all cores, as they come. `file` is a static file of 11 bytes through Grove, for what code adds to it.
+ */
+export async function measureThroughput(folder: string, core: number, say: (line: string) => void) {
+  const ask = (
+    here: string,
+    url: string,
+    handler: Pick<Measured, 'bodyBytes'>,
+    connections: number,
+    forSeconds: number,
+  ) => load(here, url, handler, { connections, seconds: forSeconds, core: core === -1 ? -1 : 1 })
   const found = new Map<string, Found[][]>()
   const file: Found[] = []
   for (let round = 1; round <= rounds; round += 1)
     for (const subject of subjects) {
       const here = join(folder, `${round}-${subjects.indexOf(subject)}`)
       mkdirSync(here)
-      await using _running = await startSubject(subject, here)
+      await using _running = await startSubject(subject, here, core)
       const base = subject === 'workerd, plain HTTP' ? `http://127.0.0.1:${ports.workerd}` : grove
       for (const handler of measured) {
         const url = `${base}${handler.path}`
-        await load(here, url, handler, { connections: 64, seconds: 2 })
+        await ask(here, url, handler, 64, warmUpSeconds)
         const all: Found[] = []
-        for (const connections of [64, 1, 8]) all.push(await load(here, url, handler, { connections, seconds }))
+        for (const connections of [64, 1, 8]) all.push(await ask(here, url, handler, connections, seconds))
         const key = `${subject} ${handler.name}`
         found.set(key, [...(found.get(key) ?? []), all])
         say(`${round}/${rounds} ${subject}, ${handler.name}: ${Math.round(all[0]?.perSecond ?? 0)}/s`)
       }
-      if (subject === 'Grove')
-        file.push(await load(here, `${grove}/file.txt`, { bodyBytes: 0 }, { connections: 1, seconds }))
+      if (subject === 'Grove') file.push(await ask(here, `${grove}/file.txt`, { bodyBytes: 0 }, 1, seconds))
     }
   const rows: Throughput[] = subjects.flatMap((subject) =>
     measured.map((handler) => {
@@ -69,19 +80,17 @@ function middle(all: readonly Found[]): Found {
   }
 }
 
-async function startSubject(subject: Subject, folder: string): Promise<Running> {
-  if (subject === 'workerd, plain HTTP') return startWorkerd(folder)
+async function startSubject(subject: Subject, folder: string, core: number): Promise<Running> {
+  if (subject === 'workerd, plain HTTP') return startWorkerd(folder, core)
   if (subject === 'Grove') {
-    const running = await startGrove(folder, {
-      bench: { authorities: ['localhost'], files: { '_worker.js': workerText, 'file.txt': 'hello world' } },
-    })
+    const files = { '_worker.js': workerText, 'file.txt': 'hello world' }
+    const running = await startGrove(folder, { bench: { authorities: ['localhost'], files } }, { core })
     await pause(1_000)
     return running
   }
-  const worker = await startWorkerd(folder)
-  const front = await startGrove(folder, {
-    bench: { authorities: ['localhost'], upstreams: [`http://127.0.0.1:${ports.workerd}`] },
-  })
+  const worker = await startWorkerd(folder, core)
+  const upstreams = [`http://127.0.0.1:${ports.workerd}`]
+  const front = await startGrove(folder, { bench: { authorities: ['localhost'], upstreams } }, { core })
   return {
     pid: front.pid,
     async [Symbol.asyncDispose]() {
