@@ -131,8 +131,14 @@ const attempts: readonly Attempt[] = [
   },
   {
     name: 'in a body that breaks off',
-    code: `return new Response(new ReadableStream({ start(controller) { controller.enqueue(new Uint8Array(1)) }, pull(controller) { controller.error(new Error(env.OWN)) } }))`,
+    code: `return new Response(new ReadableStream({ start(controller) { controller.enqueue(new Uint8Array(1)) }, async pull(controller) { await new Promise((resolve) => setTimeout(resolve, 50)); controller.error(new Error(env.OWN)) } }))`,
     expected: (seen) => seen.isCut === true,
+  },
+  {
+    // Nothing has gone out yet, so the visitor can still be told.
+    name: 'in a body that breaks off as it begins',
+    code: `return new Response(new ReadableStream({ start(controller) { controller.enqueue(new Uint8Array(1)) }, pull(controller) { controller.error(new Error(env.OWN)) } }))`,
+    expected: (seen) => seen.failed === 'exception',
   },
   {
     name: 'in memory that fills a process',
