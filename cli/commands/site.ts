@@ -19,6 +19,7 @@ import { formatBytes, formatCount, formatTable, formatTime } from '../human-text
 import { withToken } from '../token.ts'
 import { addSiteDomain } from './site-domain.ts'
 import { addSiteLog } from './site-log.ts'
+import { addSiteRelease } from './site-release.ts'
 import { addSiteVersions } from './site-versions.ts'
 
 /** How many versions `site show` lists; `site versions` lists all that control tells. */
@@ -38,6 +39,7 @@ export function addSite(program: Command, context: CommandContext): void {
   addSiteVersions(site, context)
   addSiteDomain(site, context)
   addSiteLog(site, context)
+  addSiteRelease(site, context)
   addDelete(site, context)
 }
 

@@ -97,7 +97,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   serve: [],
   dev: [],
   publish: [],
-  site: 'create list show versions rollback tag pin prune diff log delete domain'.split(' '),
+  site: 'create list show versions rollback tag pin prune diff log release delete domain'.split(' '),
   'site domain': 'add verify list remove'.split(' '),
   cert: 'list renew revoke rollover import export'.split(' '),
   grant: 'create list show revoke narrow rotate-keys'.split(' '),

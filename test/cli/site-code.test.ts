@@ -39,6 +39,14 @@ t.test('the value of a secret comes from standard input or a hidden prompt, and 
   t.equal(asked.length, 3)
 })
 
+t.test('a site that rests is let out', async (t) => {
+  const { asked, run } = await make(t, { 'POST /sites/blog/release': () => ({}) })
+  t.match(await run(['site', 'release', 'blog']), { exitCode: 0, out: /^the code of blog may run again/ })
+  t.same(JSON.parse((await run(['site', 'release', 'blog', '--json'])).out), { site: 'blog' })
+  t.match(await run(['site', 'release', '../x']), { exitCode: 1, err: /site/ })
+  t.equal(asked.length, 2)
+})
+
 t.test('secrets are listed by name, and taken away', async (t) => {
   let secrets: object[] = []
   const { run } = await make(t, {
