@@ -20,6 +20,8 @@ import { settingsOf } from './site-settings.ts'
 export interface CodeParts {
   readonly manifests: CodeManifests
   readonly sandboxes: Sandboxes
+  /** The limits of a site's tier, by the config in force. */
+  readonly limitsOf: (site: SiteName) => SandboxLimits
   /** How code is published; undefined where control was given no tools. */
   readonly publishing: SiteCodeOptions | undefined
   /** Tells the supervisor of sites whose limits are others under the next config. Never rejects. */
@@ -56,6 +58,7 @@ export function createCodeParts({ host, contents, config, tools, log }: CodePart
   return {
     manifests,
     sandboxes,
+    limitsOf,
     publishing: tools && { compile: tools.compile, blobs, limitsOf },
     async limitsChanged(before, after) {
       const { status } = await sandboxes.state()

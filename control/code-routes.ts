@@ -4,6 +4,7 @@ import { secretRequestSchema } from '../core/code-api.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { type SiteName, toSiteName } from '../core/names.ts'
+import type { SandboxLimits } from '../core/sandbox-limits.ts'
 import type { SiteLogLine } from '../core/supervisor-messages.ts'
 import { type AdminRequest, type AdminRoute, Lines } from './admin.ts'
 import type { CodeTools } from './code-tools.ts'
@@ -18,11 +19,14 @@ export interface CodeRoutesOptions {
   readonly secrets: Pick<SiteSecrets, 'set' | 'remove' | 'list'>
   readonly output: Pick<SiteOutput, 'read' | 'follow'>
   readonly sandboxes: Pick<Sandboxes, 'changed' | 'release'>
+  /** The limits of a site's tier. */
+  readonly limitsOf: (site: SiteName) => SandboxLimits
   readonly checkHosts: CodeTools['checkHosts'] | undefined
 }
 
 /** Routes of site code. */
-export function codeRoutes({ registry, secrets, output, sandboxes, checkHosts }: CodeRoutesOptions): AdminRoute[] {
+export function codeRoutes(options: CodeRoutesOptions): AdminRoute[] {
+  const { registry, secrets, output, sandboxes, limitsOf, checkHosts } = options
   const served = async ({ params }: AdminRequest): Promise<SiteName> => {
     using site = await registry.need(toSiteName(params['name'] ?? ''))
     return site.name
@@ -40,7 +44,7 @@ export function codeRoutes({ registry, secrets, output, sandboxes, checkHosts }:
         const site = await served(request)
         const { value, hosts } = await request.json(secretRequestSchema)
         checkHosts?.(hosts)
-        await secrets.set(site, { name: request.params['secret'] ?? '', value, hosts })
+        await secrets.set(site, { name: request.params['secret'] ?? '', value, hosts }, limitsOf(site))
         sandboxes.changed(site)
       },
     },

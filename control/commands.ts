@@ -56,7 +56,7 @@ const dayMs = 86_400_000
 export function listenForCommands(options: CommandsOptions): Promise<AdminServer> {
   const { host, activator, fronts, certificates, views, current, startedAtMs, processes, reload, stop } = options
   const { stack, log, now, code, checkHosts } = options
-  const { sandboxes } = code
+  const { sandboxes, limitsOf } = code
   const { layout, registry, blobs, store } = host
   const outbox = () => current().outboxes.published
   const keepOf = () => current().loaded.config.keep
@@ -115,7 +115,7 @@ export function listenForCommands(options: CommandsOptions): Promise<AdminServer
     ...versionRoutes({ publisher, registry, keep: keepOf, presign: host.presign, now }),
     ...grantRoutes({ store, now }),
     ...domainRoutes({ domains, store }),
-    ...codeRoutes({ registry, secrets: host.secrets, output: host.output, sandboxes, checkHosts }),
+    ...codeRoutes({ registry, secrets: host.secrets, output: host.output, sandboxes, limitsOf, checkHosts }),
     ...storeRoutes({ host, vaultFolder: current().loaded.config.certs.folder, activator, outbox, turns }),
     ...certRoutes({ certificates, ...certificates.parts, now }),
   ]

@@ -10,7 +10,7 @@ import { GroveError, isGroveError } from '../core/errors.ts'
 import { siteOwner } from '../core/grant-api.ts'
 import { limits } from '../core/limits.ts'
 import type { SiteName } from '../core/names.ts'
-import { sandboxBounds } from '../core/sandbox-limits.ts'
+import { type SandboxLimits, sandboxBounds } from '../core/sandbox-limits.ts'
 import type { SiteSecret } from '../core/supervisor-messages.ts'
 import { type Bag, openBag } from '../store/bags/bag.ts'
 import type { Environment } from '../store/environment.ts'
@@ -27,6 +27,9 @@ export interface SiteSecretsOptions {
   readonly keyring: Keyring | undefined
   readonly log: Logger
 }
+
+/** The limits of a site that hold for secrets too: how many, and how large each is. */
+export type SecretLimits = Pick<SandboxLimits, 'vars' | 'varBytes'>
 
 /** What can be told of a secret. */
 export interface SecretInfo {
@@ -53,14 +56,14 @@ export class SiteSecrets implements AsyncDisposable {
     })
   }
 
-  /** Sets a secret. Throws `ERR_BAD_REQUEST` for a name or value that cannot be, `ERR_TOO_MANY`. */
-  async set(site: SiteName, { name, value, hosts }: SiteSecret): Promise<void> {
+  /** Sets a secret of a site with these limits. Throws `ERR_BAD_REQUEST` for a name or value that cannot be, `ERR_TOO_MANY`. */
+  async set(site: SiteName, { name, value, hosts }: SiteSecret, siteLimits: SecretLimits): Promise<void> {
     const { env, keyring } = this.#options
     checkName(name)
-    checkValue(value)
+    checkValue(value, siteLimits.varBytes)
     await this.#use(site, async (bag) => {
-      if (!bag.get(name) && bag.size >= sandboxBounds.vars.most)
-        throw new GroveError('ERR_TOO_MANY', `a site has at most ${sandboxBounds.vars.most} secrets`)
+      if (!bag.get(name) && bag.size >= siteLimits.vars)
+        throw new GroveError('ERR_TOO_MANY', `this site has at most ${siteLimits.vars} secrets (vars)`)
       const plain = Buffer.from(value)
       const metadata = JSON.stringify({ hosts, setAtMs: env.now(), sealed: keyring !== undefined })
       const sealed = keyring ? sealBytes(keyring, env, placeOf(site, name), plain) : plain
@@ -149,17 +152,17 @@ function checkName(name: string): void {
 }
 
 /** Says nothing of the value but its length. */
-function checkValue(value: string): void {
+function checkValue(value: string, mostBytes: number): void {
   const bytes = Buffer.byteLength(value)
   const { leastChars } = limits.siteSecret
   if (value.length < leastChars)
     throw new GroveError('ERR_BAD_REQUEST', `the value has ${value.length} characters, and needs ${leastChars}`, {
       hint: 'a shorter one could not be kept out of logs; what is no secret can be in vars of grove.json',
     })
-  if (bytes > sandboxBounds.varBytes.most)
+  if (bytes > mostBytes)
     throw new GroveError(
       'ERR_BAD_REQUEST',
-      `the value has ${bytes} bytes, and at most ${sandboxBounds.varBytes.most} are kept`,
+      `the value has ${bytes} bytes, and this site may have ${mostBytes} (varBytes)`,
     )
   if (!value.isWellFormed() || value.includes('\0')) throw new GroveError('ERR_BAD_REQUEST', 'the value is not text')
 }

@@ -7,6 +7,7 @@ import { type Keyring, openKeyring } from '../../store/segments/keyring.ts'
 import { silentLog } from './fixtures/silent-log.ts'
 
 const value = 'correct horse battery staple'
+const most = { vars: 3, varBytes: 5_120 }
 const path = '/sites/default/blog/secrets'
 
 async function open(t: Test, keyring?: Keyring) {
@@ -28,8 +29,8 @@ async function rawLog(store: Awaited<ReturnType<typeof open>>['store']): Promise
 t.test('secrets are set, read, listed without values and removed, each site by itself', async (t) => {
   const { secrets } = await open(t)
   t.same(await secrets.list('blog'), [])
-  await secrets.set('blog', { name: 'KEY', value, hosts: ['api.example.com'] })
-  await secrets.set('blog', { name: 'A', value: 'another one', hosts: [] })
+  await secrets.set('blog', { name: 'KEY', value, hosts: ['api.example.com'] }, most)
+  await secrets.set('blog', { name: 'A', value: 'another one', hosts: [] }, most)
   t.same(await secrets.read('blog'), [
     { name: 'A', value: 'another one', hosts: [] },
     { name: 'KEY', value, hosts: ['api.example.com'] },
@@ -41,7 +42,7 @@ t.test('secrets are set, read, listed without values and removed, each site by i
   ])
   t.notMatch(JSON.stringify(listed), value)
   t.same(await secrets.read('other'), [])
-  await secrets.set('blog', { name: 'KEY', value: 'a new value', hosts: [] })
+  await secrets.set('blog', { name: 'KEY', value: 'a new value', hosts: [] }, most)
   t.match(await secrets.read('blog'), [{}, { value: 'a new value', hosts: [] }])
   t.equal(await secrets.remove('blog', 'KEY'), true)
   t.equal(await secrets.remove('blog', 'KEY'), false)
@@ -53,7 +54,7 @@ t.test('secrets are set, read, listed without values and removed, each site by i
 t.test('with a key they are sealed, for their site and name', async (t) => {
   const keyring = openKeyring([randomBytes(32)])
   const { store, secrets, openWith } = await open(t, keyring)
-  await secrets.set('blog', { name: 'KEY', value, hosts: [] })
+  await secrets.set('blog', { name: 'KEY', value, hosts: [] }, most)
   t.notMatch(await rawLog(store), value)
   t.match(await secrets.read('blog'), [{ value }])
   await t.rejects(openWith(undefined).read('blog'), { code: 'ERR_KEY_MISSING' })
@@ -62,7 +63,7 @@ t.test('with a key they are sealed, for their site and name', async (t) => {
 
 t.test('those that were set before there was a key are still read', async (t) => {
   const { secrets, openWith } = await open(t)
-  await secrets.set('blog', { name: 'KEY', value, hosts: [] })
+  await secrets.set('blog', { name: 'KEY', value, hosts: [] }, most)
   const keyed = openWith(openKeyring([randomBytes(32)]))
   t.match(await keyed.read('blog'), [{ value }])
 })
@@ -81,9 +82,9 @@ t.test('what cannot be a secret is refused, and not repeated', async (t) => {
     ['KEY', ''],
     ['KEY', `${value}\0`],
     ['KEY', `${value}\ud800`],
-    ['KEY', 'x'.repeat(65_537)],
+    ['KEY', 'x'.repeat(5_121)],
   ] as const) {
-    const error = await secrets.set('blog', { name, value: bad, hosts: [] }).then(
+    const error = await secrets.set('blog', { name, value: bad, hosts: [] }, most).then(
       () => undefined,
       (thrown: unknown) => thrown as Error,
     )
@@ -91,4 +92,16 @@ t.test('what cannot be a secret is refused, and not repeated', async (t) => {
     if (bad.length > 5) t.notOk(error?.message.includes(bad))
   }
   t.same(await secrets.list('blog'), [])
+})
+
+t.test('a site has as many secrets as its tier allows', async (t) => {
+  const { secrets } = await open(t)
+  for (const name of ['A', 'B', 'C']) await secrets.set('blog', { name, value, hosts: [] }, most)
+  await t.rejects(secrets.set('blog', { name: 'D', value, hosts: [] }, most), {
+    code: 'ERR_TOO_MANY',
+    message: 'this site has at most 3 secrets (vars)',
+  })
+  await secrets.set('blog', { name: 'C', value: 'another value', hosts: [] }, most)
+  await secrets.set('blog', { name: 'D', value, hosts: [] }, { ...most, vars: 4 })
+  t.equal((await secrets.list('blog')).length, 4)
 })
