@@ -47,7 +47,7 @@ export interface Launcher {
 }
 
 /** Below fronts and control for CPU, above nothing; and the first to go when the machine has no memory left. */
-const niceness = 10
+const niceness = 5
 const outOfMemoryScore = '1000'
 
 /** Room above the process's own bound on memory, so that Grove, which can say why, ends it before the kernel does. */
