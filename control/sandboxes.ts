@@ -93,7 +93,7 @@ export class Sandboxes implements AsyncDisposable {
     this.#tell({ kind: 'deleted', site })
   }
 
-  /** Lets a site out of quarantine. Throws `ERR_CLOSED` when no supervisor is there. */
+  /** Lets a site out of quarantine. Where no supervisor is there, none is in it. */
   async release(site: SiteName): Promise<void> {
     await this.#line?.channel.call({ kind: 'release', site }, limits.sandboxControl.statusMs)
   }

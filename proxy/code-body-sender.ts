@@ -40,11 +40,21 @@ export class CodeBodySender {
       this.#isOver = true
       failed(error)
     }
+    // One that was over before it was given to us tells nothing any more: refused while its process was being started.
+    if (body.readableEnded) {
+      this.#isOver = true
+      link.write(frameTypes.end, stream)
+      return
+    }
+    if (body.destroyed) {
+      fail(body.errored ?? cutOff())
+      return
+    }
     body.on('error', (error) => {
       if (!this.#isOver) fail(error)
     })
     body.on('close', () => {
-      if (!this.#isOver) fail(new GroveError('ERR_CLOSED', 'the body ended before its end'))
+      if (!this.#isOver) fail(cutOff())
     })
     body.on('end', () => {
       this.#isOver = true
@@ -94,4 +104,8 @@ export class CodeBodySender {
       if (this.#isWanted) link.write(frameTypes.end, stream)
     } else if (body.isPaused()) body.resume()
   }
+}
+
+function cutOff(): GroveError {
+  return new GroveError('ERR_CLOSED', 'the body ended before its end')
 }

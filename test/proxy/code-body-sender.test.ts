@@ -113,3 +113,22 @@ t.test('a body that fails is told once', async (t) => {
   t.match(cutting.faults, [{ code: 'ERR_CLOSED' }])
   t.same(cutting.ends, [])
 })
+
+t.test('a body that was over before anybody looked at it', async (t) => {
+  const refused = new PassThrough()
+  refused.on('error', () => {})
+  refused.destroy(new Error('not HTTP'))
+  await settle()
+  const failing = begin(refused)
+  t.match(failing.faults, [{ message: 'not HTTP' }])
+
+  const gone = new PassThrough()
+  gone.destroy()
+  await settle()
+  t.match(begin(gone).faults, [{ code: 'ERR_CLOSED' }])
+
+  const read = Readable.from([Buffer.from('x')])
+  for await (const _ of read);
+  const ended = begin(read)
+  t.same([ended.faults, ended.ends], [[], [5]])
+})
