@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net'
 import type { GroveError } from '../core/errors.ts'
+import { HeldMap } from '../core/held-map.ts'
 import { limits } from '../core/limits.ts'
 import { createFrameLink, type FrameLink } from '../core/sandbox-link.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
@@ -33,7 +34,7 @@ export class CodeLink {
   readonly #options: CodeLinkOptions
   readonly #link: FrameLink
   /** Keyed by stream. */
-  readonly #exchanges = new Map<number, CodeExchange>()
+  readonly #exchanges = new HeldMap<number, CodeExchange>()
   #nextStream = 1
   #requests = 0
   #sentBytes = 0
@@ -121,7 +122,7 @@ export class CodeLink {
 
   #ended(fault: string | undefined): void {
     this.#options.ended(this, fault)
-    const left = [...this.#exchanges.values()]
+    const left = this.#exchanges.values()
     if (left.length === 0) return
     void this.#options.whyEnded().then((why) => {
       const error = why ?? killed(fault ?? 'the process has ended')

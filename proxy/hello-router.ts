@@ -44,9 +44,9 @@ export function createHelloRouter({ kinds, others, watch, timeoutMs }: HelloRout
         if (leftMs <= 0) socket.destroy()
       },
     }
-    watch.add(clock)
+    const place = watch.add(clock)
     onClientHello(socket, (hello) => {
-      watch.delete(clock)
+      place.leave()
       if (socket.destroyed) return
       const kind = hello && kinds.find((one) => one.isExpected && one.takes(hello))
       if (kind) kind.accept(socket)

@@ -7,6 +7,7 @@ import { TLSSocket } from 'node:tls'
 import { GroveError } from '../core/errors.ts'
 import { nextRequestId } from '../core/ids.ts'
 import type { ListenerName } from '../core/messages.ts'
+import type { Place } from '../core/roster.ts'
 import { admit, type Peer } from './admit.ts'
 import { answerKeyAuthorization } from './challenges.ts'
 import { plainAddress } from './client-address.ts'
@@ -53,6 +54,8 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
   #lastWord: Refusal | undefined
   #broken = false
   #limitMs = 0
+  #idle: Place | undefined
+  #watched: Place | undefined
 
   constructor(socket: Socket, name: ListenerName, context: TransportContext) {
     this.#socket = socket
@@ -92,7 +95,7 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
 
   /** A request has come: it is answered now, or after those before it. */
   request(pending: Pending): void {
-    this.#context.idle.delete(this)
+    this.#idle?.leave()
     this.#requests += 1
     this.#unlimit()
     if (!this.#active) {
@@ -105,7 +108,7 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
 
   /** A WebSocket handshake has come; node:http has let go of the socket. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#context.idle.delete(this)
+    this.#idle?.leave()
     this.#requests += 1
     this.#tunnel = true
     this.#unlimit()
@@ -144,12 +147,13 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
 
   /** The socket is closed. */
   closed(): void {
-    this.#context.idle.delete(this)
+    this.#idle?.leave()
     this.#waiting = []
     this.#unlimit()
   }
 
   endIfIdle(): boolean {
+    this.#idle?.leave()
     if (this.#requests === 0 || this.#active || this.#tunnel) return false
     if (this.#socket.bytesRead !== this.#quietBytes) return false
     this.#socket.destroySoon()
@@ -243,7 +247,8 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
   #awaitNext(): void {
     const { idle, limits } = this.#context
     const { headersTimeoutMs, keepAliveMs } = limits
-    idle.add(this)
+    this.#idle?.leave()
+    this.#idle = idle.add(this)
     this.#limit(keepAliveMs + headersTimeoutMs)
   }
 
@@ -277,10 +282,11 @@ export class Http1Connection implements EndingConnection, Idle, Watched {
 
   #limit(withinMs: number): void {
     this.#limitMs = withinMs
-    this.#context.watch.add(this)
+    this.#watched ??= this.#context.watch.add(this)
   }
 
   #unlimit(): void {
-    this.#context.watch.delete(this)
+    this.#watched?.leave()
+    this.#watched = undefined
   }
 }

@@ -78,7 +78,7 @@ export class Http1Wire implements Wire {
     const { watch } = this.#context
     let leftMs = this.#context.limits.lingerMs
     const over = () => {
-      watch.delete(clock)
+      place.leave()
       request.off('end', over)
       request.off('close', over)
       this.stream.end()
@@ -89,7 +89,7 @@ export class Http1Wire implements Wire {
         if (leftMs <= 0) over()
       },
     }
-    watch.add(clock)
+    const place = watch.add(clock)
     request.on('end', over)
     request.on('close', over)
     discard(request)

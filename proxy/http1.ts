@@ -10,6 +10,7 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ListenerName } from '../core/messages.ts'
+import { Roster } from '../core/roster.ts'
 import { Http1Connection } from './http1-connection.ts'
 import type { TransportContext } from './transport.ts'
 
@@ -44,8 +45,9 @@ export interface Http1 {
 
 /** The HTTP/1.1 side of a transport. */
 export function createHttp1(context: TransportContext): Http1 {
-  const connections = new Map<Duplex, Http1Connection>()
-  const at = (socket: Duplex) => connections.get(socket)
+  const connections = new Roster<Http1Connection>()
+  const bySocket = new WeakMap<Duplex, Http1Connection>()
+  const at = (socket: Duplex) => bySocket.get(socket)
   return {
     attach(server) {
       // All headers are counted by our check; with the default, node:http drops those beyond its limit unseen.
@@ -67,18 +69,19 @@ export function createHttp1(context: TransportContext): Http1 {
     },
     accept(socket, name, parse) {
       const connection = new Http1Connection(socket, name, context)
-      connections.set(socket, connection)
+      const place = connections.add(connection)
+      bySocket.set(socket, connection)
       socket.on('close', () => {
-        connections.delete(socket)
+        place.leave()
         connection.closed()
       })
       connection.begin(parse)
     },
     drain() {
-      for (const connection of connections.values()) connection.endIfIdle()
+      for (const connection of connections) connection.endIfIdle()
     },
     dropFresh() {
-      for (const connection of connections.values()) connection.endIfFresh()
+      for (const connection of connections) connection.endIfFresh()
     },
   }
 }

@@ -10,6 +10,7 @@ import { constants, createServer, type Http2Server, type ServerHttp2Session, typ
 import type { TLSSocket } from 'node:tls'
 import { getHeader } from '../core/headers.ts'
 import { nextRequestId } from '../core/ids.ts'
+import { type Place, Roster } from '../core/roster.ts'
 import { type Admitted, admitHead, type Peer } from './admit.ts'
 import { plainAddress } from './client-address.ts'
 import { provenClient } from './client-certificate.ts'
@@ -31,15 +32,15 @@ export interface Http2 {
 
 /** The HTTP/2 side of a transport. */
 export function createHttp2(context: TransportContext): Http2 {
-  const sessions = new Set<Session>()
+  const sessions = new Roster<Session>()
   const server = createHttp2Server(context)
   /** The connection that `session` is emitted for: a session hides its socket. */
   let accepted: TLSSocket | undefined
   server.on('session', (session) => {
     const own = new Session(session, accepted, context)
-    sessions.add(own)
+    const place = sessions.add(own)
     session.on('close', () => {
-      sessions.delete(own)
+      place.leave()
       own.closed()
     })
     if (context.draining) own.retire()
@@ -89,6 +90,8 @@ class Session implements Idle, Watched {
   #ageMs = 0
   #endingMs = 0
   #retiring = false
+  #idle: Place | undefined
+  readonly #watched: Place
 
   constructor(session: ServerHttp2Session, socket: TLSSocket | undefined, context: TransportContext) {
     this.#session = session
@@ -108,7 +111,7 @@ class Session implements Idle, Watched {
       this.#greeted = true
       this.#control()
     })
-    context.watch.add(this)
+    this.#watched = context.watch.add(this)
   }
 
   /**
@@ -124,11 +127,12 @@ class Session implements Idle, Watched {
   }
 
   closed(): void {
-    this.#context.idle.delete(this)
-    this.#context.watch.delete(this)
+    this.#idle?.leave()
+    this.#watched.leave()
   }
 
   endIfIdle(): boolean {
+    this.#idle?.leave()
     if (this.#streams > 0) return false
     this.#session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
     return true
@@ -174,12 +178,12 @@ class Session implements Idle, Watched {
       if (!this.#resets()) this.#calm('flood of reset streams')
       return
     }
-    this.#context.idle.delete(this)
+    this.#idle?.leave()
     this.#streams += 1
     stream.on('error', () => {}) // Followed by `close`.
     stream.once('close', () => {
       this.#streams -= 1
-      if (this.#streams === 0 && !this.#session.destroyed) this.#context.idle.add(this)
+      if (this.#streams === 0 && !this.#session.destroyed) this.#idle = this.#context.idle.add(this)
       // Whoever resets: a client can make the server do it (CVE-2025-8671), and each costs a request.
       if (stream.rstCode !== constants.NGHTTP2_NO_ERROR && !this.#resets()) this.#calm('flood of reset streams')
     })

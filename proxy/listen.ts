@@ -18,6 +18,7 @@ import type { ChallengeSet } from '../core/challenge-set.ts'
 import { GroveError } from '../core/errors.ts'
 import { limits as defaultLimits } from '../core/limits.ts'
 import type { ListenerName } from '../core/messages.ts'
+import { Roster } from '../core/roster.ts'
 import { createChallengeHandshakes } from './challenge-handshakes.ts'
 import { ChallengeAnswers } from './challenges.ts'
 import { createClientHandshakes } from './client-handshakes.ts'
@@ -47,7 +48,7 @@ class NodeTransport implements Transport {
   readonly #ofCas: Handshakes
   readonly #servers = new Map<string, AnyServer>()
   /** TCP sockets, with TLS or without. */
-  readonly #open = new Set<Socket>()
+  readonly #open = new Roster<Socket>()
   readonly #mayTell = createBucket({ burst: 1, perSecond: 0.1 })
   #refused = 0
   #ticketKeys: TicketKeys
@@ -64,7 +65,7 @@ class NodeTransport implements Transport {
     )
     const watch = createWatch(Math.max(10, Math.min(1_000, shortestMs / 4)))
     const challenges = new ChallengeAnswers()
-    this.#context = { options, limits, watch, challenges, idle: new Set(), draining: false }
+    this.#context = { options, limits, watch, challenges, idle: new Roster(), draining: false }
     this.#ofCas = createChallengeHandshakes(challenges, limits.handshakeTimeoutMs)
     this.#http1 = createHttp1(this.#context)
     this.#http2 = createHttp2(this.#context)
@@ -177,9 +178,9 @@ class NodeTransport implements Transport {
       socket.destroy()
       return false
     }
-    this.#open.add(socket)
+    const place = this.#open.add(socket)
     socket.once('close', () => {
-      this.#open.delete(socket)
+      place.leave()
       if (this.#open.size === 0) this.#drain?.empty()
     })
     return true
@@ -187,7 +188,6 @@ class NodeTransport implements Transport {
 
   #makeRoom(): boolean {
     for (const connection of this.#context.idle) {
-      this.#context.idle.delete(connection)
       if (connection.endIfIdle()) return true
     }
     return false

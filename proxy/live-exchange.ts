@@ -8,6 +8,7 @@ import { GroveError } from '../core/errors.ts'
 import type { Body, ClientIdentity, Exchange, ExchangeNote } from '../core/exchange.ts'
 import type { HeaderList } from '../core/headers.ts'
 import { nextRequestId } from '../core/ids.ts'
+import type { Place } from '../core/roster.ts'
 import { disposeBody, type Progress, planAnswer, type Sink, writeBody } from './body-writer.ts'
 import { refusalBody, refusalHeaders } from './refusal.ts'
 import type { RequestBody } from './request-body.ts'
@@ -59,6 +60,7 @@ export class LiveExchange implements Exchange, Watched {
   readonly #hsts: string | undefined
   readonly #wire: Wire
   readonly #context: TransportContext
+  readonly #watched: Place
   #status = 0
   #progress: Progress = { sentBytes: 0 }
   #abort: AbortController | undefined
@@ -83,7 +85,7 @@ export class LiveExchange implements Exchange, Watched {
     this.#hsts = hsts
     this.#wire = wire
     this.#context = context
-    context.watch.add(this)
+    this.#watched = context.watch.add(this)
   }
 
   get signal(): AbortSignal {
@@ -145,7 +147,7 @@ export class LiveExchange implements Exchange, Watched {
   over(whole: boolean, bodyBytes: number = this.#progress.sentBytes, status: number = this.#status): void {
     if (this.#over) return
     this.#over = true
-    this.#context.watch.delete(this)
+    this.#watched.leave()
     const complete = whole && !this.#cut
     if (!complete) this.#abort?.abort(wentAway())
     const receivedBytes = this.body?.receivedBytes ?? 0

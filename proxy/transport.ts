@@ -16,6 +16,7 @@ import type { ChallengeSet } from '../core/challenge-set.ts'
 import type { Exchange, Outcome } from '../core/exchange.ts'
 import type { limits } from '../core/limits.ts'
 import type { ListenerName } from '../core/messages.ts'
+import type { Place, Roster } from '../core/roster.ts'
 import type { ChallengeAnswers } from './challenges.ts'
 import type { ClientRules } from './client-certificate.ts'
 
@@ -121,14 +122,14 @@ export interface TransportContext {
   readonly watch: Watch
   readonly challenges: ChallengeAnswers
   /** Connections on which nothing is under way, those longest idle first. */
-  readonly idle: Set<Idle>
+  readonly idle: Roster<Idle>
   /** Set once by a drain: from then on answers end their connection. */
   draining: boolean
 }
 
 /** A connection that waits for its next request. */
 export interface Idle {
-  /** Ends it, unless a request has begun to arrive. Answers whether it did. */
+  /** Ends it, unless a request has begun to arrive; then it counts as idle no more. Answers whether it did. */
   endIfIdle(): boolean
 }
 
@@ -140,7 +141,7 @@ export interface Watched {
 
 /** One timer for all limits of time of a transport. */
 export interface Watch {
-  add(watched: Watched): void
-  delete(watched: Watched): void
+  /** It is looked at until it leaves its place. */
+  add(watched: Watched): Place
   close(): void
 }

@@ -3,11 +3,12 @@
  * a clock that jumps ends nothing.
  */
 
+import { Roster } from '../core/roster.ts'
 import type { Watch, Watched } from './transport.ts'
 
 /** A watch that looks every `intervalMs`. It does not keep the process alive. */
 export function createWatch(intervalMs: number): Watch {
-  const all = new Set<Watched>()
+  const all = new Roster<Watched>()
   let last = performance.now()
   const timer = setInterval(() => {
     const now = performance.now()
@@ -17,8 +18,7 @@ export function createWatch(intervalMs: number): Watch {
     for (const watched of all) watched.tick(elapsedMs)
   }, intervalMs).unref()
   return {
-    add: (watched) => void all.add(watched),
-    delete: (watched) => void all.delete(watched),
+    add: (watched) => all.add(watched),
     close: () => clearInterval(timer),
   }
 }

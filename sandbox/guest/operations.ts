@@ -6,9 +6,10 @@
 import { type BridgeValue, faults, ops } from '../bridge.ts'
 import type { BridgeError } from '../bridge-shapes.ts'
 import { DOMException } from './dom-exception.ts'
+import { HeldMap } from './held-map.ts'
 import { call, current, enter, limits } from './host.ts'
 import { jsonOf } from './json-text.ts'
-import { json, maps, sets } from './primordials.ts'
+import { json, sets } from './primordials.ts'
 
 /** Takes what arrives for one number. */
 export interface Receiver {
@@ -18,19 +19,19 @@ export interface Receiver {
   receive(kind: number, payload: BridgeValue, bytes: BridgeValue): void
 }
 
-const receivers = new Map<number, Receiver>()
+const receivers = new HeldMap<Receiver>()
 /** Numbers of the operations under way, by the request that they belong to. */
-const operationsOf = new Map<number, Set<number>>()
+const operationsOf = new HeldMap<Set<number>>()
 /** Operations that were not answered yet: somebody may wait for them. */
 const unanswered = new Set<number>()
 /** Requests under way, in the order they came in. */
 const requests = new Set<number>()
 /** What is to be done when all operations of a request are answered. Keyed by request. */
-const whenAnsweredOf = new Map<number, () => void>()
+const whenAnsweredOf = new HeldMap<() => void>()
 
 /** The guest's entry `deliver`. */
 export function deliver(id: number, kind: number, payload?: BridgeValue, bytes?: BridgeValue): void {
-  const receiver = maps.get(receivers, id)
+  const receiver = receivers.get(id)
   if (receiver === undefined) return
   enter(receiver.owner)
   receiver.receive(kind, payload, bytes)
@@ -59,40 +60,42 @@ export function otherRequest(id: number): number | undefined {
  * answered, or it is the only one.
  */
 export function whenAnswered(id: number, then: () => void): void {
-  maps.set(whenAnsweredOf, id, then)
-  checkAnswered(id)
+  if (operationsOf.has(id)) {
+    whenAnsweredOf.set(id, then)
+    checkAnswered(id)
+  } else then()
 }
 
 function checkAnswered(id: number): void {
-  const then = maps.get(whenAnsweredOf, id)
+  const then = whenAnsweredOf.get(id)
   if (then === undefined) return
   let waits = false
-  const owned = maps.get(operationsOf, id)
+  const owned = operationsOf.get(id)
   if (owned !== undefined && otherRequest(id) !== undefined)
     sets.forEach(owned, (operation) => {
       waits ||= sets.has(unanswered, operation)
     })
   if (waits) return
-  maps.delete(whenAnsweredOf, id)
+  whenAnsweredOf.delete(id)
   then()
 }
 
 /** From now on `receiver` takes what arrives for a request. */
 export function openRequest(id: number, receiver: Receiver): void {
-  maps.set(receivers, id, receiver)
+  receivers.set(id, receiver)
   sets.add(requests, id)
 }
 
 /** Forgets a request and all its operations: nothing arrives for them any more. */
 export function forgetRequest(id: number): void {
-  maps.delete(receivers, id)
+  receivers.delete(id)
   sets.delete(requests, id)
-  maps.delete(whenAnsweredOf, id)
-  const owned = maps.get(operationsOf, id)
+  whenAnsweredOf.delete(id)
+  const owned = operationsOf.get(id)
   if (owned === undefined) return
-  maps.delete(operationsOf, id)
+  operationsOf.delete(id)
   sets.forEach(owned, (operation) => {
-    maps.delete(receivers, operation)
+    receivers.delete(operation)
     sets.delete(unanswered, operation)
   })
 }
@@ -109,35 +112,35 @@ export function startOperation(
 ): number {
   const owner = ownerNow()
   if (owner === 0) throw new DOMException('this cannot be done while the code loads', 'NotAllowedError')
-  const known = maps.get(operationsOf, owner)
+  const known = operationsOf.get(owner)
   if (known !== undefined && sets.size(known) >= limits.operations) throw faultError(faults.tooMany)
   const id = call(ops.start, owner, kind, jsonOf(args), body)
   if (typeof id !== 'number' || id <= 0) throw faultError(id)
-  maps.set(receivers, id, { owner, receive })
+  receivers.set(id, { owner, receive })
   sets.add(unanswered, id)
   if (known !== undefined) sets.add(known, id)
-  else maps.set(operationsOf, owner, sets.add(new Set<number>(), id))
+  else operationsOf.set(owner, sets.add(new Set<number>(), id))
   return id
 }
 
 /** Forgets an operation that is over; nothing happens if it was forgotten before. */
 export function forgetOperation(id: number): void {
-  const receiver = maps.get(receivers, id)
+  const receiver = receivers.get(id)
   if (receiver === undefined) return
-  maps.delete(receivers, id)
-  const owned = maps.get(operationsOf, receiver.owner)
+  receivers.delete(id)
+  const owned = operationsOf.get(receiver.owner)
   if (owned !== undefined) sets.delete(owned, id)
   if (sets.delete(unanswered, id)) checkAnswered(receiver.owner)
 }
 
 /** Whether something may still arrive for a number. */
 export function isUnderWay(id: number): boolean {
-  return maps.has(receivers, id)
+  return receivers.has(id)
 }
 
 /** Tells the host that an operation is not wanted any more, and forgets it. */
 export function stopOperation(id: number): void {
-  if (!maps.has(receivers, id)) return
+  if (!receivers.has(id)) return
   forgetOperation(id)
   call(ops.stop, id)
 }

@@ -7,9 +7,10 @@
 import { ops } from '../bridge.ts'
 import { requireArguments, toLong } from './convert.ts'
 import { DOMException } from './dom-exception.ts'
+import { HeldMap } from './held-map.ts'
 import { call, limits, nowMs } from './host.ts'
 import { otherRequest, ownerNow } from './operations.ts'
-import { arrays, maps, numbers, promises, reflect } from './primordials.ts'
+import { arrays, numbers, promises, reflect } from './primordials.ts'
 
 interface Timer {
   readonly id: number
@@ -35,8 +36,8 @@ interface Owned {
 const deepNesting = 5
 const deepWaitMs = 4
 
-const owners = new Map<number, Owned>()
-const timers = new Map<number, Timer>()
+const owners = new HeldMap<Owned>()
+const timers = new HeldMap<Timer>()
 let lastId = 0
 let nesting = 0
 let isPassed = false
@@ -90,10 +91,10 @@ export function queueTask(run: () => void): void {
 
 /** Ends a timer; nothing happens when it has run or never was. */
 export function cancelTimer(id: number): void {
-  const timer = maps.get(timers, id)
+  const timer = timers.get(id)
   if (timer === undefined) return
-  maps.delete(timers, id)
-  const owned = maps.get(owners, timer.owner)
+  timers.delete(id)
+  const owned = owners.get(timer.owner)
   if (owned === undefined) return
   const index = arrays.indexOf(owned.queue, timer)
   // An interval is not in the queue while it runs.
@@ -104,18 +105,18 @@ export function cancelTimer(id: number): void {
 
 /** The guest's entry `tick`: the first timer of a request runs, if it is due. What it throws is reported. */
 export function tick(owner: number, dueNowMs: number): void {
-  const owned = maps.get(owners, owner)
+  const owned = owners.get(owner)
   if (owned === undefined) return
   owned.toldMs = undefined
   const timer = owned.queue[0]
   if (timer !== undefined && timer.dueMs <= dueNowMs) {
     arrays.shift(owned.queue)
-    if (timer.everyMs === undefined) maps.delete(timers, timer.id)
+    if (timer.everyMs === undefined) timers.delete(timer.id)
     runTimer(timer)
     // An interval that its own callback has cleared is not in the table any more.
-    if (timer.everyMs !== undefined && maps.has(timers, timer.id)) again(owned, timer, timer.everyMs)
+    if (timer.everyMs !== undefined && timers.has(timer.id)) again(owned, timer, timer.everyMs)
   }
-  if (maps.get(owners, owner) === owned) tell(owner, owned)
+  if (owners.get(owner) === owned) tell(owner, owned)
 }
 
 /**
@@ -123,7 +124,7 @@ export function tick(owner: number, dueNowMs: number): void {
  * and only once: what nobody needs ends with the next request.
  */
 export function passTimers(owner: number): void {
-  const owned = maps.get(owners, owner)
+  const owned = owners.get(owner)
   if (owned === undefined) return
   const heir = otherRequest(owner)
   if (heir === undefined) return
@@ -131,24 +132,24 @@ export function passTimers(owner: number): void {
     const timer = owned.queue[index] as Timer
     const others = ownedBy(heir)
     if (timer.everyMs !== undefined || timer.isPassed || others.queue.length >= limits.timers) {
-      maps.delete(timers, timer.id)
+      timers.delete(timer.id)
       continue
     }
     const passed = { ...timer, owner: heir, isPassed: true }
-    maps.set(timers, timer.id, passed)
+    timers.set(timer.id, passed)
     insert(others.queue, passed)
   }
   owned.queue.length = 0
-  const inherited = maps.get(owners, heir)
+  const inherited = owners.get(heir)
   if (inherited !== undefined) tell(heir, inherited)
 }
 
 /** Forgets all timers of a request that is over. */
 export function forgetTimers(owner: number): void {
-  const owned = maps.get(owners, owner)
+  const owned = owners.get(owner)
   if (owned === undefined) return
-  maps.delete(owners, owner)
-  for (let index = 0; index < owned.queue.length; index++) maps.delete(timers, owned.queue[index]?.id ?? 0)
+  owners.delete(owner)
+  for (let index = 0; index < owned.queue.length; index++) timers.delete(owned.queue[index]?.id ?? 0)
 }
 
 let report: (thrown: unknown) => void = () => {}
@@ -175,24 +176,24 @@ function set(run: () => void, waitMs: number, repeats: boolean): number {
   const wait = nesting >= deepNesting && waitMs > 0 ? numbers.max(waitMs, deepWaitMs) : waitMs
   const everyMs = repeats ? wait : undefined
   const timer: Timer = { id: ++lastId, owner, run, everyMs, nesting, dueMs: nowMs + wait, isPassed }
-  maps.set(timers, timer.id, timer)
+  timers.set(timer.id, timer)
   insert(owned.queue, timer)
   tell(owner, owned)
   return timer.id
 }
 
 function ownedBy(owner: number): Owned {
-  const known = maps.get(owners, owner)
+  const known = owners.get(owner)
   if (known !== undefined) return known
   const owned: Owned = { queue: [], toldMs: undefined }
-  maps.set(owners, owner, owned)
+  owners.set(owner, owned)
   return owned
 }
 
 function again(owned: Owned, timer: Timer, everyMs: number): void {
   const wait = timer.nesting >= deepNesting ? numbers.max(everyMs, deepWaitMs) : everyMs
   const next: Timer = { ...timer, everyMs: wait, nesting: timer.nesting + 1, dueMs: nowMs + wait }
-  maps.set(timers, timer.id, next)
+  timers.set(timer.id, next)
   insert(owned.queue, next)
 }
 

@@ -1,5 +1,6 @@
 /** Timers of a guest: it keeps its own, and the host wakes it for the earliest. One timer of Node's for each isolate. */
 
+import type { HeldMap } from '../../core/held-map.ts'
 import type { CpuAccount } from './budget.ts'
 
 /** A timer of the host is set no further ahead than this; one that fires too early is set again. */
@@ -7,7 +8,7 @@ const longestTimerMs = 2_147_483_647
 
 /** When the requests of one isolate want to be woken. */
 export class GuestTimers {
-  readonly #accounts: ReadonlyMap<number, CpuAccount>
+  readonly #accounts: HeldMap<number, CpuAccount>
   readonly #tick: (owner: number, nowMs: number) => void
   #timer: NodeJS.Timeout | undefined
   /** What the timer is set for; -1 when it is not. */
@@ -15,7 +16,7 @@ export class GuestTimers {
   #isClosed = false
 
   /** `accounts`: keyed by the numbers of requests. `tick` wakes one. */
-  constructor(accounts: ReadonlyMap<number, CpuAccount>, tick: (owner: number, nowMs: number) => void) {
+  constructor(accounts: HeldMap<number, CpuAccount>, tick: (owner: number, nowMs: number) => void) {
     this.#accounts = accounts
     this.#tick = tick
   }
@@ -48,7 +49,7 @@ export class GuestTimers {
   #fire(): void {
     const nowMs = Date.now()
     const due: number[] = []
-    for (const [owner, account] of this.#accounts) {
+    for (const [owner, account] of this.#accounts.entries()) {
       if (account.timerDueMs === -1 || account.timerDueMs > nowMs) continue
       account.timerDueMs = -1
       due.push(owner)

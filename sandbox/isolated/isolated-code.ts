@@ -1,6 +1,7 @@
 /** One isolate with a loaded code in it: its entries, its clock, its end. */
 
 import type ivm from 'isolated-vm'
+import { HeldMap } from '../../core/held-map.ts'
 import { type SandboxLimits, tenantLimits } from '../../core/sandbox-limits.ts'
 import { type BridgeValue, deliveries, requestFlags, siteFilename } from '../bridge.ts'
 import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch } from '../engine.ts'
@@ -38,7 +39,7 @@ export class IsolatedCode implements EngineIsolate {
   readonly #isolate: ivm.Isolate
   readonly #decoders = createDecoders()
   /** Requests that are charged. Keyed by number. */
-  readonly #accounts = new Map<number, CpuAccount>()
+  readonly #accounts = new HeldMap<number, CpuAccount>()
   #guest: GuestReferences | undefined
   readonly #clock: IsolateClock
   #isInside = false

@@ -17,10 +17,7 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
   const { log } = code
 
   /** A request of this isolate: a number of another one is not known here. */
-  function own(id: number): Exchange | undefined {
-    const exchange = code.exchanges.get(id)
-    return exchange && seat.exchanges.has(exchange) ? exchange : undefined
-  }
+  const own = (id: number): Exchange | undefined => seat.exchanges.get(id)
 
   /** The bodies behind a number, that of a request or of an operation. */
   function bodiesOf(id: number): Pick<Exchange, 'incoming' | 'outgoing'> | undefined {

@@ -1,5 +1,6 @@
 /** One request of a front, from its frame to its last one. */
 
+import type { HeldMap } from '../../core/held-map.ts'
 import { frameTypes } from '../../core/sandbox-frames.ts'
 import type { FrameLink } from '../../core/sandbox-link.ts'
 import type { FailureCode, RequestFailed, RequestHead } from '../../core/sandbox-messages.ts'
@@ -11,7 +12,7 @@ import type { OutgoingBody } from './outgoing-body.ts'
 export interface FrontLink {
   readonly link: FrameLink
   /** Keyed by stream. */
-  readonly exchanges: Map<number, Exchange>
+  readonly exchanges: HeldMap<number, Exchange>
 }
 
 /** How a request goes. */

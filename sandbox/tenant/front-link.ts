@@ -1,6 +1,7 @@
 /** The link with one front: requests and their bodies come in, answers go out. */
 
 import type { Socket } from 'node:net'
+import { HeldMap } from '../../core/held-map.ts'
 import { frameTypes, readCredit } from '../../core/sandbox-frames.ts'
 import { createFrameLink, type FrameLink } from '../../core/sandbox-link.ts'
 import { deliveries } from '../bridge.ts'
@@ -19,7 +20,7 @@ export interface Codes {
 
 /** Begins to serve a front. Its requests are cancelled when it goes. */
 export function serveFront(socket: Socket, codes: Codes): FrameLink {
-  const exchanges = new Map<number, Exchange>()
+  const exchanges = new HeldMap<number, Exchange>()
   const link = createFrameLink({ socket, onFrame, onEnd: () => cancelAll() })
   const front: FrontLink = { link, exchanges }
 
@@ -93,7 +94,7 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
   }
 
   function cancelAll(): void {
-    for (const exchange of [...exchanges.values()]) exchange.keeper.cancel(exchange)
+    for (const exchange of exchanges.values()) exchange.keeper.cancel(exchange)
     exchanges.clear()
   }
 

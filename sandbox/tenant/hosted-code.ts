@@ -1,5 +1,6 @@
 /** A loaded code, as the host of its isolates sees it. */
 
+import type { HeldMap } from '../../core/held-map.ts'
 import type { Breach, EngineIsolate } from '../engine.ts'
 import type { Exchange } from './exchange.ts'
 import type { Operations } from './operations.ts'
@@ -8,15 +9,14 @@ import type { SiteLog } from './site-log.ts'
 /** An isolate, and the requests that it has. */
 export interface Seat {
   isolate: EngineIsolate | undefined
-  readonly exchanges: Set<Exchange>
+  /** Keyed by number. */
+  readonly exchanges: HeldMap<number, Exchange>
 }
 
 /** What an isolate's calls come to. */
 export interface HostedCode {
   readonly log: SiteLog
   readonly operations: Operations
-  /** Requests in an isolate. Keyed by number. */
-  readonly exchanges: ReadonlyMap<number, Exchange>
   /** Its answer is whole, or has failed: it makes room for others, though the guest may go on with it. */
   answered(exchange: Exchange): void
   /** Nothing goes out for it any more. What the guest is done with is over. */

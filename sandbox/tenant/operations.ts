@@ -1,5 +1,6 @@
 /** The operations that a code has under way, whoever does them. */
 
+import { HeldMap } from '../../core/held-map.ts'
 import { hopsOf } from '../../core/hops.ts'
 import { limits as bounds } from '../../core/limits.ts'
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
@@ -48,7 +49,7 @@ export interface Operations {
 /** Makes the table. */
 export function createOperations(options: OperationsOptions): Operations {
   const { limits, relay, subtle, version } = options
-  const byId = new Map<number, Operation>()
+  const byId = new HeldMap<number, Operation>()
 
   function add(id: number, operation: Operation): void {
     byId.set(id, operation)

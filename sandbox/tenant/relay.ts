@@ -3,6 +3,7 @@
  * frames of the link; so many at one time as the supervisor works on, the others wait.
  */
 
+import { HeldMap } from '../../core/held-map.ts'
 import { limits } from '../../core/limits.ts'
 import { frameTypes, readCredit } from '../../core/sandbox-frames.ts'
 import { tenantLimits } from '../../core/sandbox-limits.ts'
@@ -53,7 +54,7 @@ interface Carried {
 
 /** Makes the relay. Its streams have odd numbers. */
 export function createRelay(link: FrameLink): Relay {
-  const byStream = new Map<number, Carried>()
+  const byStream = new HeldMap<number, Carried>()
   let waiting: Carried[] = []
   let lastStream = -1
 

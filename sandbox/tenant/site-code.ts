@@ -3,6 +3,7 @@
  * finishes what it has begun, while the next one takes what comes; one that is gone takes its requests with it.
  */
 
+import { HeldMap } from '../../core/held-map.ts'
 import { tenantLimits } from '../../core/sandbox-limits.ts'
 import type { RequestHead } from '../../core/sandbox-messages.ts'
 import { deliveries } from '../bridge.ts'
@@ -13,6 +14,7 @@ import { codeOfBreach, describeBreach, failureOf } from './failures.ts'
 import type { HostedCode, Seat } from './hosted-code.ts'
 import { IncomingBody } from './incoming-body.ts'
 import { createOperations, type Operations } from './operations.ts'
+import { overdue } from './overdue.ts'
 import type { Relay } from './relay.ts'
 import type { SiteLog } from './site-log.ts'
 import type { Subtle } from './subtle.ts'
@@ -33,8 +35,6 @@ export class SiteCode implements HostedCode {
   readonly options: SiteCodeOptions
   readonly log: SiteLog
   readonly operations: Operations
-  /** Requests in an isolate. Keyed by number. */
-  readonly exchanges = new Map<number, Exchange>()
   /** Whether it takes no new requests. */
   isClosed = false
   /** When and why it could not be loaded again. */
@@ -46,7 +46,7 @@ export class SiteCode implements HostedCode {
   /** How many of the requests are not answered yet. */
   #running = 0
   /** Those that are answered, the oldest first. */
-  readonly #background = new Set<Exchange>()
+  readonly #background = new HeldMap<number, Exchange>()
   #lastId = 0
 
   /** Loads it. Throws {@link LoadError}. */
@@ -75,7 +75,16 @@ export class SiteCode implements HostedCode {
 
   /** Whether no request of it is left. */
   get isIdle(): boolean {
-    return this.exchanges.size === 0 && this.#queue.length === 0
+    return this.#queue.length === 0 && this.#seats.every(({ exchanges }) => exchanges.size === 0)
+  }
+
+  get #seats(): readonly Seat[] {
+    return this.#draining.length === 0 ? [this.#seat] : [this.#seat, ...this.#draining]
+  }
+
+  /** Requests that wait, and those that have an isolate. */
+  get #all(): readonly Exchange[] {
+    return [...this.#queue, ...this.#seats.flatMap(({ exchanges }) => exchanges.values())]
   }
 
   #nextId(): number {
@@ -84,7 +93,7 @@ export class SiteCode implements HostedCode {
   }
 
   #load(): Seat {
-    const seat: Seat = { isolate: undefined, exchanges: new Set() }
+    const seat: Seat = { isolate: undefined, exchanges: new HeldMap() }
     seat.isolate = this.options.engine.load(this.options.source, createCodeHost(this, seat))
     return seat
   }
@@ -133,8 +142,7 @@ export class SiteCode implements HostedCode {
     exchange.phase = 'running'
     exchange.isolate = isolate
     this.#running++
-    this.exchanges.set(exchange.id, exchange)
-    this.#seat.exchanges.add(exchange)
+    this.#seat.exchanges.set(exchange.id, exchange)
     const { method, url, headers, hasBody, isUpgrade, id: requestId } = exchange.head
     isolate.dispatch(exchange.id, { method, url, headers, hasBody, isUpgrade, requestId })
   }
@@ -162,7 +170,7 @@ export class SiteCode implements HostedCode {
   /** The isolate of a seat is to get no new requests. */
   retire(seat: Seat): void {
     if (this.#seat !== seat) return
-    this.#seat = { isolate: undefined, exchanges: new Set() }
+    this.#seat = { isolate: undefined, exchanges: new HeldMap() }
     this.#draining.push(seat)
     this.#disposeIfEmpty(seat)
     const [oldest] = this.#draining
@@ -178,13 +186,14 @@ export class SiteCode implements HostedCode {
 
   /** The isolate of a seat is gone, or goes now: what it had fails. */
   lose(seat: Seat, breach: Breach): void {
-    if (this.#seat === seat) this.#seat = { isolate: undefined, exchanges: new Set() }
+    if (this.#seat === seat) this.#seat = { isolate: undefined, exchanges: new HeldMap() }
     this.#draining = this.#draining.filter((other) => other !== seat)
-    for (const exchange of [...seat.exchanges]) {
+    for (const exchange of seat.exchanges.values()) {
       this.log.breach(exchange, breach)
       exchange.fail(failureOf(codeOfBreach(breach), describeBreach(breach)))
       this.finish(exchange)
     }
+    seat.exchanges.clear()
     seat.isolate?.dispose()
   }
 
@@ -212,10 +221,10 @@ export class SiteCode implements HostedCode {
     if (exchange.phase !== 'running') return
     exchange.phase = 'background'
     exchange.answeredAtMs = performance.now()
-    this.#background.add(exchange)
+    this.#background.set(exchange.id, exchange)
     this.#running--
     if (this.#background.size > tenantLimits.background) {
-      const [oldest] = this.#background
+      const [oldest] = this.#background.values()
       const breach = { limit: 'background', value: this.#background.size, bound: tenantLimits.background, place: '' }
       if (oldest) this.stop(oldest, breach)
     }
@@ -236,15 +245,14 @@ export class SiteCode implements HostedCode {
     exchange.incoming?.cancel()
     exchange.close()
     this.operations.forget(exchange)
-    this.exchanges.delete(exchange.id)
-    this.#background.delete(exchange)
+    this.#background.delete(exchange.id)
     const { isolate, id } = exchange
     // What the entry takes that is being made is the request's too.
     isolate?.afterEntry(() => {
       this.log.used(exchange)
       isolate.forget(id)
     })
-    for (const seat of [this.#seat, ...this.#draining]) if (seat.exchanges.delete(exchange)) this.#disposeIfEmpty(seat)
+    for (const seat of this.#seats) if (seat.exchanges.delete(exchange.id)) this.#disposeIfEmpty(seat)
     if (!wasRunning) return
     this.#running--
     this.#next()
@@ -273,28 +281,20 @@ export class SiteCode implements HostedCode {
 
   /** Looks at the clocks of its requests. */
   sweep(nowMs: number): void {
-    const { firstByteMs, totalMs, waitUntilMs } = this.options.source.limits
-    for (const exchange of [...this.#queue, ...this.exchanges.values()]) {
-      const ageMs = nowMs - exchange.startedAtMs
-      const place = ''
-      if (exchange.phase === 'background') {
-        const value = nowMs - exchange.answeredAtMs
-        if (value > waitUntilMs) this.stop(exchange, { limit: 'waitUntilMs', value, bound: waitUntilMs, place })
-      } else if (!exchange.isAnswered && ageMs > firstByteMs)
-        this.stop(exchange, { limit: 'firstByteMs', value: ageMs, bound: firstByteMs, place })
-      else if (!exchange.isUpgraded && ageMs > totalMs)
-        this.stop(exchange, { limit: 'totalMs', value: ageMs, bound: totalMs, place })
+    for (const exchange of this.#all) {
+      const breach = overdue(exchange, this.options.source.limits, nowMs)
+      if (breach) this.stop(exchange, breach)
     }
   }
 
   /** Ends it. What is under way fails. */
   close(): void {
     this.isClosed = true
-    for (const exchange of [...this.#queue, ...this.exchanges.values()]) {
+    for (const exchange of this.#all) {
       exchange.fail(failureOf('killed', 'the code is unloaded'))
       this.finish(exchange)
     }
     this.#queue = []
-    for (const seat of [this.#seat, ...this.#draining]) seat.isolate?.dispose()
+    for (const seat of this.#seats) seat.isolate?.dispose()
   }
 }

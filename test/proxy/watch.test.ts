@@ -30,13 +30,13 @@ t.test('a watch looks at what it has, and a long pause counts as a short one', a
   const watch = createWatch(5)
   const elapsed: number[] = []
   const watched = { tick: (ms: number) => void elapsed.push(ms) }
-  watch.add(watched)
+  const place = watch.add(watched)
   while (elapsed.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
   const end = performance.now() + 60
   while (performance.now() < end);
   const before = elapsed.length
   while (elapsed.length === before) await new Promise((resolve) => setTimeout(resolve, 5))
   t.ok(elapsed.every((ms) => ms <= 10))
-  watch.delete(watched)
+  place.leave()
   watch.close()
 })

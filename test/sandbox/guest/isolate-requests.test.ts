@@ -242,7 +242,10 @@ t.test('code that fails to load says why', (t) => {
     [`var groveSite = {}`, /no default export/],
     [`var groveSite; throw new Error('at the top')`, /at the top/],
     [`var groveSite = { default: { fetch() {} } }; missing()`, /missing is not defined/],
-    [`var groveSite = { default: { fetch() {} } }; fetch('https://a.example/')`, /cannot be done while the code loads/],
+    [
+      `var groveSite = { default: { fetch() {} }, asked: fetch('https://a.example/') }`,
+      /cannot be done while the code loads/,
+    ],
   ]
   for (const [bundle, message] of cases) t.match(host.load(bundle).error?.message, message)
   t.end()
