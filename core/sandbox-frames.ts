@@ -34,6 +34,8 @@ export const frameTypes = {
   textMessage: 9,
   bytesMessage: 10,
   closeSocket: 11,
+  /** Tenant to front: an answer with all of its body (sandbox-whole-answer.ts); the stream is over. */
+  wholeAnswer: 12,
   /** Supervisor to tenant, stream 0, before the first `load`: the guest's prelude, UTF-8, whole. */
   prelude: 15,
   /** Supervisor to tenant, JSON, then a body: code to load. */

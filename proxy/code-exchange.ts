@@ -7,6 +7,7 @@ import { limits } from '../core/limits.ts'
 import { frameTypes, readCredit } from '../core/sandbox-frames.ts'
 import type { FrameLink } from '../core/sandbox-link.ts'
 import { closeSocketSchema, readJson, requestFailedSchema } from '../core/sandbox-messages.ts'
+import { splitWholeAnswer } from '../core/sandbox-whole-answer.ts'
 import { createReceiveWindow } from '../core/sandbox-window.ts'
 import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
 import { readCodeAnswer } from './code-answer.ts'
@@ -108,6 +109,8 @@ export class CodeExchange {
     switch (type) {
       case frameTypes.answer:
         return this.#answered(payload)
+      case frameTypes.wholeAnswer:
+        return this.#answeredWhole(payload)
       case frameTypes.body:
         return this.#arrived(payload)
       case frameTypes.end:
@@ -185,6 +188,21 @@ export class CodeExchange {
     this.#resolve({ status, headers, body: undefined })
     if (head.hasBody) this.cancel(new GroveError('ERR_CLOSED', 'the answer has no body'))
     else this.#end(undefined)
+    return undefined
+  }
+
+  #answeredWhole(payload: Buffer): string | undefined {
+    if (this.#isAnswered) return 'a second answer'
+    const { request } = this.#options
+    const parts = splitWholeAnswer(payload)
+    const head = parts ? readCodeAnswer(parts.head, request.authority) : 'an answer that is not whole'
+    if (!parts || typeof head === 'string') return `${head}`
+    if (head.status === 101) return 'an upgrade with a body'
+    this.#isAnswered = true
+    this.receivedBytes += parts.body.length
+    const hasBody = head.hasBody && request.method !== 'HEAD' && !bodiless.has(head.status)
+    this.#resolve({ status: head.status, headers: head.headers, body: hasBody ? parts.body : undefined })
+    this.#end(undefined)
     return undefined
   }
 

@@ -1,6 +1,7 @@
 /** What an isolate calls: the numbers of its requests and operations become frames of the right streams, or faults. */
 
 import { frameTypes } from '../../core/sandbox-frames.ts'
+import { wholeAnswerBytes } from '../../core/sandbox-whole-answer.ts'
 import { deliveries, failures, faults } from '../bridge.ts'
 import type { AnswerHead, GuestError } from '../bridge-shapes.ts'
 import type { EngineHost } from '../engine.ts'
@@ -119,6 +120,11 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
     body: string | Uint8Array | undefined,
     more: boolean,
   ): number {
+    if (head.hasBody && !more && body !== undefined && isSmall(body)) {
+      exchange.answerWhole(head.status, headText, body)
+      code.closed(exchange)
+      return 0
+    }
     exchange.answer(head.status, headText)
     if (!head.hasBody) {
       exchange.close()
@@ -154,6 +160,13 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
     failWith(exchange, kind === failures.invalid ? 'bad-answer' : 'exception', `${error.name}: ${error.message}`)
     return 0
   }
+}
+
+/** Whether a body can go along with its head. */
+function isSmall(body: string | Uint8Array): boolean {
+  if (typeof body !== 'string') return body.byteLength <= wholeAnswerBytes
+  // A character is at most three bytes.
+  return body.length <= wholeAnswerBytes / 3 || Buffer.byteLength(body) <= wholeAnswerBytes
 }
 
 function sendMessage(exchange: Exchange | undefined, message: string | Uint8Array): number {

@@ -4,6 +4,7 @@ import type { HeldMap } from '../../core/held-map.ts'
 import { frameTypes } from '../../core/sandbox-frames.ts'
 import type { FrameLink } from '../../core/sandbox-link.ts'
 import type { FailureCode, RequestFailed, RequestHead } from '../../core/sandbox-messages.ts'
+import { encodeWholeAnswer } from '../../core/sandbox-whole-answer.ts'
 import type { EngineIsolate } from '../engine.ts'
 import type { IncomingBody } from './incoming-body.ts'
 import type { OutgoingBody } from './outgoing-body.ts'
@@ -100,6 +101,13 @@ export class Exchange {
   answer(status: number, headText: string): void {
     this.status = status
     if (this.isOpen) this.#front.link.write(frameTypes.answer, this.#stream, headText)
+  }
+
+  /** Its head and all of its body, at most `wholeAnswerBytes`. */
+  answerWhole(status: number, headText: string, body: string | Uint8Array): void {
+    this.status = status
+    if (this.isOpen) this.#front.link.write(frameTypes.wholeAnswer, this.#stream, encodeWholeAnswer(headText, body))
+    this.close()
   }
 
   write(piece: Uint8Array): void {

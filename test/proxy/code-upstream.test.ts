@@ -7,6 +7,7 @@ import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { frameTypes } from '../../core/sandbox-frames.ts'
 import type { FrameLink } from '../../core/sandbox-link.ts'
+import { encodeWholeAnswer, wholeAnswerBytes } from '../../core/sandbox-whole-answer.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { CodePassed } from '../../proxy/code-failures.ts'
 import { createCodeUpstream } from '../../proxy/code-upstream.ts'
@@ -107,6 +108,54 @@ t.test('large bodies go both ways at the speed of who takes them', async (t) => 
   t.ok(whole.length === bytes && whole.every((byte) => byte === 7))
 })
 
+const wholeHead = (status: number) => JSON.stringify({ status, headers: ['x-code', '1'], hasBody: true })
+
+const hostileWholes: readonly (readonly [string, Buffer])[] = [
+  ['without anything', Buffer.alloc(0)],
+  ['whose head is longer than all of it', Buffer.from([255, 0, 0, 0, 123, 125])],
+  ['whose head is as long as can be', Buffer.from([255, 255, 255, 255, 123, 125])],
+  ['whose head is no JSON', encodeWholeAnswer('{', 'x')],
+  ['with a status that cannot be', encodeWholeAnswer(wholeHead(99), 'x')],
+  ['that is an upgrade', encodeWholeAnswer(wholeHead(101), 'x')],
+  ['that is too large', encodeWholeAnswer(wholeHead(200), Buffer.alloc(wholeAnswerBytes + 1))],
+]
+
+t.test('an answer that comes in one frame is whole when it is told', async (t) => {
+  const rows: [string, Partial<UpstreamRequest>, number, string | Buffer, string | undefined][] = [
+    ['a text', {}, 200, 'grüße', 'grüße'],
+    ['bytes', {}, 404, Buffer.from('bytes'), 'bytes'],
+    ['the largest', {}, 200, 'x'.repeat(wholeAnswerBytes), 'x'.repeat(wholeAnswerBytes)],
+    ['one without a body', {}, 200, '', ''],
+    ['one to HEAD', { method: 'HEAD' }, 200, 'not sent', undefined],
+    ['one whose status has no body', {}, 304, 'not sent', undefined],
+  ]
+  for (const [what, asked, status, body, expected] of rows) {
+    const { upstream } = await make(
+      t,
+      onRequest((link, stream) =>
+        link.write(frameTypes.wholeAnswer, stream, encodeWholeAnswer(wholeHead(status), body)),
+      ),
+    )
+    const answered = await upstream.send(requestOf(asked))
+    t.equal(answered.status, status, what)
+    t.same(answered.headers, ['x-code', '1'])
+    t.equal(answered.body instanceof Uint8Array ? `${answered.body}` : answered.body, expected)
+  }
+})
+
+t.test('an answer that comes twice ends the link', async (t) => {
+  const { upstream, process } = await make(
+    t,
+    onRequest((link, stream) => {
+      answer(link, stream, true)
+      link.write(frameTypes.wholeAnswer, stream, encodeWholeAnswer(wholeHead(200), 'x'))
+    }),
+  )
+  const { body } = await upstream.send(requestOf())
+  await t.rejects(text(streamOf(body)), { code: 'ERR_CODE_FAILED' })
+  t.notOk(process.isOpen)
+})
+
 t.test('what the code or its process fails with becomes a status', async (t) => {
   const failed = (code: string, status: number, more = {}) =>
     JSON.stringify({ status, code, reason: 'the reason', ...more })
@@ -140,6 +189,11 @@ t.test('what the code or its process fails with becomes a status', async (t) => 
       (link, stream) => link.write(frameTypes.answer, stream, '{"status":99}'),
       { details: { status: 503 } },
     ],
+    ...hostileWholes.map(([what, payload]): [string, (link: FrameLink, stream: number) => void, object] => [
+      `a whole answer ${what}`,
+      (link, stream) => link.write(frameTypes.wholeAnswer, stream, payload),
+      { details: { status: 503 } },
+    ]),
     ['a body without a head', (link, stream) => link.write(frameTypes.body, stream, 'x'), { details: { status: 503 } }],
     ['credit that cannot be', (link, stream) => link.credit(stream, 1), { details: { status: 503 } }],
   ]
