@@ -165,6 +165,12 @@ export const ops = {
   message: 24,
   /** `(id, code, reason)`: closes the WebSocket of a request; code 0 for none. Answers 0. */
   closeSocket: 25,
+  /**
+   * `(id, mostBytes)`: takes all of the body that comes in as text, where all of it has come and it is no larger than that
+   * and {@link bridgeLimits}.wholeBytes. Answers a string, as `decode` of `utf-8` with `ignoreBom` would; the body is over
+   * then. Else {@link pulled}`.later` or a fault, and nothing has changed.
+   */
+  pullText: 26,
 } as const
 
 /** What `pull` answers when there is no piece at hand. */

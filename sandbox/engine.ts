@@ -57,6 +57,7 @@ export interface EngineHost {
   end(id: number): number
   abort(id: number, error: GuestError): number
   pull(id: number): Uint8Array | number
+  pullText(id: number, mostBytes: number): string | number
   cancelBody(id: number): number
   fail(id: number, kind: number, error: GuestError, pass: boolean): number
   done(id: number): number

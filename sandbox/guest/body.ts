@@ -150,7 +150,10 @@ export function discardBody(body: Body | null, reason: unknown): void {
 /** All bytes of a body, the caller's own. Throws a `QuotaExceededError` above the limit of what is buffered. */
 export async function readBytes(body: Body | null): Promise<Bytes> {
   if (body === null) return new bytes.Array(0)
-  const source = takeBody(body)
+  return await readSource(takeBody(body))
+}
+
+async function readSource(source: BodySource): Promise<Bytes> {
   if (source.kind === 'incoming') return await readIncoming(source.incoming)
   if (source.kind === 'stream') return await readStream(source.stream)
   return bytesOfSource(source)
@@ -159,12 +162,9 @@ export async function readBytes(body: Body | null): Promise<Bytes> {
 /** All of a body as text: UTF-8, a byte order mark taken off. */
 export async function readText(body: Body | null): Promise<string> {
   if (body === null) return ''
-  if (body.stream === undefined && body.source.kind === 'text') {
-    const { text } = body.source
-    takeBody(body)
-    return withoutMark(text)
-  }
-  return withoutMark(decodeUtf8(await readBytes(body)))
+  const source = takeBody(body)
+  const text = source.kind === 'text' ? source.text : source.kind === 'incoming' ? source.incoming.text() : undefined
+  return withoutMark(text ?? decodeUtf8(await readSource(source)))
 }
 
 function withoutMark(text: string): string {

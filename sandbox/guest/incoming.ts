@@ -4,7 +4,7 @@
  */
 
 import { type BridgeValue, deliveries, faults, ops, pulled } from '../bridge.ts'
-import { call } from './host.ts'
+import { call, limits } from './host.ts'
 import { faultError, isUnderWay, toError } from './operations.ts'
 import { bytes, type Deferred, promises } from './primordials.ts'
 
@@ -57,6 +57,15 @@ export class Incoming {
   /** The piece that {@link next} said comes later. */
   wait(): Promise<Piece | undefined> {
     return this.#waiting?.promise ?? promises.of(undefined)
+  }
+
+  /** All of it as text, where it is here and nothing of it was taken; undefined where it is to be read piece by piece. */
+  text(): string | undefined {
+    if (this.#over || this.#failed || this.#first !== undefined) return undefined
+    const text = call(ops.pullText, this.#id, limits.bufferedBodyBytes)
+    if (typeof text !== 'string') return undefined
+    this.#finish()
+    return text
   }
 
   /** {@link next} and {@link wait} in one. */

@@ -101,6 +101,8 @@ function routeNumbered(
       return host.abort(id, readGuestError(b))
     case ops.pull:
       return host.pull(id)
+    case ops.pullText:
+      return typeof b === 'number' ? host.pullText(id, Math.min(b, bridgeLimits.wholeBytes)) : faults.argument
     case ops.cancelBody:
       return host.cancelBody(id)
     case ops.fail:

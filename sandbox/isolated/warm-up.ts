@@ -42,6 +42,7 @@ export const nobody: EngineHost = {
   end: () => 0,
   abort: () => 0,
   pull: () => pulled.ended,
+  pullText: () => '',
   cancelBody: () => 0,
   fail: () => 0,
   done: () => 0,

@@ -69,6 +69,7 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
       return 0
     },
     pull: (id) => bodiesOf(id)?.incoming?.pull() ?? faults.closed,
+    pullText: (id, mostBytes) => bodiesOf(id)?.incoming?.pullText(mostBytes) ?? faults.closed,
     cancelBody(id) {
       const { incoming } = bodiesOf(id) ?? {}
       incoming?.cancel()

@@ -4,6 +4,8 @@ import { createReceiveWindow } from '../../core/sandbox-window.ts'
 import { deliveries, faults, pulled } from '../bridge.ts'
 import type { BridgeError } from '../bridge-shapes.ts'
 
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
 /** What such a body is made with. */
 export interface IncomingBodyOptions {
   /** The most that it may bring, and the name of that bound. */
@@ -83,6 +85,16 @@ export class IncomingBody {
     }
     this.#isAwaited = true
     return pulled.later
+  }
+
+  /** `ops.pullText`. */
+  pullText(mostBytes: number): string | number {
+    if (!this.#isWanted || this.#broken) return faults.closed
+    if (!this.#isWhole) return pulled.later
+    const whole = this.takeAtOnce(mostBytes)
+    if (!whole) return pulled.later
+    this.#options.over?.()
+    return decoder.decode(whole)
   }
 
   /** What is there, if it is within a bound, in one piece; for an answer that brings its body along. */

@@ -75,6 +75,7 @@ export async function loadSite(code: string, options: SiteOptions = {}): Promise
     end: () => 0,
     abort: () => 0,
     pull: () => pulled.ended,
+    pullText: () => '',
     cancelBody: () => 0,
     fail(id, _kind, error) {
       const waiter = waiting.get(id)

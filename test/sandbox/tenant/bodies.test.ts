@@ -36,6 +36,36 @@ t.test('pieces wait for the guest, in buffers of their own, and the end comes la
   t.end()
 })
 
+t.test('a body that is here is taken as text in one call, and is over then', (t) => {
+  const { body, over } = incoming()
+  t.equal(body.pullText(100), pulled.later, 'nothing has come')
+  body.arrive(Buffer.from('gr\xc3', 'latin1'))
+  t.equal(body.pullText(100), pulled.later, 'it is not whole')
+  body.arrive(Buffer.from([0xbc, 0xff]))
+  body.finish()
+  t.equal(body.pullText(4), pulled.later, 'it is larger than what may be taken')
+  t.equal(body.pullText(5), 'gr\u00fc\ufffd')
+  t.equal(over(), 1)
+  t.equal(body.pullText(100), pulled.later, 'there is no more of it')
+  t.equal(body.pull(), pulled.ended)
+
+  const marked = incoming()
+  marked.body.arrive(Buffer.from('\ufeffx'))
+  marked.body.finish()
+  t.equal(marked.body.pullText(100), '\ufeffx', 'the mark is for the guest to take off')
+
+  const empty = incoming()
+  empty.body.finish()
+  t.equal(empty.body.pullText(100), pulled.later)
+
+  const cancelled = incoming()
+  cancelled.body.arrive(Buffer.from('x'))
+  cancelled.body.finish()
+  cancelled.body.cancel()
+  t.equal(cancelled.body.pullText(100), faults.closed)
+  t.end()
+})
+
 t.test('a guest that came first is told', (t) => {
   const { body, told, over } = incoming()
   t.equal(body.pull(), pulled.later)
