@@ -21,7 +21,7 @@ import {
 import { FrontSet } from './front-set.ts'
 import { type BoundSocket, bindSockets, closeSockets } from './listening.ts'
 import { type ChildExit, SupervisedChild } from './supervised-child.ts'
-import { SupervisorChild } from './supervisor-child.ts'
+import { SupervisorChild, type SupervisorStart } from './supervisor-child.ts'
 
 /** What the parent is started with. */
 export interface ParentOptions {
@@ -55,6 +55,8 @@ class Parent {
   readonly #fronts: FrontSet
   readonly #control: SupervisedChild
   readonly #supervisor: SupervisorChild
+  /** How sandboxes are to run. They begin when all is up: what they try out first would hold up the pages of everybody. */
+  #sandboxes: SupervisorStart | undefined
   readonly #startedAtMs = Date.now()
   readonly #ended = Promise.withResolvers<number>()
   #applying: Promise<void> = Promise.resolve()
@@ -147,7 +149,8 @@ class Parent {
       this.#fronts.resize(fronts, data)
       const ports = portsOf(change.sockets)
       const port = ports.https ?? sandbox?.own.port ?? 0
-      this.#supervisor.use(sandbox && { data, settings: { ...sandbox, own: { ...sandbox.own, port } } })
+      this.#sandboxes = sandbox && { data, settings: { ...sandbox, own: { ...sandbox.own, port } } }
+      if (this.#told) this.#supervisor.use(this.#sandboxes)
       this.#tellControl({ kind: 'applied', id, ports })
     } catch (thrown) {
       this.#tellControl({ kind: 'applied', id, error: toPlainError(thrown) })
@@ -225,6 +228,7 @@ class Parent {
     if (this.#told || !this.#banner || !this.#fronts.serving) return
     this.#told = true
     this.#options.tell(this.#banner)
+    this.#supervisor.use(this.#sandboxes)
   }
 
   #tellControl(message: ParentToControl): void {
