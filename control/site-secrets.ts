@@ -13,10 +13,12 @@ import type { SiteName } from '../core/names.ts'
 import { type SandboxLimits, sandboxBounds } from '../core/sandbox-limits.ts'
 import type { SiteSecret } from '../core/supervisor-messages.ts'
 import { type Bag, openBag } from '../store/bags/bag.ts'
+import type { BagEntry } from '../store/bags/bag-entry.ts'
 import type { Environment } from '../store/environment.ts'
 import type { Keyring } from '../store/segments/keyring.ts'
 import { openBytes, sealBytes } from '../store/segments/sealed-bytes.ts'
 import type { Store } from '../store/store.ts'
+import { type AuditNote, auditPath } from '../store/versions/site-log.ts'
 import { OpenSites } from './open-sites.ts'
 
 /** What secrets are kept with. */
@@ -50,7 +52,10 @@ export class SiteSecrets implements AsyncDisposable {
     this.#options = options
     const { store, env, log } = options
     this.#open = new OpenSites({
-      open: (site) => openBag({ store, handle: store.root, path: pathOf(site), now: env.now }),
+      open: (site) => {
+        const audit = { path: auditPath(siteOwner, site), noteOf }
+        return openBag({ store, handle: store.root, path: pathOf(site), now: env.now, audit })
+      },
       most: limits.secretBags.open,
       failed: (site, error) => log.warn({ err: error, site }, 'secrets could not be closed'),
     })
@@ -138,6 +143,12 @@ export class SiteSecrets implements AsyncDisposable {
 
 function pathOf(site: SiteName): string {
   return `/sites/${siteOwner}/${site}/secrets`
+}
+
+/** What the site's log says of a change: never a value, nor anything that was made of one. */
+function noteOf(entry: BagEntry): AuditNote | undefined {
+  if (entry.kind === 'put') return { act: 'secret-set', name: entry.key }
+  return entry.kind === 'delete' ? { act: 'secret-remove', name: entry.key } : undefined
 }
 
 function placeOf(site: SiteName, name: string) {

@@ -27,7 +27,7 @@ export function addSiteLog(site: Command, context: CommandContext): void {
   const command = site
     .command('log')
     .argument('<name>')
-    .description('show who did what with a site, newest first: publishes, rollbacks, tags, prunes, tokens')
+    .description('show who did what with a site, newest first: publishes, rollbacks, tags, prunes, tokens, secrets')
     .option('--limit <count>', 'how many (default: 50)', wholeNumber(1, mostEntries), 50)
   withCommon(withToken(command), 'grove site log blog').action(async (name: string, options: Options) => {
     const site = toSiteName(name)

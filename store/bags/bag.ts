@@ -24,6 +24,8 @@ export interface BagOptions {
   readonly path: string
   /** The wall clock, in milliseconds since the epoch: what it says decides what has expired. */
   readonly now: () => number
+  /** A log that tells of changes, each in the transaction of the change. `noteOf` answers what it says; undefined: nothing. */
+  readonly audit?: { readonly path: string; readonly noteOf: (entry: BagEntry) => object | undefined }
 }
 
 /** A value to put. */
@@ -109,6 +111,7 @@ class LoggedBag implements Bag {
   readonly #items: BagItems
   readonly #turns = createTurnstile({ most: bounds.waiting, what: 'changes of one bag' })
   readonly #kept: Kept
+  #audit: Log | undefined
 
   constructor(options: BagOptions, log: Log, items: BagItems, kept: Kept) {
     this.#options = options
@@ -165,6 +168,7 @@ class LoggedBag implements Bag {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#audit?.close()
     await this.#log.close()
   }
 
@@ -189,10 +193,22 @@ class LoggedBag implements Bag {
   /** The one place where the bag changes: first the log, then what is in memory. */
   async #write(entry: BagEntry): Promise<Ts> {
     const data = encodeBagEntry(entry)
-    const ts = await this.#log.write(data, { expect: this.#kept.head })
+    const ts = await this.#append(data, entry)
     note(this.#kept, ts, data)
     apply(this.#items, entry, ts)
     return ts
+  }
+
+  async #append(data: Uint8Array, entry: BagEntry): Promise<Ts> {
+    const { store, handle, audit } = this.#options
+    const expected = { expect: this.#kept.head }
+    const told = audit?.noteOf(entry)
+    if (!audit || !told) return this.#log.write(data, expected)
+    this.#audit ??= await openOwnLog(store, handle, audit.path)
+    const transaction = await store.begin(this.#log, this.#audit)
+    transaction.write(this.#log, data, expected)
+    transaction.write(this.#audit, Buffer.from(JSON.stringify(told)))
+    return transaction.commit()
   }
 
   async #shorten(): Promise<void> {

@@ -12,9 +12,19 @@ import type { Act } from './versions.ts'
 
 /** What the audit log tells of an act: who did it is the entry's writer, when its time. */
 export interface AuditNote {
-  readonly act: 'publish' | 'live' | 'delete' | 'tag' | 'pin' | 'unpin' | 'prune' | 'import'
+  readonly act:
+    | 'publish'
+    | 'live'
+    | 'delete'
+    | 'tag'
+    | 'pin'
+    | 'unpin'
+    | 'prune'
+    | 'import'
+    | 'secret-set'
+    | 'secret-remove'
   readonly version?: number | undefined
-  /** Of a pin. */
+  /** Of a pin, or of a secret. */
   readonly name?: string
   /** How many paths. */
   readonly added?: number
@@ -41,6 +51,11 @@ export interface Changed {
   readonly isNew: boolean
 }
 
+/** The path of the log that tells who did what with a site. */
+export function auditPath(owner: string, name: SiteName): string {
+  return `/sites/${owner}/${name}/audit`
+}
+
 /** The path of a site's log. */
 export function versionsPath(owner: string, name: SiteName): string {
   return `/sites/${owner}/${name}/versions`
@@ -57,7 +72,7 @@ export async function openSiteLog(
   followed: (state: SiteState) => void = () => {},
 ): Promise<SiteLog> {
   const log = await openOwnLog(store, handle, versionsPath(site.owner, site.name), { serialized: true })
-  return new SiteLog({ store, handle, log, auditPath: `/sites/${site.owner}/${site.name}/audit`, followed })
+  return new SiteLog({ store, handle, log, auditPath: auditPath(site.owner, site.name), followed })
 }
 
 interface SiteLogOptions {

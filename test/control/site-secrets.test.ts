@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { readSiteLog } from '../../control/site-log.ts'
 import { SiteSecrets } from '../../control/site-secrets.ts'
+import { siteOwner } from '../../core/grant-api.ts'
 import { openMemoryStore } from '../../store/drivers/memory.ts'
 import { nodeEnvironment as env } from '../../store/environment-node.ts'
 import { type Keyring, openKeyring } from '../../store/segments/keyring.ts'
@@ -49,6 +51,26 @@ t.test('secrets are set, read, listed without values and removed, each site by i
   await secrets.clear('blog')
   await secrets.clear('nobody')
   t.same(await secrets.read('blog'), [])
+})
+
+t.test('the log of the site says who set and removed which, and nothing of values', async (t) => {
+  const { store, secrets } = await open(t)
+  await secrets.set('blog', { name: 'KEY', value, hosts: [] }, most)
+  await secrets.set('blog', { name: 'KEY', value: 'another one', hosts: [] }, most)
+  await secrets.remove('blog', 'KEY')
+  await secrets.remove('blog', 'KEY')
+  await t.rejects(secrets.set('blog', { name: '1', value, hosts: [] }, most), { code: 'ERR_BAD_REQUEST' })
+  await secrets.set('blog', { name: 'B', value, hosts: [] }, most)
+  await secrets.clear('blog')
+  const { entries } = await readSiteLog(store, `/sites/${siteOwner}/blog`, 10)
+  const told = entries.map(({ act, by, details }) => [act, by.label, details['name']])
+  t.same(told, [
+    ['secret-set', 'operator', 'B'],
+    ['secret-remove', 'operator', 'KEY'],
+    ['secret-set', 'operator', 'KEY'],
+    ['secret-set', 'operator', 'KEY'],
+  ])
+  t.notMatch(JSON.stringify(entries), value)
 })
 
 t.test('with a key they are sealed, for their site and name', async (t) => {
