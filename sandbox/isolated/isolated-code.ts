@@ -7,6 +7,7 @@ import { type BridgeValue, deliveries, requestFlags, siteFilename } from '../bri
 import type { CodeSource, EngineHost, EngineIsolate, EngineRequest, EntryWatch } from '../engine.ts'
 import { CpuAccount, type CpuBucket, type Pace } from './budget.ts'
 import { type CallScope, createHostCall } from './calls.ts'
+import { entryTimeoutMs } from './entry-timeout.ts'
 import { placeOf, thrownError } from './guest-error.ts'
 import { GuestTimers } from './guest-timers.ts'
 import { IsolateClock } from './isolate-clock.ts'
@@ -192,7 +193,7 @@ export class IsolatedCode implements EngineIsolate {
     }
     const { pace } = this.#options
     const longestMs = Math.min(this.#limits.entryMs, Math.max(tenantLimits.leastEntryMs, leftMs))
-    const timeout = Math.ceil(longestMs * pace.factor)
+    const timeout = entryTimeoutMs(startedAt, longestMs * pace.factor)
     const outcome = this.#run(this.#guest[entry], args, timeout)
     const endedAt = performance.now()
     const wallMs = endedAt - startedAt
