@@ -9,7 +9,6 @@
  * What comes from a tenant may be anything: a reader keeps at most one frame, and says once what does not fit.
  */
 
-import type { Writable } from 'node:stream'
 import { limits } from './limits.ts'
 
 /** Types of frames. The JSON of each is in sandbox-messages.ts. */
@@ -34,8 +33,10 @@ export const frameTypes = {
   textMessage: 9,
   bytesMessage: 10,
   closeSocket: 11,
-  /** Tenant to front: an answer with all of its body (sandbox-whole-answer.ts); the stream is over. */
-  wholeAnswer: 12,
+  /** Front to tenant: a request with all of its body (sandbox-whole.ts). */
+  wholeRequest: 12,
+  /** Tenant to front: an answer with all of its body; the stream is over. */
+  wholeAnswer: 13,
   /** Supervisor to tenant, stream 0, before the first `load`: the guest's prelude, UTF-8, whole. */
   prelude: 15,
   /** Supervisor to tenant, JSON, then a body: code to load. */
@@ -73,13 +74,14 @@ export function encodeFrame(type: FrameType, stream: number, payload?: Uint8Arra
   const bytes =
     payload === undefined ? 0 : typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength
   const frame = Buffer.allocUnsafe(frameHeadBytes + bytes)
-  writeHead(frame, type, stream, bytes)
+  encodeFrameHead(frame, type, stream, bytes)
   if (typeof payload === 'string') frame.write(payload, frameHeadBytes, 'utf8')
   else if (payload !== undefined) frame.set(payload, frameHeadBytes)
   return frame
 }
 
-function writeHead(frame: Buffer, type: FrameType, stream: number, payloadBytes: number): void {
+/** Writes what stands before a payload to the beginning of a buffer. Throws as {@link encodeFrame} does. */
+export function encodeFrameHead(frame: Buffer, type: FrameType, stream: number, payloadBytes: number): void {
   if (payloadBytes > limits.sandboxLink.payloadBytes)
     throw new RangeError(`a frame carries at most ${limits.sandboxLink.payloadBytes} bytes`)
   frame.writeUInt32LE(leastRest + payloadBytes, 0)
@@ -90,7 +92,7 @@ function writeHead(frame: Buffer, type: FrameType, stream: number, payloadBytes:
 /** A credit frame: the other end may send so many bytes more. */
 export function encodeCredit(stream: number, bytes: number): Buffer {
   const frame = Buffer.allocUnsafe(frameHeadBytes + 4)
-  writeHead(frame, frameTypes.credit, stream, 4)
+  encodeFrameHead(frame, frameTypes.credit, stream, 4)
   frame.writeUInt32LE(bytes, frameHeadBytes)
   return frame
 }
@@ -188,81 +190,6 @@ export function createFrameReader(options: FrameReaderOptions): FrameReader {
     stop() {
       isOver = true
       payload = undefined
-    },
-  }
-}
-
-/** Writes frames to a socket, those of one turn of the event loop together. */
-export interface FrameWriter {
-  /**
-   * Writes a frame soon. Bytes of a large payload are not copied and must not be changed any more. Answers whether the
-   * socket takes them at once: if not, what can wait should wait. Does nothing once the socket is closed.
-   */
-  write(type: FrameType, stream: number, payload?: Uint8Array | string): boolean
-  /** Gives credit for a body that comes in. */
-  credit(stream: number, bytes: number): void
-  /** Writes at once what waits for the end of the turn. */
-  flush(): void
-  /** Bytes that wait for a socket that does not take them, beside those of this turn. */
-  readonly queuedBytes: number
-}
-
-/**
- * Makes a writer. `onOverflow` is called once when more than `limits.sandboxLink.queuedBytes` wait: the other end does
- * not read, and the link is to be ended.
- */
-export function createFrameWriter(socket: Writable, onOverflow: () => void): FrameWriter {
-  let pieces: Uint8Array[] = []
-  let waitingBytes = 0
-  let isScheduled = false
-  let isOver = false
-
-  function flush(): void {
-    isScheduled = false
-    const batch = pieces
-    const bytes = waitingBytes
-    pieces = []
-    waitingBytes = 0
-    if (batch.length === 0 || isOver || !socket.writable) return
-    if (batch.length === 1) socket.write(batch[0])
-    else if (bytes <= limits.sandboxLink.joinedBytes) socket.write(Buffer.concat(batch, bytes))
-    else {
-      socket.cork()
-      for (const piece of batch) socket.write(piece)
-      socket.uncork()
-    }
-    if (socket.writableLength <= limits.sandboxLink.queuedBytes) return
-    isOver = true
-    onOverflow()
-  }
-
-  function push(piece: Uint8Array): void {
-    pieces.push(piece)
-    waitingBytes += piece.byteLength
-    if (isScheduled) return
-    isScheduled = true
-    // After everything that was read in this turn has been answered, and before the next is read.
-    setImmediate(flush)
-  }
-
-  return {
-    write(type, stream, payload) {
-      if (isOver) return false
-      if (payload instanceof Uint8Array && payload.byteLength >= limits.sandboxLink.apartBytes) {
-        const head = Buffer.allocUnsafe(frameHeadBytes)
-        writeHead(head, type, stream, payload.byteLength)
-        push(head)
-        push(payload)
-      } else push(encodeFrame(type, stream, payload))
-      if (waitingBytes > limits.sandboxLink.joinedBytes) flush()
-      return !socket.writableNeedDrain
-    },
-    credit(stream, bytes) {
-      if (!isOver) push(encodeCredit(stream, bytes))
-    },
-    flush,
-    get queuedBytes() {
-      return socket.writableLength
     },
   }
 }

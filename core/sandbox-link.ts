@@ -8,7 +8,8 @@
 
 import type { Socket } from 'node:net'
 import { limits } from './limits.ts'
-import { createFrameReader, createFrameWriter, type FrameWriter, frameTypes } from './sandbox-frames.ts'
+import { createFrameWriter, type FrameWriter } from './sandbox-frame-writer.ts'
+import { createFrameReader, frameTypes } from './sandbox-frames.ts'
 
 /** What a link is made with. */
 export interface FrameLinkOptions {
@@ -113,6 +114,7 @@ export function createFrameLink({ socket, onFrame, onEnd, budget }: FrameLinkOpt
 
   return {
     write: (type, stream, payload) => isOpen && writer.write(type, stream, payload),
+    writeWhole: (type, stream, head, body) => isOpen && writer.writeWhole(type, stream, head, body),
     credit: (stream, bytes) => {
       if (isOpen) writer.credit(stream, bytes)
     },

@@ -7,39 +7,20 @@ import { limits } from '../core/limits.ts'
 import { frameTypes, readCredit } from '../core/sandbox-frames.ts'
 import type { FrameLink } from '../core/sandbox-link.ts'
 import { closeSocketSchema, readJson, requestFailedSchema } from '../core/sandbox-messages.ts'
-import { splitWholeAnswer } from '../core/sandbox-whole-answer.ts'
+import { splitWhole } from '../core/sandbox-whole.ts'
 import { createReceiveWindow } from '../core/sandbox-window.ts'
-import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
+import type { UpstreamAnswer } from '../core/upstream.ts'
 import { readCodeAnswer } from './code-answer.ts'
 import { CodeBodySender } from './code-body-sender.ts'
 import { CodePassed, failureError, slow, toError, tooLarge } from './code-failures.ts'
-import { encodeCodeRequest } from './code-request.ts'
-
-/** A WebSocket as the code has it: what the visitor says goes in. */
-export interface CodeSocket {
-  /** Answers whether more can go at once; if not, {@link CodeSocket.whenDrained} tells when. */
-  message(message: string | Uint8Array): boolean
-  whenDrained(): Promise<void>
-  /** The visitor's end is closed (RFC 6455 section 7.1.5; 1006 where it broke off). */
-  close(code: number, reason: string): void
-}
-
-/** What comes out for the visitor. */
-export interface VisitorSocket {
-  message(message: Buffer, isText: boolean): void
-  close(code: number, reason: string): void
-  /** The code is gone, and no more comes. */
-  lost(): void
-}
-
-/** Opens the visitor's end, as the answer that the code gave to a handshake has these headers. */
-export type OpenVisitorSocket = (headers: HeaderList, socket: CodeSocket) => VisitorSocket
+import { type CodeRequest, encodeCodeRequest } from './code-request.ts'
+import type { OpenVisitorSocket, VisitorSocket } from './code-socket-ends.ts'
 
 /** What an exchange is made with. */
 export interface CodeExchangeOptions {
   readonly link: FrameLink
   readonly stream: number
-  readonly request: UpstreamRequest
+  readonly request: CodeRequest
   /** Of the site's code. */
   readonly version: number
   /** Set for a handshake: then the answer may be 101, and the exchange is a WebSocket's from then on. */
@@ -67,6 +48,7 @@ export class CodeExchange {
   #timer: NodeJS.Timeout | undefined
   #sender: CodeBodySender | undefined
   #messageBytes = 0
+  #wholeBytes = 0
   /** What has come of the answer's body before its head was handed on; undefined when there is none, and afterwards. */
   #pieces: Buffer[] | undefined
   #body: Readable | undefined
@@ -84,7 +66,7 @@ export class CodeExchange {
 
   /** Bytes of the request's body, or of a WebSocket's messages, to the process. */
   get sentBytes(): number {
-    return this.#messageBytes + (this.#sender?.sentBytes ?? 0)
+    return this.#messageBytes + this.#wholeBytes + (this.#sender?.sentBytes ?? 0)
   }
 
   /** Sends the request. */
@@ -96,9 +78,14 @@ export class CodeExchange {
       this.#end(signal.aborted ? toError(signal.reason) : tooLarge())
       return
     }
-    link.write(frameTypes.request, stream, text)
     signal.addEventListener('abort', this.#aborted, { once: true })
     this.#timer = setTimeout(() => this.cancel(slow(timeoutMs)), timeoutMs)
+    if (body instanceof Uint8Array) {
+      link.writeWhole(frameTypes.wholeRequest, stream, text, body)
+      this.#wholeBytes = body.length
+      return
+    }
+    link.write(frameTypes.request, stream, text)
     if (!body) return
     this.#sender = new CodeBodySender({ link, stream, body, failed: (error) => this.cancel(toError(error)) })
     this.#sender.begin()
@@ -194,7 +181,7 @@ export class CodeExchange {
   #answeredWhole(payload: Buffer): string | undefined {
     if (this.#isAnswered) return 'a second answer'
     const { request } = this.#options
-    const parts = splitWholeAnswer(payload)
+    const parts = splitWhole(payload)
     const head = parts ? readCodeAnswer(parts.head, request.authority) : 'an answer that is not whole'
     if (!parts || typeof head === 'string') return `${head}`
     if (head.status === 101) return 'an upgrade with a body'

@@ -5,9 +5,11 @@ import type { GroveError } from '../core/errors.ts'
 import { HeldMap } from '../core/held-map.ts'
 import { limits } from '../core/limits.ts'
 import { createFrameLink, type FrameLink } from '../core/sandbox-link.ts'
-import type { UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
-import { CodeExchange, type OpenVisitorSocket } from './code-exchange.ts'
+import type { UpstreamAnswer } from '../core/upstream.ts'
+import { CodeExchange } from './code-exchange.ts'
 import { killed } from './code-failures.ts'
+import type { CodeRequest } from './code-request.ts'
+import type { OpenVisitorSocket } from './code-socket-ends.ts'
 
 /** What a link is made with. */
 export interface CodeLinkOptions {
@@ -64,7 +66,7 @@ export class CodeLink {
    * Sends a request to one version of the site's code. With `upgrade` it is a handshake, and the answer may be 101, after
    * that was called. Rejects as {@link CodeExchange.answer} does.
    */
-  send(request: UpstreamRequest, version: number, upgrade?: OpenVisitorSocket): Promise<UpstreamAnswer> {
+  send(request: CodeRequest, version: number, upgrade?: OpenVisitorSocket): Promise<UpstreamAnswer> {
     const stream = this.#takeStream()
     const exchange = new CodeExchange({
       link: this.#link,

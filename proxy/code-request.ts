@@ -1,8 +1,15 @@
 /** The head of a request, as a site's code is told it. */
 
+import type { Readable } from 'node:stream'
 import { getHeader } from '../core/headers.ts'
 import { limits } from '../core/limits.ts'
 import type { UpstreamRequest } from '../core/upstream.ts'
+
+/** A request to a site's code. */
+export interface CodeRequest extends Omit<UpstreamRequest, 'body'> {
+  /** Whole where it is small, or as it comes. */
+  readonly body: Readable | Buffer | undefined
+}
 
 const { headBytes } = limits.sandboxLink
 
@@ -11,7 +18,7 @@ const { headBytes } = limits.sandboxLink
  * where that is none of the scheme's own. Undefined when it is larger than a process takes: it would think that the front
  * is at fault, and end its link.
  */
-export function encodeCodeRequest(request: UpstreamRequest, version: number, isUpgrade: boolean): string | undefined {
+export function encodeCodeRequest(request: CodeRequest, version: number, isUpgrade: boolean): string | undefined {
   const { id, method, scheme = 'https', authority, target, headers, body } = request
   const url = `${scheme}://${getHeader(headers, 'host') ?? authority}${target}`
   const text = JSON.stringify({ id, version, method, url, headers, hasBody: body !== undefined, isUpgrade })

@@ -1,10 +1,15 @@
 /** A site's own code as an upstream: in whichever process the supervisor has it. */
 
+import { Readable } from 'node:stream'
 import { GroveError, isGroveError, toGroveError } from '../core/errors.ts'
+import { getHeader, type HeaderList } from '../core/headers.ts'
 import type { SiteName, VersionNumber } from '../core/names.ts'
+import { wholeBytes } from '../core/sandbox-whole.ts'
 import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../core/upstream.ts'
-import type { OpenVisitorSocket } from './code-exchange.ts'
 import type { CodeLink } from './code-link.ts'
+import type { CodeRequest } from './code-request.ts'
+import type { OpenVisitorSocket } from './code-socket-ends.ts'
+import { RequestBody } from './request-body.ts'
 
 /** Who knows where a site's code is. */
 export interface CodeLinks {
@@ -23,7 +28,7 @@ export interface CodeUpstream extends Upstream {
  * `retryAfterSeconds`), {@link CodePassed}, and what sending to it fails with.
  */
 export function createCodeUpstream(site: SiteName, version: VersionNumber, links: CodeLinks): CodeUpstream {
-  const send = async (request: UpstreamRequest, upgrade?: OpenVisitorSocket): Promise<UpstreamAnswer> => {
+  const send = async (request: CodeRequest, upgrade?: OpenVisitorSocket): Promise<UpstreamAnswer> => {
     const link = await links.link(site, version).catch((thrown: unknown) => {
       throw unavailable(thrown)
     })
@@ -31,19 +36,30 @@ export function createCodeUpstream(site: SiteName, version: VersionNumber, links
   }
   return {
     name: `sandbox:${site}@${version}`,
-    async send(request, upgrade) {
+    async send(asked, upgrade) {
+      const request = isSmall(asked.body, asked.headers) ? { ...asked, body: await asked.body.collect() } : asked
       try {
         return await send(request, upgrade)
       } catch (error) {
         if (!isNotLoaded(error)) throw error
         links.forget(site, version)
-        // Nobody has looked at the request, but its body may be half on its way.
-        if (request.body) throw error
+        // Nobody has looked at the request, but a body that streams may be half on its way.
+        if (request.body instanceof Readable) throw error
         return await send(request, upgrade)
       }
     },
     close: () => Promise.resolve(),
   }
+}
+
+/**
+ * Whether a body is to be here before the code is asked. So a visitor who is slow to send a small one keeps none of the code's
+ * places meanwhile, and it comes in one piece.
+ */
+function isSmall(body: Readable | undefined, headers: HeaderList): body is RequestBody {
+  if (!(body instanceof RequestBody) || body.started) return false
+  const announced = getHeader(headers, 'content-length')
+  return announced !== undefined && Number(announced) <= wholeBytes
 }
 
 function isNotLoaded(error: unknown): boolean {

@@ -18,6 +18,8 @@ export class RequestBody extends Readable {
   readonly #invite: (() => void) | undefined
   #started = false
   #waiting = false
+  /** Set while it is being collected. */
+  #collected: { readonly pieces: Buffer[]; readonly whole: PromiseWithResolvers<Buffer> } | undefined
 
   /**
    * `isCut` tells at the end of the source whether it is not the end of the body. `invite` is called once, at the first
@@ -42,6 +44,22 @@ export class RequestBody extends Readable {
     return this.#started
   }
 
+  /**
+   * All of it in one piece, past the queue of a stream; for a body that announces a small length, which the transport holds
+   * it to. In place of reading it, and once only. Rejects with what broke it.
+   */
+  collect(): Promise<Buffer> {
+    const whole = Promise.withResolvers<Buffer>()
+    if (this.destroyed) {
+      whole.reject(this.errored ?? wentAway())
+      return whole.promise
+    }
+    this.#collected = { pieces: [], whole }
+    this.#waiting = true
+    this.#start()
+    return whole.promise
+  }
+
   override _read(): void {
     this.#waiting = true
     if (this.#started) this.#source.resume()
@@ -54,6 +72,7 @@ export class RequestBody extends Readable {
     this.#source.off('end', this.#end)
     this.#source.off('close', this.#gone)
     if (this.#started && !this.#source.readableEnded) this.#source.pause()
+    if (this.#collected) this.#collected.whole.reject(error ?? wentAway())
     done(error)
   }
 
@@ -71,6 +90,10 @@ export class RequestBody extends Readable {
 
   readonly #take = (chunk: Buffer): void => {
     this.receivedBytes += chunk.length
+    if (this.#collected) {
+      this.#collected.pieces.push(chunk)
+      return
+    }
     if (this.push(chunk)) return
     this.#waiting = false
     this.#source.pause()
@@ -79,12 +102,23 @@ export class RequestBody extends Readable {
   readonly #end = (): void => {
     this.#waiting = false
     if (this.#isCut()) this.#gone()
-    else this.push(null)
+    else if (this.#collected) {
+      this.#collected.whole.resolve(joined(this.#collected.pieces))
+      this.#collected = undefined
+    } else this.push(null)
   }
 
   readonly #gone = (): void => {
     // After its end a body is whole, and the source closes for other reasons.
     if (this.#source.readableEnded && !this.#isCut()) return
-    this.destroy(new GroveError('ERR_CLOSED', 'client went away within its body'))
+    this.destroy(wentAway())
   }
+}
+
+function joined(pieces: readonly Buffer[]): Buffer {
+  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+}
+
+function wentAway(): GroveError {
+  return new GroveError('ERR_CLOSED', 'client went away within its body')
 }

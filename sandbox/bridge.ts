@@ -93,10 +93,10 @@ export const loadSteps = {
  */
 export const ops = {
   /**
-   * `(id, head, body?, more?)`: answers a request, once. `head`: JSON of {@link AnswerHead}, at most
+   * `(id, head, body?, rest)`: answers a request, once. `head`: JSON of {@link AnswerHead}, at most
    * {@link bridgeLimits}.headChars. `body`: the body or its beginning, a string (sent as UTF-8) or bytes, at most
-   * {@link bridgeLimits}.wholeBytes. `more`: whether more follows with `send` and `end`. Answers how many bytes may be
-   * sent now, as `send` does.
+   * {@link bridgeLimits}.wholeBytes. `rest`: one of {@link rests}. Answers how many bytes may be sent now, as
+   * `send` does.
    */
   respond: 1,
   /**
@@ -172,6 +172,12 @@ export const ops = {
    */
   pullText: 26,
 } as const
+
+/**
+ * What is left of a request when `respond` is called: more of the body, which comes with `send` and `end`; work, until `done` is
+ * called; nothing, as if `done` had been called, unless the answer is a fault.
+ */
+export const rests = { body: 1, work: 2, nothing: 3 } as const
 
 /** What `pull` answers when there is no piece at hand. */
 export const pulled = { later: 0, ended: 1 } as const

@@ -66,6 +66,11 @@ export function whenAnswered(id: number, then: () => void): void {
   } else then()
 }
 
+/** Whether a request has asked for anything that it may still be told of. */
+export function hasOperations(id: number): boolean {
+  return operationsOf.has(id)
+}
+
 function checkAnswered(id: number): void {
   const then = whenAnsweredOf.get(id)
   if (then === undefined) return

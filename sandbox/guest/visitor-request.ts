@@ -3,7 +3,7 @@
  * call out: a handler that answers with a string makes no stream, no list and no promise here.
  */
 
-import { type BridgeValue, bridgeLimits, deliveries, failures, faults, ops } from '../bridge.ts'
+import { type BridgeValue, bridgeLimits, deliveries, failures, faults, ops, rests } from '../bridge.ts'
 import { writeHead } from './answer-head.ts'
 import { type Body, createBody, discardBody, requireUsable } from './body.ts'
 import { describeJson } from './errors.ts'
@@ -11,7 +11,7 @@ import type { ContextTarget } from './execution-context.ts'
 import { createRawBox } from './header-list.ts'
 import { call } from './host.ts'
 import { Incoming } from './incoming.ts'
-import { forgetRequest, openRequest, type Receiver, whenAnswered } from './operations.ts'
+import { forgetRequest, hasOperations, openRequest, type Receiver, whenAnswered } from './operations.ts'
 import { Outgoing } from './outgoing.ts'
 import { promises } from './primordials.ts'
 import { reportException, reportRejection } from './report-error.ts'
@@ -45,6 +45,8 @@ export class VisitorRequest implements Receiver, ContextTarget {
   /** The answer, and what was given to `waitUntil`: how much of it has not settled. */
   #pending = 1
   #isAnswered = false
+  /** Whether the host knows that it is over. */
+  #isTold = false
 
   constructor(arrival: Arrival) {
     const { id, method, url, headers, hasBody, isUpgrade } = arrival
@@ -138,13 +140,13 @@ export class VisitorRequest implements Receiver, ContextTarget {
       return
     }
     if (isBodiless) {
-      this.#respond(head, undefined, false)
+      this.#respond(head, undefined, this.#restAfterAll())
       discardBody(body, undefined)
       this.#settle()
       return
     }
     const { first, rest } = prepareBody(body, bridgeLimits.wholeBytes, reportException)
-    const allowed = this.#respond(head, first, rest !== undefined)
+    const allowed = this.#respond(head, first, rest === undefined ? this.#restAfterAll() : rests.body)
     if (rest === undefined) {
       this.#settle()
       return
@@ -158,16 +160,23 @@ export class VisitorRequest implements Receiver, ContextTarget {
   #sendSocket(head: string, end: WebSocket): void {
     if (!this.#isUpgrade) throw new TypeError('the answer has a WebSocket, and the visitor did not ask for one')
     reserveEnd(end)
-    const answer = this.#respond(head, undefined, false)
+    const answer = this.#respond(head, undefined, rests.work)
     this.#socket = new VisitorSocket(this.owner, end, () => this.#settle())
     if (answer < 0) this.#socket.receive(deliveries.cancelled, undefined)
   }
 
   /** Answers what the host does: how much it takes, or a fault, when the visitor or the request is gone. */
-  #respond(head: string, first: string | Uint8Array | undefined, more: boolean): number {
+  #respond(head: string, first: string | Uint8Array | undefined, rest: number): number {
     this.#isAnswered = true
-    const answer = call(ops.respond, this.owner, head, first, more)
-    return typeof answer === 'number' ? answer : faults.closed
+    const answer = call(ops.respond, this.owner, head, first, rest)
+    if (typeof answer !== 'number') return faults.closed
+    this.#isTold = rest === rests.nothing && answer >= 0
+    return answer
+  }
+
+  /** What is left once all of the answer has gone: most requests are over then, and that goes along with it. */
+  #restAfterAll(): number {
+    return this.#pending === 1 && !hasOperations(this.owner) ? rests.nothing : rests.work
   }
 
   #fail(kind: number, error: unknown): void {
@@ -182,7 +191,7 @@ export class VisitorRequest implements Receiver, ContextTarget {
     if (this.#pending > 0) return
     // Others may wait for what this one has asked for, a promise in a variable of the module: it ends when that is here.
     whenAnswered(this.owner, () => {
-      call(ops.done, this.owner)
+      if (!this.#isTold) call(ops.done, this.owner)
       passTimers(this.owner)
       this.#forget()
     })

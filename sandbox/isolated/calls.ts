@@ -8,7 +8,7 @@
 
 import { createHash, randomFillSync } from 'node:crypto'
 import type { SandboxLimits } from '../../core/sandbox-limits.ts'
-import { type BridgeValue, bridgeLimits, faults, type HostCall, ops } from '../bridge.ts'
+import { type BridgeValue, bridgeLimits, faults, type HostCall, ops, rests } from '../bridge.ts'
 import type { EngineHost } from '../engine.ts'
 import { readAnswerHead } from './answer-head.ts'
 import { readGuestError } from './guest-error.ts'
@@ -159,12 +159,16 @@ function routeOwned(
   }
 }
 
-function respond(scope: CallScope, id: number, head: BridgeValue, body: BridgeValue, more: BridgeValue): number {
-  if (typeof head !== 'string') return faults.argument
+function respond(scope: CallScope, id: number, head: BridgeValue, body: BridgeValue, rest: BridgeValue): number {
+  if (typeof head !== 'string' || typeof rest !== 'number') return faults.argument
   if (body !== undefined && !isChunk(body, bridgeLimits.wholeBytes)) return refusal(body)
   const read =
     head.length > bridgeLimits.headChars ? 'the head of the answer is too large' : readAnswerHead(head, scope.limits)
-  if (typeof read !== 'string') return scope.host.respond(id, read, head, body, more === true)
+  if (typeof read !== 'string') {
+    const answer = scope.host.respond(id, read, head, body, rest === rests.body)
+    if (rest === rests.nothing && answer >= 0) scope.host.done(id)
+    return answer
+  }
   scope.host.refuse(id, read)
   return faults.invalid
 }

@@ -1,7 +1,7 @@
 /** What an isolate calls: the numbers of its requests and operations become frames of the right streams, or faults. */
 
 import { frameTypes } from '../../core/sandbox-frames.ts'
-import { wholeAnswerBytes } from '../../core/sandbox-whole-answer.ts'
+import { wholeBytes } from '../../core/sandbox-whole.ts'
 import { deliveries, failures, faults } from '../bridge.ts'
 import type { AnswerHead, GuestError } from '../bridge-shapes.ts'
 import type { EngineHost } from '../engine.ts'
@@ -165,9 +165,9 @@ export function createCodeHost(code: HostedCode, seat: Seat): EngineHost {
 
 /** Whether a body can go along with its head. */
 function isSmall(body: string | Uint8Array): boolean {
-  if (typeof body !== 'string') return body.byteLength <= wholeAnswerBytes
+  if (typeof body !== 'string') return body.byteLength <= wholeBytes
   // A character is at most three bytes.
-  return body.length <= wholeAnswerBytes / 3 || Buffer.byteLength(body) <= wholeAnswerBytes
+  return body.length <= wholeBytes / 3 || Buffer.byteLength(body) <= wholeBytes
 }
 
 function sendMessage(exchange: Exchange | undefined, message: string | Uint8Array): number {

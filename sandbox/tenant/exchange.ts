@@ -4,7 +4,6 @@ import type { HeldMap } from '../../core/held-map.ts'
 import { frameTypes } from '../../core/sandbox-frames.ts'
 import type { FrameLink } from '../../core/sandbox-link.ts'
 import type { FailureCode, RequestFailed, RequestHead } from '../../core/sandbox-messages.ts'
-import { encodeWholeAnswer } from '../../core/sandbox-whole-answer.ts'
 import type { EngineIsolate } from '../engine.ts'
 import type { IncomingBody } from './incoming-body.ts'
 import type { OutgoingBody } from './outgoing-body.ts'
@@ -103,10 +102,10 @@ export class Exchange {
     if (this.isOpen) this.#front.link.write(frameTypes.answer, this.#stream, headText)
   }
 
-  /** Its head and all of its body, at most `wholeAnswerBytes`. */
+  /** Its head and all of its body, at most `wholeBytes`. */
   answerWhole(status: number, headText: string, body: string | Uint8Array): void {
     this.status = status
-    if (this.isOpen) this.#front.link.write(frameTypes.wholeAnswer, this.#stream, encodeWholeAnswer(headText, body))
+    if (this.isOpen) this.#front.link.writeWhole(frameTypes.wholeAnswer, this.#stream, headText, body)
     this.close()
   }
 

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { HeldMap } from '../../core/held-map.ts'
 import { frameTypes, readCredit } from '../../core/sandbox-frames.ts'
 import { createFrameLink, type FrameLink } from '../../core/sandbox-link.ts'
+import { splitWhole } from '../../core/sandbox-whole.ts'
 import { deliveries } from '../bridge.ts'
 import type { Exchange, FrontLink } from './exchange.ts'
 import { failureOf } from './failures.ts'
@@ -26,22 +27,25 @@ export function serveFront(socket: Socket, codes: Codes): FrameLink {
 
   function onFrame(type: number, stream: number, payload: Buffer): void {
     if (type === frameTypes.request) begin(stream, payload)
-    else {
+    else if (type === frameTypes.wholeRequest) {
+      const parts = splitWhole(payload)
+      begin(stream, parts?.head ?? payload.subarray(0, 0), parts?.body)
+    } else {
       const exchange = exchanges.get(stream)
       // It is over here, and the front did not know yet.
       if (exchange) take(exchange, type, payload)
     }
   }
 
-  function begin(stream: number, payload: Buffer): void {
-    const head = readRequestHead(payload)
+  function begin(stream: number, headBytes: Buffer, body?: Buffer): void {
+    const head = readRequestHead(headBytes)
     if (!head || exchanges.has(stream)) {
       link.fail('a request that is none')
       return
     }
     codes.asked()
     const code = codes.get(head.version)
-    if (code) code.accept(front, stream, head)
+    if (code) code.accept(front, stream, head, body)
     else link.write(frameTypes.failed, stream, JSON.stringify(failureOf('not-loaded', `version ${head.version}`)))
   }
 

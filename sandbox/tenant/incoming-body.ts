@@ -43,15 +43,26 @@ export class IncomingBody {
   /** Takes a piece, of which it makes a copy. Answers false if the sender had no credit for it. */
   arrive(piece: Uint8Array): boolean {
     if (!this.#window.arrive(piece.byteLength)) return false
-    this.bytes += piece.byteLength
-    const { mostBytes, bound } = this.#options
-    if (this.bytes > mostBytes)
-      this.break({ name: 'QuotaExceededError', message: `the body has more than ${mostBytes} bytes (${bound})` })
+    this.#count(piece.byteLength)
     if (!this.#isWanted || this.#broken || piece.byteLength === 0) return true
     // A copy that owns its buffer: what came from a socket lies beside bytes of others.
     this.#pieces.push(new Uint8Array(piece))
     if (this.#isAwaited) this.#give()
     return true
+  }
+
+  /** Takes all of it at once. It is copied when it is asked for as bytes, and not at all as text. */
+  takeWhole(bytes: Uint8Array): void {
+    this.#count(bytes.byteLength)
+    if (!this.#broken && bytes.byteLength > 0) this.#pieces.push(bytes)
+    this.#isWhole = true
+  }
+
+  #count(bytes: number): void {
+    this.bytes += bytes
+    const { mostBytes, bound } = this.#options
+    if (this.bytes > mostBytes)
+      this.break({ name: 'QuotaExceededError', message: `the body has more than ${mostBytes} bytes (${bound})` })
   }
 
   /** The body is whole. */
@@ -77,7 +88,7 @@ export class IncomingBody {
     const piece = this.#pieces.shift()
     if (piece) {
       this.#credit(piece.byteLength)
-      return piece
+      return owned(piece)
     }
     if (this.#isWhole) {
       this.#options.over?.()
@@ -135,6 +146,11 @@ export class IncomingBody {
     const given = this.#window.consume(bytes)
     if (given > 0 && !this.#isWhole) this.#options.credit(given)
   }
+}
+
+/** Bytes that have their buffer for themselves: all of it crosses, and what lies beside them is others'. */
+function owned(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
 }
 
 function joined(pieces: readonly Uint8Array[], bytes: number): Uint8Array {

@@ -98,17 +98,13 @@ export class SiteCode implements HostedCode {
     return seat
   }
 
-  /** Takes a request of a front. */
-  accept(front: FrontLink, stream: number, head: RequestHead): void {
+  /** Takes a request of a front. `body` is all of it, where it came along; it may lie beside bytes of others. */
+  accept(front: FrontLink, stream: number, head: RequestHead, body?: Uint8Array): void {
     const exchange = new Exchange(this.#nextId(), this, front, stream, head, performance.now())
     front.exchanges.set(stream, exchange)
-    if (!head.hasBody) {
-      this.#admit(exchange)
-      return
-    }
-    exchange.incoming = this.#incomingOf(exchange)
-    // After all that came with the head: a small body is here whole then, and the guest need not be entered for it again.
-    queueMicrotask(() => exchange.phase === 'queued' && this.#admit(exchange))
+    if (head.hasBody) exchange.incoming = this.#incomingOf(exchange)
+    if (body) exchange.incoming?.takeWhole(body)
+    this.#admit(exchange)
   }
 
   #admit(exchange: Exchange): void {

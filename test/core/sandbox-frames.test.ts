@@ -1,10 +1,7 @@
-import { PassThrough, Writable } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import { limits } from '../../core/limits.ts'
 import {
   createFrameReader,
-  createFrameWriter,
   encodeCredit,
   encodeFrame,
   frameHeadBytes,
@@ -99,51 +96,4 @@ t.test('credit is read strictly', (t) => {
   for (const payload of ['', 'abc', 'abcde', '\0\0\0\0', '\xff\xff\xff\xff'])
     t.equal(readCredit(Buffer.from(payload, 'latin1')), undefined, JSON.stringify(payload))
   t.end()
-})
-
-t.test('what one turn writes leaves together, in order, large payloads too', async (t) => {
-  const writes: number[] = []
-  const out = new PassThrough({ highWaterMark: 10_000_000 })
-  const { reader, frames } = reading()
-  out.on('data', (piece: Buffer) => {
-    writes.push(piece.length)
-    reader.push(piece)
-  })
-  const writer = createFrameWriter(out, () => t.fail('no overflow'))
-  writer.write(frameTypes.request, 1, '{"ü":1}')
-  writer.write(frameTypes.end, 4_294_967_295)
-  writer.credit(3, 9)
-  await nextTurn()
-  t.equal(writes.length, 1, 'small ones in one write')
-  writer.write(frameTypes.body, 7, Buffer.alloc(70_000, 'x'))
-  writer.write(frameTypes.beat, 0)
-  writer.flush()
-  await nextTurn()
-  t.same(
-    frames.filter((frame) => !frame.startsWith('5 ')),
-    told,
-  )
-})
-
-t.test('a writer whose socket takes nothing says so, and ends with one overflow', async (t) => {
-  let overflows = 0
-  const stuck = new Writable({ highWaterMark: 16, write: () => {} })
-  const writer = createFrameWriter(stuck, () => {
-    overflows += 1
-  })
-  const piece = Buffer.alloc(limits.sandboxLink.payloadBytes)
-  t.notOk(writer.write(frameTypes.body, 1, piece))
-  for (let n = 0; n < 80; n++) writer.write(frameTypes.body, 1, piece)
-  await nextTurn()
-  t.equal(overflows, 1)
-  t.ok(writer.queuedBytes < limits.sandboxLink.queuedBytes * 1.1, 'nothing is queued after that')
-})
-
-t.test('nothing is written to a socket that is closed', async (t) => {
-  const out = new PassThrough()
-  out.destroy()
-  const writer = createFrameWriter(out, () => t.fail('no overflow'))
-  writer.write(frameTypes.beat, 0)
-  await nextTurn()
-  t.equal(writer.queuedBytes, 0)
 })

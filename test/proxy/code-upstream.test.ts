@@ -5,9 +5,9 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { GroveError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { frameTypes } from '../../core/sandbox-frames.ts'
+import { frameHeadBytes, frameTypes } from '../../core/sandbox-frames.ts'
 import type { FrameLink } from '../../core/sandbox-link.ts'
-import { encodeWholeAnswer, wholeAnswerBytes } from '../../core/sandbox-whole-answer.ts'
+import { encodeWhole, wholeBytes } from '../../core/sandbox-whole.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { CodePassed } from '../../proxy/code-failures.ts'
 import { createCodeUpstream } from '../../proxy/code-upstream.ts'
@@ -108,23 +108,26 @@ t.test('large bodies go both ways at the speed of who takes them', async (t) => 
   t.ok(whole.length === bytes && whole.every((byte) => byte === 7))
 })
 
+const payloadOf = (head: string, body: string | Uint8Array) =>
+  Buffer.concat(encodeWhole(frameTypes.wholeAnswer, 1, head, body)).subarray(frameHeadBytes)
+
 const wholeHead = (status: number) => JSON.stringify({ status, headers: ['x-code', '1'], hasBody: true })
 
 const hostileWholes: readonly (readonly [string, Buffer])[] = [
   ['without anything', Buffer.alloc(0)],
   ['whose head is longer than all of it', Buffer.from([255, 0, 0, 0, 123, 125])],
   ['whose head is as long as can be', Buffer.from([255, 255, 255, 255, 123, 125])],
-  ['whose head is no JSON', encodeWholeAnswer('{', 'x')],
-  ['with a status that cannot be', encodeWholeAnswer(wholeHead(99), 'x')],
-  ['that is an upgrade', encodeWholeAnswer(wholeHead(101), 'x')],
-  ['that is too large', encodeWholeAnswer(wholeHead(200), Buffer.alloc(wholeAnswerBytes + 1))],
+  ['whose head is no JSON', payloadOf('{', 'x')],
+  ['with a status that cannot be', payloadOf(wholeHead(99), 'x')],
+  ['that is an upgrade', payloadOf(wholeHead(101), 'x')],
+  ['that is too large', payloadOf(wholeHead(200), Buffer.alloc(wholeBytes + 1))],
 ]
 
 t.test('an answer that comes in one frame is whole when it is told', async (t) => {
   const rows: [string, Partial<UpstreamRequest>, number, string | Buffer, string | undefined][] = [
     ['a text', {}, 200, 'grüße', 'grüße'],
     ['bytes', {}, 404, Buffer.from('bytes'), 'bytes'],
-    ['the largest', {}, 200, 'x'.repeat(wholeAnswerBytes), 'x'.repeat(wholeAnswerBytes)],
+    ['the largest', {}, 200, 'x'.repeat(wholeBytes), 'x'.repeat(wholeBytes)],
     ['one without a body', {}, 200, '', ''],
     ['one to HEAD', { method: 'HEAD' }, 200, 'not sent', undefined],
     ['one whose status has no body', {}, 304, 'not sent', undefined],
@@ -132,9 +135,7 @@ t.test('an answer that comes in one frame is whole when it is told', async (t) =
   for (const [what, asked, status, body, expected] of rows) {
     const { upstream } = await make(
       t,
-      onRequest((link, stream) =>
-        link.write(frameTypes.wholeAnswer, stream, encodeWholeAnswer(wholeHead(status), body)),
-      ),
+      onRequest((link, stream) => link.write(frameTypes.wholeAnswer, stream, payloadOf(wholeHead(status), body))),
     )
     const answered = await upstream.send(requestOf(asked))
     t.equal(answered.status, status, what)
@@ -148,7 +149,7 @@ t.test('an answer that comes twice ends the link', async (t) => {
     t,
     onRequest((link, stream) => {
       answer(link, stream, true)
-      link.write(frameTypes.wholeAnswer, stream, encodeWholeAnswer(wholeHead(200), 'x'))
+      link.write(frameTypes.wholeAnswer, stream, payloadOf(wholeHead(200), 'x'))
     }),
   )
   const { body } = await upstream.send(requestOf())

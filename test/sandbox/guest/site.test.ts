@@ -23,7 +23,7 @@ t.test('a handler that answers with a string costs one call in and two calls out
   )
   host.calls.length = 0
   const visit = await host.answer()
-  t.same(host.calls, [ops.respond, ops.done])
+  t.same(host.calls, [ops.respond])
   t.same(visit.head, { status: 200, headers: ['content-type', 'text/plain;charset=UTF-8'], hasBody: true })
   t.equal(visit.text(), 'hello')
   t.equal(visit.isEnded, true)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { defaultSandboxLimits } from '../../../core/sandbox-limits.ts'
-import { type BridgeValue, bridgeLimits, faults, type HostCall, ops } from '../../../sandbox/bridge.ts'
+import { type BridgeValue, bridgeLimits, faults, type HostCall, ops, rests } from '../../../sandbox/bridge.ts'
 import { createHostCall } from '../../../sandbox/isolated/calls.ts'
 import { createDecoders } from '../../../sandbox/isolated/text-calls.ts'
 import { createRecordingHost } from '../fixtures/recording-host.ts'
@@ -24,10 +24,28 @@ function makeCall() {
 const head = JSON.stringify({ status: 200, headers: [], hasBody: true })
 const error = JSON.stringify({ name: 'E', message: 'm', stack: 's' })
 
+t.test('an answer after which nothing is left ends its request, unless it is refused', (t) => {
+  for (const [answer, done] of [
+    [0, [[1]]],
+    [9, [[1]]],
+    [faults.closed, []],
+  ] as const) {
+    const { host, call } = makeCall()
+    host.answers['respond'] = answer
+    t.equal(call(ops.respond, 1, head, 'x', rests.nothing), answer)
+    t.same(host.of('done'), done)
+  }
+  const { host, call } = makeCall()
+  call(ops.respond, 1, 'no head', 'x', rests.nothing)
+  call(ops.respond, 1, head, 'x', rests.work)
+  t.same(host.of('done'), [])
+  t.end()
+})
+
 t.test('calls reach the host with what they were given', (t) => {
   const { host, call, timers, outcome } = makeCall()
   host.answers['start'] = 9
-  t.equal(call(ops.respond, 1, head, 'body', true), 0)
+  t.equal(call(ops.respond, 1, head, 'body', rests.body), 0)
   t.equal(call(ops.send, 1, new Uint8Array(3)), 0)
   t.equal(call(ops.end, 1), 0)
   t.equal(call(ops.abort, 1, error), 0)
@@ -77,16 +95,25 @@ const hostile: readonly { readonly name: string; readonly args: readonly unknown
   { name: 'a fraction as number', args: [ops.done, 1.5], expected: faults.argument },
   { name: 'NaN as number', args: [ops.done, Number.NaN], expected: faults.argument },
   { name: 'an object as head', args: [ops.respond, 1, {}], expected: faults.argument },
-  { name: 'a head that is no JSON', args: [ops.respond, 1, 'x'], expected: faults.invalid },
-  { name: 'a head that is too large', args: [ops.respond, 1, ' '.repeat(200_000)], expected: faults.invalid },
-  { name: 'an object as body', args: [ops.respond, 1, head, {}], expected: faults.argument },
+  { name: 'no word of what is left', args: [ops.respond, 1, head, 'x'], expected: faults.argument },
+  { name: 'a head that is no JSON', args: [ops.respond, 1, 'x', '', rests.work], expected: faults.invalid },
+  {
+    name: 'a head that is too large',
+    args: [ops.respond, 1, ' '.repeat(200_000), '', rests.work],
+    expected: faults.invalid,
+  },
+  { name: 'an object as body', args: [ops.respond, 1, head, {}, rests.work], expected: faults.argument },
   {
     name: 'a shared buffer as body',
-    args: [ops.respond, 1, head, new SharedArrayBuffer(8)],
+    args: [ops.respond, 1, head, new SharedArrayBuffer(8), rests.work],
     expected: faults.argument,
   },
-  { name: 'another array as body', args: [ops.respond, 1, head, new Uint16Array(8)], expected: faults.argument },
-  { name: 'a body that is too large', args: [ops.respond, 1, head, big], expected: faults.tooLarge },
+  {
+    name: 'another array as body',
+    args: [ops.respond, 1, head, new Uint16Array(8), rests.work],
+    expected: faults.argument,
+  },
+  { name: 'a body that is too large', args: [ops.respond, 1, head, big, rests.work], expected: faults.tooLarge },
   {
     name: 'a map as piece',
     args: [ops.send, 1, new Map()],

@@ -214,17 +214,6 @@ t.test('a request in line that is cancelled never runs', async (t) => {
   )
 })
 
-t.test('a request with a body that is cancelled as it comes never runs', async (t) => {
-  const tenant = await withCode(t, `{ fetch(request) { console.log(request.url); return {} } }`)
-  tenant.request(`${url}/1`, { method: 'POST', body: 'x' }).cancel()
-  await tenant.request(`${url}/2`, { method: 'POST', body: 'x' }).answer
-  await until(() => tenant.logs.length > 0)
-  t.same(
-    tenant.logs.map(({ text }) => text),
-    [`${url}/2`],
-  )
-})
-
 t.test('the code learns that its visitor is gone, and may go on for others', async (t) => {
   const tenant = await withCode(
     t,
