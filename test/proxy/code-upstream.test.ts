@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { buffer, text } from 'node:stream/consumers'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pino } from 'pino'
@@ -11,6 +11,7 @@ import { encodeWhole, wholeBytes } from '../../core/sandbox-whole.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { CodePassed } from '../../proxy/code-failures.ts'
 import { createCodeUpstream } from '../../proxy/code-upstream.ts'
+import { RequestBody } from '../../proxy/request-body.ts'
 import { SupervisorLink } from '../../proxy/supervisor-link.ts'
 import { echoing, type OnFrame, startSupervisor, type TestSupervisor } from './fixtures/tenant.ts'
 
@@ -155,6 +156,63 @@ t.test('an answer that comes twice ends the link', async (t) => {
   const { body } = await upstream.send(requestOf())
   await t.rejects(text(streamOf(body)), { code: 'ERR_CODE_FAILED' })
   t.notOk(process.isOpen)
+})
+
+t.test('a small body that announces its length goes along whole, others as they come', async (t) => {
+  const types: number[] = []
+  const echo = echoing()
+  const { upstream } = await make(t, (link, type, stream, payload) => {
+    types.push(type)
+    echo(link, type, stream, payload)
+  })
+  const { request, wholeRequest, body: piece, end } = frameTypes
+  const rows: [string, string[], number, number[]][] = [
+    ['a small one', ['content-length', '5'], 5, [wholeRequest]],
+    ['an empty one', ['content-length', '0'], 0, [wholeRequest]],
+    ['the largest', ['content-length', `${wholeBytes}`], wholeBytes, [wholeRequest]],
+    ['one without a length', ['accept', '*/*'], 5, [request, piece, end]],
+    ['a larger one', ['content-length', `${wholeBytes + 1}`], wholeBytes + 1, [request, piece, piece, end]],
+  ]
+  for (const [what, headers, bytes, expected] of rows) {
+    types.length = 0
+    const body = new RequestBody(Readable.from(bytes === 0 ? [] : [Buffer.alloc(bytes)]), () => false, undefined)
+    const answered = await upstream.send(requestOf({ method: 'POST', headers, body }))
+    const told = JSON.parse(await text(streamOf(answered.body)))
+    t.equal(told.bytes, bytes, what)
+    t.same(told.head.headers, headers)
+    t.same([...new Set(types)], [...new Set(expected)], what)
+  }
+})
+
+t.test('while a small body is on its way the code is not asked', async (t) => {
+  const types: number[] = []
+  const { upstream } = await make(t, (_link, type) => types.push(type))
+  const source = new PassThrough()
+  const body = new RequestBody(source, () => false, undefined)
+  const sent = upstream.send(requestOf({ method: 'POST', headers: ['content-length', '10'], body }))
+  source.write('half')
+  await pause(20)
+  t.same(types, [])
+  source.destroy()
+  await t.rejects(sent, { code: 'ERR_CLOSED' })
+  t.same(types, [])
+})
+
+t.test('a request with a small body is asked again of a process that has the version', async (t) => {
+  const { supervisor, upstream } = await make(t, (link, type, stream) => {
+    if (type !== frameTypes.wholeRequest) return
+    link.write(frameTypes.failed, stream, JSON.stringify({ status: 503, code: 'not-loaded', reason: 'version 3' }))
+  })
+  let asks = 0
+  supervisor.need = () => {
+    asks += 1
+    return `p${asks}`
+  }
+  await supervisor.start('p2', echoing())
+  const body = new RequestBody(Readable.from([Buffer.from('hello')]), () => false, undefined)
+  const answered = await upstream.send(requestOf({ method: 'POST', headers: ['content-length', '5'], body }))
+  t.equal(JSON.parse(await text(streamOf(answered.body))).bytes, 5)
+  t.equal(asks, 2)
 })
 
 t.test('what the code or its process fails with becomes a status', async (t) => {

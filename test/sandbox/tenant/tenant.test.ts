@@ -57,6 +57,30 @@ t.test('bodies go both ways, larger than any window', async (t) => {
   t.ok(echoed === body)
 })
 
+t.test('a body that comes with its head is read as one that comes in pieces', async (t) => {
+  const tenant = await withCode(
+    t,
+    `{ async fetch(request) {
+      if (!request.url.endsWith('pieces')) return { body: await request.text() }
+      const sizes = []
+      for (let piece = await request.read(); piece; piece = await request.read()) sizes.push(piece.byteLength + ' of ' + piece.buffer.byteLength)
+      return { body: sizes.join() }
+    } }`,
+    { streamedBodyBytes: 20_000 },
+  )
+  const isWhole = true
+  const ask = (path: string, body: string) => tenant.request(`${url}/${path}`, { method: 'POST', body, isWhole }).answer
+  t.match(await ask('text', 'grüße'), { status: 200, body: 'grüße' })
+  t.match(await ask('text', ''), { status: 200, body: '' })
+  const sizes = await Promise.all(['a', 'bb', 'c'.repeat(9_000)].map((body) => ask('pieces', body)))
+  // Each in a buffer of its own: what lies beside it on the way is of other requests.
+  t.same(
+    sizes.map(({ body }) => body),
+    ['1 of 1', '2 of 2', '9000 of 9000'],
+  )
+  t.match(await ask('pieces', 'x'.repeat(20_001)), { status: 500 }, 'one over the bound of its tier breaks off')
+})
+
 t.test('a front that takes nothing stops the code from sending', async (t) => {
   const tenant = await withCode(
     t,
@@ -472,6 +496,8 @@ const wrongFrontFrames: readonly {
 }[] = [
   { name: 'a request that is none', type: frameTypes.request, payload: '{"id":1}' },
   { name: 'a request that is no JSON', type: frameTypes.request, payload: '{' },
+  { name: 'a whole request that is none', type: frameTypes.wholeRequest, payload: '' },
+  { name: 'a whole request whose head is longer', type: frameTypes.wholeRequest, payload: Buffer.alloc(8, 255) },
   { name: 'a type that is none', type: 99, payload: 'x' },
   { name: 'credit that cannot be', type: frameTypes.credit, payload: Buffer.from([255, 255, 255, 0]) },
   { name: 'credit of a wrong length', type: frameTypes.credit, payload: 'x' },
