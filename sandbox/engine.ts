@@ -119,9 +119,18 @@ export class LoadError extends Error {
 /** The kinds of a {@link LoadError}. */
 export type LoadFailure = 'exception' | 'syntax' | 'startup' | 'memory' | 'no-handler'
 
+/** A turn of the event loop, as far as its entries are concerned. */
+export interface EngineTurn {
+  /** Whether entries have taken enough of it: others come in the next. */
+  readonly isOver: boolean
+  /** Does something when the next one begins. For a turn that is over; whoever calls it does so once for each turn. */
+  next(act: () => void): void
+}
+
 /** A runtime for site code. */
 export interface Engine {
   readonly name: string
+  readonly turn: EngineTurn
   /** Does what can be done before there is a code, so that the first one loads soon. */
   warmUp(): void
   /** Loads a code. It takes the thread for `limits.startupMs` at most, and the watchdog ends the process soon after. Throws {@link LoadError}. */

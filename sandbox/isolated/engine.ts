@@ -19,6 +19,7 @@ import { type CpuBucket, createCpuBucket, createPace, type Pace } from './budget
 import { IsolatedCode } from './isolated-code.ts'
 import { type BlankIsolate, createBlankIsolate } from './prelude.ts'
 import { bundleScript, type CachedScript, preludeScript } from './script.ts'
+import { Turn } from './turn.ts'
 import { nobody, warmUpRequest, warmUpSource } from './warm-up.ts'
 
 /** What the engine is made with. */
@@ -38,6 +39,7 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
   const prelude = preludeScript(options.prelude)
   const bundles = new Map<string, CachedScript>()
   const pace = options.pace ?? createPace()
+  const turn = new Turn()
   let bucket: CpuBucket | undefined
   let blank: BlankIsolate | undefined
 
@@ -74,10 +76,18 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
 
   return {
     name: 'isolated-vm',
+    turn,
     warmUp() {
       const { cpuBucketMs, cpuRefillMsPerSecond } = warmUpSource.limits
       const own = createCpuBucket(cpuBucketMs, cpuRefillMsPerSecond, performance.now())
-      const code = new IsolatedCode({ source: warmUpSource, host: nobody, bucket: own, pace, watch: options.watch })
+      const code = new IsolatedCode({
+        source: warmUpSource,
+        host: nobody,
+        bucket: own,
+        pace,
+        turn,
+        watch: options.watch,
+      })
       try {
         code.start(prelude, bundleScript(warmUpSource.bundle))
         code.dispatch(1, warmUpRequest)
@@ -93,7 +103,7 @@ export function createIsolatedEngine(options: IsolatedEngineOptions): Engine {
       const { cpuBucketMs, cpuRefillMsPerSecond } = source.limits
       bucket ??= createCpuBucket(cpuBucketMs, cpuRefillMsPerSecond, performance.now())
       const waiting = takeBlank(source.limits.heapMiB)
-      const code = new IsolatedCode({ source, host, bucket, pace, watch: options.watch, blank: waiting })
+      const code = new IsolatedCode({ source, host, bucket, pace, turn, watch: options.watch, blank: waiting })
       code.start(prelude, bundleOf(source))
       return code
     },

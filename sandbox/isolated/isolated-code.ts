@@ -15,6 +15,7 @@ import { givenAway, type LoadOutcome, loadGuest, timedOut } from './loading.ts'
 import { type BlankIsolate, createIsolate, type EntryArgument, type GuestReferences } from './prelude.ts'
 import { type CachedScript, compileWarm } from './script.ts'
 import { createDecoders } from './text-calls.ts'
+import type { Turn } from './turn.ts'
 
 /** What an isolate is made with. */
 export interface IsolatedCodeOptions {
@@ -22,6 +23,8 @@ export interface IsolatedCodeOptions {
   readonly host: EngineHost
   readonly bucket: CpuBucket
   readonly pace: Pace
+  /** The same for all isolates of a process. */
+  readonly turn: Turn
   readonly watch: EntryWatch
   /** An isolate to use, with the heap that the source's limits allow. @default a new one */
   readonly blank?: BlankIsolate | undefined
@@ -47,10 +50,8 @@ export class IsolatedCode implements EngineIsolate {
   #isDraining = false
   /** Whether an entry was stopped in its middle. */
   #wasStopped = false
-  /** What entries have taken in this turn of the event loop, and whether that is enough. */
-  #turnMs = 0
-  #isTurnCounted = false
-  #isTurnOver = false
+  /** Whether it goes on when the next turn begins. */
+  #isPutOff = false
   /** Entries that were asked for while the isolate was entered, or when the turn was over. */
   #waiting: (() => void)[] = []
   readonly #timers = new GuestTimers(this.#accounts, (owner, nowMs) => this.#enter(owner, 'tick', [owner, nowMs]))
@@ -64,7 +65,7 @@ export class IsolatedCode implements EngineIsolate {
 
   /** Runs the prelude and the code. Throws `LoadError`; everything is freed then. */
   start(prelude: CachedScript, bundle: CachedScript): void {
-    const { watch, bucket, source, pace, blank } = this.#options
+    const { watch, bucket, source, pace, turn, blank } = this.#options
     const startupMs = Math.ceil(this.#limits.startupMs * pace.factor)
     const startedAt = performance.now()
     const outcome: LoadOutcome = {}
@@ -79,6 +80,7 @@ export class IsolatedCode implements EngineIsolate {
       this.#isInside = false
       this.startupCpuMs = this.#clock.takeMs(performance.now() - startedAt)
       pace.note(performance.now() - startedAt, this.startupCpuMs)
+      turn.count(performance.now() - startedAt)
       bucket.take(this.startupCpuMs, performance.now())
       if (!this.#guest) this.dispose()
     }
@@ -177,9 +179,10 @@ export class IsolatedCode implements EngineIsolate {
    * afterwards. `isLast` lets a request in that has used up its CPU, so that the guest forgets it.
    */
   #enter(owner: number, entry: 'dispatch' | 'deliver' | 'tick', args: EntryArgument[], isLast = false): void {
-    if (this.#isInside || this.#isTurnOver || (this.#waiting.length > 0 && !this.#isDraining)) {
+    if (this.#isInside || this.#options.turn.isOver || (this.#waiting.length > 0 && !this.#isDraining)) {
       if (this.#waiting.length < tenantLimits.waitingDeliveries)
         this.#waiting.push(() => this.#enter(owner, entry, args, isLast))
+      if (this.#options.turn.isOver) this.#putOff()
       return
     }
     const account = this.#accounts.get(owner)
@@ -197,7 +200,7 @@ export class IsolatedCode implements EngineIsolate {
     const outcome = this.#run(this.#guest[entry], args, timeout)
     const endedAt = performance.now()
     const wallMs = endedAt - startedAt
-    this.#countTurn(wallMs)
+    this.#options.turn.count(wallMs)
     pace.note(wallMs, outcome.cpuMs)
     account.charge(outcome.cpuMs, endedAt)
     if (outcome.hasThrown) this.#settle(owner, outcome, { wallMs, timeout, longestMs })
@@ -247,33 +250,27 @@ export class IsolatedCode implements EngineIsolate {
     else host.breach(owner, { limit: 'entryMs', value: wallMs, bound: longestMs, place })
   }
 
-  /**
-   * Counts what entries take in one turn of the event loop. Many can be asked for in one piece of a socket; the process has
-   * to show that it is alive, and to look at clocks and links, between them.
-   */
-  #countTurn(wallMs: number): void {
-    this.#turnMs += wallMs
-    if (this.#turnMs > tenantLimits.turnMs) this.#isTurnOver = true
-    if (this.#isTurnCounted) return
-    this.#isTurnCounted = true
-    setImmediate(() => {
-      this.#turnMs = 0
-      this.#isTurnCounted = false
-      this.#isTurnOver = false
-      this.#drain()
-    })
-  }
-
   /** Makes the entries that were asked for meanwhile, as long as the turn lasts. */
   #drain(): void {
     if (this.#isDraining || this.#isInside || this.isGone) return
+    const { turn } = this.#options
     this.#isDraining = true
-    while (!this.#isTurnOver) {
+    while (!turn.isOver) {
       const next = this.#waiting.shift()
       if (!next) break
       next()
     }
     this.#isDraining = false
+    if (this.#waiting.length > 0) this.#putOff()
+  }
+
+  #putOff(): void {
+    if (this.#isPutOff) return
+    this.#isPutOff = true
+    this.#options.turn.next(() => {
+      this.#isPutOff = false
+      this.#drain()
+    })
   }
 }
 

@@ -16,6 +16,7 @@ import { IncomingBody } from './incoming-body.ts'
 import { createOperations, type Operations } from './operations.ts'
 import { overdue } from './overdue.ts'
 import type { Relay } from './relay.ts'
+import { RequestLine } from './request-line.ts'
 import type { SiteLog } from './site-log.ts'
 import type { Subtle } from './subtle.ts'
 import type { SupervisorPort } from './supervisor-port.ts'
@@ -42,9 +43,7 @@ export class SiteCode implements HostedCode {
   #seat: Seat
   /** Isolates that get no new requests, the oldest first. */
   #draining: Seat[] = []
-  #queue: Exchange[] = []
-  /** How many of the requests are not answered yet. */
-  #running = 0
+  readonly #line: RequestLine
   /** Those that are answered, the oldest first. */
   readonly #background = new HeldMap<number, Exchange>()
   #lastId = 0
@@ -63,6 +62,8 @@ export class SiteCode implements HostedCode {
       refused: (exchange, limit, value, bound) => options.log.breach(exchange, { limit, value, bound, place: '' }),
     })
     this.#seat = this.#load()
+    const { limits } = source
+    this.#line = new RequestLine({ limits, turn: options.engine.turn, run: (exchange) => this.#run(exchange) })
   }
 
   get startupCpuMs(): number {
@@ -75,7 +76,7 @@ export class SiteCode implements HostedCode {
 
   /** Whether no request of it is left. */
   get isIdle(): boolean {
-    return this.#queue.length === 0 && this.#seats.every(({ exchanges }) => exchanges.size === 0)
+    return this.#line.waiting.length === 0 && this.#seats.every(({ exchanges }) => exchanges.size === 0)
   }
 
   get #seats(): readonly Seat[] {
@@ -84,7 +85,7 @@ export class SiteCode implements HostedCode {
 
   /** Requests that wait, and those that have an isolate. */
   get #all(): readonly Exchange[] {
-    return [...this.#queue, ...this.#seats.flatMap(({ exchanges }) => exchanges.values())]
+    return [...this.#line.waiting, ...this.#seats.flatMap(({ exchanges }) => exchanges.values())]
   }
 
   #nextId(): number {
@@ -111,9 +112,7 @@ export class SiteCode implements HostedCode {
     const { limits } = this.options.source
     const { version } = exchange.head
     if (this.isClosed) exchange.fail(failureOf('not-loaded', `version ${version} is being unloaded`))
-    else if (this.#running < limits.concurrentRequests) this.#run(exchange)
-    else if (this.#queue.length < limits.queuedRequests) this.#queue.push(exchange)
-    else this.#refuse(exchange, 'queuedRequests', limits.queuedRequests)
+    else if (!this.#line.enter(exchange)) this.#refuse(exchange, 'queuedRequests', limits.queuedRequests)
   }
 
   #refuse(exchange: Exchange, limit: string, bound: number): void {
@@ -132,15 +131,15 @@ export class SiteCode implements HostedCode {
     })
   }
 
-  #run(exchange: Exchange): void {
+  #run(exchange: Exchange): boolean {
     const isolate = this.#fitIsolate(exchange)
-    if (!isolate) return
+    if (!isolate) return false
     exchange.phase = 'running'
     exchange.isolate = isolate
-    this.#running++
     this.#seat.exchanges.set(exchange.id, exchange)
     const { method, url, headers, hasBody, isUpgrade, id: requestId } = exchange.head
     isolate.dispatch(exchange.id, { method, url, headers, hasBody, isUpgrade, requestId })
+    return true
   }
 
   /** The isolate for new requests, loaded anew if it has to be. A code that loaded once can fail to load again. */
@@ -208,7 +207,7 @@ export class SiteCode implements HostedCode {
     exchange.fail(failureOf(phase === 'queued' ? 'busy' : codeOfBreach(breach), reason))
     // In an isolate that was stopped in its middle there is nobody who could tidy up.
     if (isolate && isolate === this.#seat.isolate) isolate.deliver(id, id, deliveries.over, reason)
-    if (phase === 'queued') this.#queue = this.#queue.filter((other) => other !== exchange)
+    if (phase === 'queued') this.#line.remove(exchange)
     this.finish(exchange)
   }
 
@@ -218,13 +217,12 @@ export class SiteCode implements HostedCode {
     exchange.phase = 'background'
     exchange.answeredAtMs = performance.now()
     this.#background.set(exchange.id, exchange)
-    this.#running--
     if (this.#background.size > tenantLimits.background) {
       const [oldest] = this.#background.values()
       const breach = { limit: 'background', value: this.#background.size, bound: tenantLimits.background, place: '' }
       if (oldest) this.stop(oldest, breach)
     }
-    this.#next()
+    this.#line.leave()
   }
 
   /** Nothing goes out for it any more. What the guest is done with is over. */
@@ -249,24 +247,14 @@ export class SiteCode implements HostedCode {
       isolate.forget(id)
     })
     for (const seat of this.#seats) if (seat.exchanges.delete(exchange.id)) this.#disposeIfEmpty(seat)
-    if (!wasRunning) return
-    this.#running--
-    this.#next()
-  }
-
-  #next(): void {
-    while (this.#running < this.options.source.limits.concurrentRequests) {
-      const next = this.#queue.shift()
-      if (!next) return
-      this.#run(next)
-    }
+    if (wasRunning) this.#line.leave()
   }
 
   /** The visitor of a request is gone, or the link of its front. */
   cancel(exchange: Exchange): void {
     exchange.close()
     if (exchange.phase === 'queued') {
-      this.#queue = this.#queue.filter((other) => other !== exchange)
+      this.#line.remove(exchange)
       exchange.phase = 'over'
       return
     }
@@ -290,7 +278,7 @@ export class SiteCode implements HostedCode {
       exchange.fail(failureOf('killed', 'the code is unloaded'))
       this.finish(exchange)
     }
-    this.#queue = []
+    this.#line.clear()
     for (const seat of this.#seats) seat.isolate?.dispose()
   }
 }

@@ -178,7 +178,7 @@ const rawAttacks: readonly Attack[] = [
   },
   {
     name: 'a second answer',
-    code: `const head = '{"status":200,"headers":[],"hasBody":true}'; host(1, request.id, head, 'first', false); return { body: String(host(1, request.id, head, 'second', false)) }`,
+    code: `const head = '{"status":200,"headers":[],"hasBody":true}'; host(1, request.id, head, 'first', 2); return { body: String(host(1, request.id, head, 'second', 2)) }`,
     top: 'globalThis.Response = class { constructor(body) { this.body = body } }',
     expected: { status: 200, body: 'first' },
   },
