@@ -225,7 +225,10 @@ export class IsolatedCode implements EngineIsolate {
     return { hasThrown, thrown, cpuMs: this.#clock.takeMs(performance.now() - startedAt) }
   }
 
-  /** What an entry came to that did not end by itself, or left a rejection behind that nobody handles. */
+  /**
+   * What an entry came to that did not end by itself, or left a rejection behind that nobody handles. isolated-vm holds such
+   * a promise weakly, so one that nobody else holds is lost where memory is collected before the entry ends.
+   */
   #settle(owner: number, { thrown, cpuMs }: EntryOutcome, { wallMs, timeout, longestMs }: EntryTimes): void {
     const { host } = this.#options
     if (this.#isolate.isDisposed) {
