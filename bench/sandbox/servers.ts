@@ -12,8 +12,8 @@ import { workerText } from './handlers.ts'
 const root = join(import.meta.dirname, '../..')
 const workerdVersion = '1.20261117.1'
 
-/** The ports that are used. */
-export const ports = { grove: 19443, workerd: 18787 } as const
+/** The ports that are used: of the Grove with code, of the one before workerd, and of workerd. */
+export const ports = { grove: 19443, groveBefore: 19444, workerd: 18787 } as const
 
 /** Runs a program on one core; -1: on all. */
 export function onCore(core: number, command: readonly string[]): string[] {
@@ -90,14 +90,22 @@ export type Sites = Readonly<
 export async function startGrove(
   folder: string,
   sites: Sites,
-  { core = 0, sandbox = {} }: { readonly core?: number | undefined; readonly sandbox?: Record<string, unknown> } = {},
+  {
+    core = 0,
+    port = ports.grove,
+    sandbox = {},
+  }: {
+    readonly core?: number | undefined
+    readonly port?: number
+    readonly sandbox?: Record<string, unknown>
+  } = {},
 ): Promise<Running> {
   const configFile = join(folder, 'grove.config.json')
   const configured = Object.entries(sites).filter(([, { upstreams, authorities }]) => upstreams ?? authorities)
   writeFileSync(
     configFile,
     JSON.stringify({
-      listen: { https: ports.grove, http: false },
+      listen: { https: port, http: false },
       fronts: 1,
       log: { access: false, level: 'warn' },
       sites: Object.fromEntries(configured.map(([name, { files, ...site }]) => [name, site])),
@@ -106,7 +114,7 @@ export async function startGrove(
   )
   const grove = [process.execPath, join(root, 'bin/grove.js')]
   const serve = [...grove, 'serve', '--config', configFile]
-  const running = await start(onCore(core, serve), ports.grove)
+  const running = await start(onCore(core, serve), port)
   for (const [name, { files }] of Object.entries(sites)) {
     if (!files) continue
     const site = join(folder, 'sites', name)
