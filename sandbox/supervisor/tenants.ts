@@ -217,12 +217,14 @@ class SiteTenants implements Tenants {
 
   /** Ends a process that can end for another. Rejects with `ERR_SANDBOX_BUSY` when there is none. */
   async #makeRoom(): Promise<void> {
-    const { processes, fronts, times, mostProcesses } = this.#options
+    const { processes, pool, fronts, times, mostProcesses } = this.#options
     const victim = findVictim(processes.values(), times.roomQuietMs)
     if (!victim) {
       const dying = [...processes.values()].find((process) => process.end)
-      if (!dying) throw busy(`all ${mostProcesses} processes for site code are in use`)
-      return untilGone(dying)
+      if (dying) return untilGone(dying)
+      // It may be a spare, which is as good as room.
+      if (pool.pending > 0) return pool.untilStarted()
+      throw busy(`all ${mostProcesses} processes for site code are in use`)
     }
     this.over(victim)
     await fronts.release(victim.id)

@@ -29,6 +29,8 @@ export interface WarmPool {
   readonly pending: number
   /** Whether one waits, ready or about to be. */
   readonly hasSpare: boolean
+  /** Resolves when the next of those that are pending has been started, or could not be. For when there are some. */
+  untilStarted(): Promise<void>
   /** Gives one that is ready. Rejects with `ERR_SANDBOX_BUSY` when none can be started. */
   take(): Promise<TenantProcess>
   /** Brings it in line with the fronts, soon. */
@@ -44,6 +46,7 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
   const turnstile = createTurnstile({ parallel: starting, most: waiting, what: 'processes that are to start' })
   const spares = new Set<TenantProcess>()
   let pending = 0
+  let started: PromiseWithResolvers<void> | undefined
   let failures = 0
   let timer: NodeJS.Timeout | undefined
   let isFilling = false
@@ -53,8 +56,11 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     pending += 1
     let isCounted = true
     const uncount = () => {
-      if (isCounted) pending -= 1
+      if (!isCounted) return
       isCounted = false
+      pending -= 1
+      started?.resolve()
+      started = undefined
     }
     try {
       return await turnstile.run(async () => {
@@ -114,6 +120,10 @@ export function createWarmPool(options: WarmPoolOptions): WarmPool {
     },
     get hasSpare() {
       return find() !== undefined
+    },
+    untilStarted() {
+      started ??= Promise.withResolvers<void>()
+      return started.promise
     },
     async take() {
       const spare = find()

@@ -44,6 +44,21 @@ t.test('a spare process waits, and a site that takes it leaves place for the nex
   await until(() => spares().length === 1)
 })
 
+t.test('at the limit of processes a spare that is just starting is waited for', async (t) => {
+  const host = await startHost(t, { processes: 1, spares: 1 })
+  for (const site of ['a', 'b']) host.publish(site, 1, { do: 'text' })
+  const front = await host.front()
+  const gate = Promise.withResolvers<void>()
+  front.beforeLink = () => gate.promise
+  await until(() => front.heard.some(({ kind }) => kind === 'link'))
+  t.same(host.supervisor.status.processes, [], 'it has been asked for, and is not there yet')
+  const asked = front.need('a', 1)
+  await front.channel.call({ kind: 'hello', pid: front.pid }) // What was asked before has been looked at.
+  gate.resolve()
+  t.equal((await front.send(await asked, 1)).body, 'hello from 1')
+  await t.rejects(front.need('b', 1), { code: 'ERR_SANDBOX_BUSY' }, 'and there is no other')
+})
+
 t.test('a front that comes later gets a process of its own time, and the old one drains', async (t) => {
   const host = await startHost(t, { times: { quietMs: 300 } })
   host.publish('a', 1, { do: 'text' })
