@@ -159,6 +159,8 @@ function makeVersion1(
   for (const folder of folders) {
     // Each file is there in one hierarchy only; the others refuse it.
     write(join(folder, 'memory.limit_in_bytes'), String(memoryBytes))
+    // With swap, where the kernel counts it: else what is over the bound goes there.
+    write(join(folder, 'memory.memsw.limit_in_bytes'), String(memoryBytes))
     write(join(folder, 'pids.max'), String(threads))
     write(join(folder, 'cpu.cfs_period_us'), String(cpuPeriod))
     write(join(folder, 'cpu.cfs_quota_us'), String(cpuQuota))

@@ -54,11 +54,21 @@ t.test('the kernel ends a process that takes more memory than its group may', as
   const groups = findResourceGroups({ group })
   if (!hold(t, groups)) return
   const made = groups.make('eater', { memoryBytes: 128 * 2 ** 20, threads: 64 })
-  const eater = await waiting(t, 'const all = []; setInterval(() => all.push(Buffer.alloc(8e6, 1)), 2)')
+  const folder = memoryFolder('grove-eater')
+  if (!folder) {
+    t.comment('the kernel has no memory controller that could be divided')
+    return
+  }
+  const work = 'const all = []; setInterval(() => all.push(Buffer.alloc(8e6, 1)) > 60 && process.exit(), 2)'
+  const eater = await waiting(t, work)
   t.ok(made?.add(eater.pid ?? 0))
   t.equal(made?.ranOutOfMemory, false)
   eater.stdin?.write('go')
   const [, signal] = await once(eater, 'exit')
+  if (signal === null && !existsSync(join(folder, 'memory.memsw.limit_in_bytes'))) {
+    t.comment('what it took went to swap, which this kernel does not count')
+    return
+  }
   t.equal(signal, 'SIGKILL')
   await until(() => made?.ranOutOfMemory === true)
   made?.remove()
