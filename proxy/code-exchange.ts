@@ -168,7 +168,7 @@ export class CodeExchange {
     const { status, headers } = head
     if (head.hasBody && request.method !== 'HEAD' && !bodiless.has(status)) {
       this.#pieces = []
-      // After all that came with the head: most answers are whole then.
+      // After all that came with the head: a short stream is whole then, and goes out with its length.
       queueMicrotask(() => this.#handOn(status, headers))
       return undefined
     }

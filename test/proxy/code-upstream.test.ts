@@ -198,21 +198,29 @@ t.test('while a small body is on its way the code is not asked', async (t) => {
   t.same(types, [])
 })
 
-t.test('a request with a small body is asked again of a process that has the version', async (t) => {
-  const { supervisor, upstream } = await make(t, (link, type, stream) => {
-    if (type !== frameTypes.wholeRequest) return
+/** A process that does not have the version, and one that has it; `refused`: what the first was asked. */
+async function makeMoved(t: Test, asked: number) {
+  const refused: number[] = []
+  const made = await make(t, (link, type, stream) => {
+    if (type !== asked) return
+    refused.push(stream)
     link.write(frameTypes.failed, stream, JSON.stringify({ status: 503, code: 'not-loaded', reason: 'version 3' }))
   })
-  let asks = 0
-  supervisor.need = () => {
-    asks += 1
-    return `p${asks}`
+  const moved = { ...made, refused, asks: 0 }
+  made.supervisor.need = () => {
+    moved.asks += 1
+    return `p${moved.asks}`
   }
-  await supervisor.start('p2', echoing())
+  await made.supervisor.start('p2', echoing())
+  return moved
+}
+
+t.test('a request with a small body is asked again of a process that has the version', async (t) => {
+  const moved = await makeMoved(t, frameTypes.wholeRequest)
   const body = new RequestBody(Readable.from([Buffer.from('hello')]), () => false, undefined)
-  const answered = await upstream.send(requestOf({ method: 'POST', headers: ['content-length', '5'], body }))
+  const answered = await moved.upstream.send(requestOf({ method: 'POST', headers: ['content-length', '5'], body }))
   t.equal(JSON.parse(await text(streamOf(answered.body))).bytes, 5)
-  t.equal(asks, 2)
+  t.same([moved.asks, moved.refused.length], [2, 1])
 })
 
 t.test('what the code or its process fails with becomes a status', async (t) => {
@@ -315,25 +323,15 @@ t.test('a visitor who goes, and code that is slow, end the request', async (t) =
 })
 
 t.test('a version that is not in the process any more is asked for anew', async (t) => {
-  const refused: number[] = []
-  const { supervisor, upstream } = await make(t, (link, type, stream) => {
-    if (type !== frameTypes.request) return
-    refused.push(stream)
-    link.write(frameTypes.failed, stream, JSON.stringify({ status: 503, code: 'not-loaded', reason: 'version 3' }))
-  })
-  let asks = 0
-  supervisor.need = () => {
-    asks += 1
-    return `p${asks}`
-  }
-  await supervisor.start('p2', echoing())
+  const moved = await makeMoved(t, frameTypes.request)
+  const { supervisor, upstream } = moved
   t.match(await upstream.send(requestOf()), { status: 200 })
-  t.same([asks, refused.length], [2, 1])
+  t.same([moved.asks, moved.refused.length], [2, 1])
 
   t.same(await supervisor.tell({ kind: 'gone', process: 'p2', version: 3 }), { underWay: 0 })
   await supervisor.start('p3', echoing())
   t.match(await upstream.send(requestOf()), { status: 200 })
-  t.equal(asks, 3, 'and after the supervisor has said so')
+  t.equal(moved.asks, 3, 'and after the supervisor has said so')
 })
 
 t.test('a site that cannot have a process now gets 503 and when to come again', async (t) => {
